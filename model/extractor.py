@@ -1,0 +1,100 @@
+"""The torch module behind a backbone: normalise, run, pool the last stages, concatenate."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from model.backbone import BackboneSpec
+
+
+def block_groups(network: nn.Module) -> list[nn.Module] | None:
+    """Return the groups of blocks of an EfficientNet-like network.
+
+    Args:
+        network: A timm network.
+
+    Returns:
+        Its `blocks`, when they are groups (finer than timm's one map a stride), else None.
+    """
+    blocks = getattr(network, "blocks", None)
+    if isinstance(blocks, nn.Sequential) and all(isinstance(b, nn.Sequential) for b in blocks):
+        return list(blocks)
+    return None
+
+
+class _Member(nn.Module):
+    """One network: pixels of the shared frame in, its features out."""
+
+    def __init__(self, network: nn.Module, spec: "BackboneSpec", number: int) -> None:
+        super().__init__()
+        member = spec.members[number]
+        self.network: Any = network
+        self.stages = spec.stages
+        self.register_buffer("mean", torch.tensor(member.mean).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(member.std).view(1, 3, 1, 1) * 255)
+        self._pooled: list[torch.Tensor] = []
+        groups = block_groups(network)
+        self._hooked = groups is not None
+        for group in (groups or [])[-spec.stages :] if spec.stages else []:
+            group.register_forward_hook(self._keep)
+        # Resizing to a fixed size is linear along each side: a matrix, found by resizing the
+        # identity. Two products run in every engine alike, and with antialiasing.
+        frame = spec.transforms.image_size
+        self.resizes = member.image_size != frame
+        if self.resizes:
+            matrix = functional.interpolate(
+                torch.eye(frame)[None, None],
+                size=(member.image_size, frame),
+                mode="bicubic",
+                antialias=True,
+            )[0, 0]
+            self.register_buffer("matrix", matrix)
+
+    def _keep(self, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        self._pooled.append(output.mean((2, 3)))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Map float pixels [N, 3, S, S], 0-255, to features [N, D]."""
+        if self.resizes:
+            pixels = self.matrix @ pixels @ self.matrix.T
+        pixels = (pixels - self.mean) / self.std
+        self._pooled.clear()
+        if self.stages and not self._hooked:
+            final, maps = self.network.forward_intermediates(pixels, indices=self.stages)
+            self._pooled += [stage.mean((2, 3)) for stage in maps]
+        else:
+            final = self.network.forward_features(pixels)
+        last = self.network.forward_head(final, pre_logits=True)
+        return torch.cat([*self._pooled, last], dim=1)
+
+
+class Extractor(nn.Module):
+    """All members side by side: uint8 [N, S, S, 3] -> float [N, D]."""
+
+    def __init__(self, spec: "BackboneSpec", networks: Sequence[nn.Module]) -> None:
+        """Wrap the networks.
+
+        Args:
+            spec: Their order, sizes, normalisation and stages.
+            networks: One timm network a member, with its weights.
+        """
+        super().__init__()
+        self.members = nn.ModuleList(
+            _Member(network, spec, number) for number, network in enumerate(networks)
+        )
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the features of framed photographs.
+
+        Args:
+            pixels: uint8 `[N, S, S, 3]`.
+
+        Returns:
+            float `[N, D]`: for each member its pooled stages, early to late, then its final layer.
+        """
+        channels_first = pixels.permute(0, 3, 1, 2).float()
+        return torch.cat([member(channels_first) for member in self.members], dim=1)
