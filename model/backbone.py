@@ -328,6 +328,11 @@ class Backbone:
         """How photographs are framed for this backbone."""
         return self.spec.transforms
 
+    @property
+    def device_text(self) -> str:
+        """The device and engine in words, such as `CPU (ONNX Runtime)`."""
+        return f"{self.device.upper()} ({self.engine})"
+
     @functools.cached_property
     def embed_dim(self) -> int:
         """D, the number of features."""
@@ -447,6 +452,7 @@ def open_backbone(
     stages: int = 3,
     image_size: int | None = None,
     framing: Framing = "crop",
+    interpolation: str | None = None,
     device: str = "auto",
     cache_dir: Path,
     threads: int = 1,
@@ -458,6 +464,7 @@ def open_backbone(
         stages: How many of the last stages to pool beside the final layer; 0 for none.
         image_size: Input size in px for every member, instead of each one's own.
         framing: As `Transforms`.
+        interpolation: `bicubic` or `bilinear`, instead of the largest member's own.
         device: As `resolve_device`.
         cache_dir: Keeps the exported model between runs.
         threads: Threads that one call of `features` may use on a CPU.
@@ -484,7 +491,7 @@ def open_backbone(
         max(member.image_size for member in members),
         framing,
         largest["crop_pct"],
-        largest["interpolation"] if largest["interpolation"] == "bilinear" else "bicubic",
+        interpolation or ("bilinear" if largest["interpolation"] == "bilinear" else "bicubic"),
     )
     spec = BackboneSpec(members, stages, transforms)
     networks = [network for network, _, _ in loaded]

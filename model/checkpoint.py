@@ -1,0 +1,235 @@
+"""The checkpoint folder: JSON and safetensors, written all or nothing, checked when loaded."""
+
+import csv
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from model.backbone import BackboneSpec
+from model.data import Skipped
+from model.head import HISTORY_COLUMNS, Head, Row
+
+FORMAT_VERSION = 1
+SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"
+
+CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
+SKIPPED = "skipped.csv"
+
+
+@dataclass
+class Checkpoint:
+    """All that a trained classifier is.
+
+    Attributes:
+        backbone: The frozen backbone's specification.
+        head: The fitted head.
+        class_ids: C folder names.
+        class_names: C display names.
+        views: The views that prediction averages, such as `["center", "mirror"]`.
+        training: How it was trained: recipe, options, seed, best epoch, versions.
+        history: One row an epoch.
+        metrics: `splits.valid` and so on, as `evaluate.metrics`, with the data's fingerprint.
+        folder: Where it was loaded from.
+    """
+
+    backbone: BackboneSpec
+    head: Head
+    class_ids: list[str]
+    class_names: list[str]
+    views: list[str]
+    training: dict[str, Any]
+    history: list[Row]
+    metrics: dict[str, Any]
+    folder: Path | None = field(default=None, compare=False)
+
+
+def require_empty(out: Path, overwrite: bool) -> None:
+    """Make sure that a checkpoint may be written, before any time is spent on it.
+
+    Args:
+        out: The checkpoint folder to be.
+        overwrite: Whether what is there may be replaced.
+
+    Raises:
+        ValueError: The folder holds something and `overwrite` is off, or it is not a checkpoint.
+    """
+    if out.is_file():
+        raise ValueError(f"{out} is a file. Choose a folder with --out.")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise ValueError(f"{out} is not empty. Choose another --out, or add --overwrite.")
+    if not (out / CONFIG).is_file():
+        raise ValueError(
+            f"{out} is not empty and holds no checkpoint, so --overwrite does not replace it."
+        )
+
+
+def save(
+    checkpoint: Checkpoint,
+    out: Path,
+    *,
+    skipped: Sequence[Skipped] = (),
+    overwrite: bool = False,
+    extra: dict[str, bytes] | None = None,
+) -> None:
+    """Write a checkpoint folder: built beside its place, then moved there.
+
+    Args:
+        checkpoint: What to write.
+        out: The folder.
+        skipped: Files left out of the data, for `skipped.csv`.
+        overwrite: Replace an earlier checkpoint.
+        extra: More files, name -> content (model card, plot).
+
+    Raises:
+        ValueError: As `require_empty`.
+    """
+    require_empty(out, overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        folder = Path(temporary, "new")
+        folder.mkdir()
+        config = {
+            "format_version": FORMAT_VERSION,
+            "backbone": checkpoint.backbone.to_json(),
+            "head": {
+                "type": "linear" if len(checkpoint.head.layers) == 1 else "mlp",
+                "num_features": len(checkpoint.head.mean),
+                "hidden": [len(bias) for _, bias in checkpoint.head.layers[:-1]],
+            },
+            "views": checkpoint.views,
+            "class_ids": checkpoint.class_ids,
+            "class_names": checkpoint.class_names,
+            "training": checkpoint.training,
+        }
+        _write_json(folder / CONFIG, config)
+        _write_json(folder / METRICS, checkpoint.metrics)
+        save_file(_tensors(checkpoint.head), folder / HEAD)
+        with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, HISTORY_COLUMNS)
+            writer.writeheader()
+            writer.writerows(checkpoint.history)
+        with (folder / SKIPPED).open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["path", "reason"])
+            rows.writerows([str(bad.path), bad.reason] for bad in skipped)
+        for name, content in (extra or {}).items():
+            (folder / name).write_bytes(content)
+        if out.is_dir():
+            out.rename(Path(temporary, "old"))
+        shutil.move(folder, out)
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tensors(head: Head) -> dict[str, np.ndarray]:
+    tensors = {"mean": head.mean, "std": head.std}
+    for number, (weight, bias) in enumerate(head.layers):
+        tensors[f"layers.{number}.weight"] = np.ascontiguousarray(weight)
+        tensors[f"layers.{number}.bias"] = bias
+    return tensors
+
+
+def load(folder: Path) -> Checkpoint:
+    """Load and check a checkpoint folder. No weights of the backbone are needed.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or a file is missing.
+        ValueError: Another format version, or contents that do not fit together.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is not a checkpoint folder. Make one with: python train.py FOLDER"
+        )
+    config = _read_json(folder / CONFIG)
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{folder / CONFIG} has format version {version}; this version of Frostflower reads "
+            f"{FORMAT_VERSION}. Update Frostflower, or train again."
+        )
+    try:
+        class_ids, class_names = config["class_ids"], config["class_names"]
+        if not len(class_ids) == len(class_names) >= 2:
+            raise ValueError(f"{len(class_ids)} class ids, {len(class_names)} class names")
+        head = _load_head(folder / HEAD, config["head"], len(class_ids))
+        return Checkpoint(
+            backbone=BackboneSpec.from_json(config["backbone"]),
+            head=head,
+            class_ids=class_ids,
+            class_names=class_names,
+            views=config["views"],
+            training=config["training"],
+            history=_load_history(folder / HISTORY),
+            metrics=_read_json(folder / METRICS),
+            folder=folder,
+        )
+    except KeyError as error:
+        raise ValueError(f"{folder / CONFIG} lacks the entry {error}. Train again.") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Checkpoint {folder} cannot be used: {error}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold a JSON object.")
+    return values
+
+
+def _load_head(path: Path, config: dict[str, Any], num_classes: int) -> Head:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is damaged ({error}).") from error
+    widths = [int(config["num_features"]), *(int(w) for w in config["hidden"]), num_classes]
+    expected: dict[str, tuple[int, ...]] = {"mean": (widths[0],), "std": (widths[0],)}
+    for number in range(len(widths) - 1):
+        expected[f"layers.{number}.weight"] = (widths[number + 1], widths[number])
+        expected[f"layers.{number}.bias"] = (widths[number + 1],)
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(
+                f"{path.name} has {name} of shape {found.get(name)}, "
+                f"but {CONFIG} says {expected.get(name)}."
+            )
+    layers = [
+        (tensors[f"layers.{number}.weight"], tensors[f"layers.{number}.bias"])
+        for number in range(len(widths) - 1)
+    ]
+    return Head(tensors["mean"], tensors["std"], layers)
+
+
+def _load_history(path: Path) -> list[Row]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
+            raise ValueError(f"{path.name} must have the columns {', '.join(HISTORY_COLUMNS)}.")
+        return [{column: float(row[column]) for column in HISTORY_COLUMNS} for row in reader]

@@ -1,0 +1,84 @@
+"""What the command lines share: one-line errors, Ctrl-C, tables, bars."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from model.cache import default_cache_dir
+
+
+def run(program: str, main: Callable[[], int]) -> int:
+    """Run a command line: an error is one line on stderr and exit status 2.
+
+    Args:
+        program: The name before the message.
+        main: The command.
+
+    Returns:
+        Its exit status; 2 after an error, 130 after Ctrl-C.
+    """
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print(
+            f"\n{program}: stopped. Features computed so far are kept: the same command goes on.",
+            file=sys.stderr,
+        )
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 141
+    except (ValueError, OSError) as error:  # FileNotFoundError and ConnectionError are OSErrors
+        message = " ".join(str(error).split())
+        print(f"{program}: error: {message}", file=sys.stderr)
+        return 2
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Lay out a table: the first column to the left, the others to the right.
+
+    Args:
+        header: Column titles.
+        rows: Cells, shown with `str`.
+
+    Returns:
+        Lines of text.
+    """
+    cells = [list(map(str, row)) for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def bar(share: float, width: int = 24) -> str:
+    """Draw a share of 0-1 as a bar of block characters, to an eighth of a character."""
+    eighths = round(share * width * 8)
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]).strip().ljust(width)
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Shows a default where there is one that the help does not name itself."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default in (None, False, argparse.SUPPRESS) or "(default" in (
+            action.help or ""
+        )
+        return action.help if silent else f"{action.help} (default: %(default)s)"
+
+
+def add_cache_dir(parser: argparse._ActionsContainer) -> None:
+    """Add `--cache-dir` to a parser or a group of options."""
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=default_cache_dir(),
+        metavar="DIR",
+        help="where features and exported backbones are kept; may be deleted at any time",
+    )

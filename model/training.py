@@ -1,0 +1,263 @@
+"""Train a classifier: a checked data set in, a checkpoint out."""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from model.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
+from model.checkpoint import Checkpoint
+from model.data import DataSet
+from model.evaluate import metrics
+from model.features import EVALUATION_VIEWS, extract
+from model.head import Fit, HeadConfig, Row, fit_head
+from model.transforms import CENTER, Framing, view_names
+
+Recipe = Literal["default", "classic"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train.
+
+    Attributes:
+        recipe: `default` (cached features) or `classic` (the tutorial's, nothing cached).
+        backbone: As `open_backbone`.
+        stages: How many of the last stages to pool; the classic recipe takes none.
+        image_size: Input size in px; None for the backbone's own.
+        framing: As `transforms.Transforms`.
+        views: Augmented renderings of each training photograph beside centre and mirror image.
+        head: How the head is fitted.
+        device: As `backbone.resolve_device`.
+        workers: Threads (default recipe) or processes (classic) that decode; None for the
+            recipe's own: one a core, and the tutorial's 4.
+    """
+
+    recipe: Recipe = "default"
+    backbone: str = DEFAULT_BACKBONE
+    stages: int = 3
+    image_size: int | None = None
+    framing: Framing = "crop"
+    views: int = 0
+    head: HeadConfig = HeadConfig()
+    device: str = "auto"
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: A value is out of range.
+        """
+        if self.views < 0:
+            raise ValueError(f"--views {self.views} must be 0 or more.")
+        if self.workers is not None and self.workers < (0 if self.recipe == "classic" else 1):
+            raise ValueError(f"--workers {self.workers} must be 1 or more.")
+
+
+def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
+    """Open the backbone that a configuration asks for.
+
+    Args:
+        config: What to train.
+        cache_dir: The cache folder.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        ConnectionError: Its weights cannot be downloaded.
+        ValueError: An unknown name or device, or a size out of range.
+    """
+    if config.recipe == "classic":
+        from model import classic
+
+        return open_backbone(
+            config.backbone,
+            stages=0,
+            image_size=classic.IMAGE_SIZE,
+            framing=classic.FRAMING,
+            interpolation=classic.INTERPOLATION,
+            device=config.device,
+            cache_dir=cache_dir,
+        )
+    return open_backbone(
+        config.backbone,
+        stages=config.stages,
+        image_size=config.image_size,
+        framing=config.framing,
+        device=config.device,
+        cache_dir=cache_dir,
+    )
+
+
+def train(
+    data: DataSet,
+    backbone: Backbone,
+    config: TrainConfig,
+    *,
+    cache_dir: Path,
+    on_epoch: Callable[[Row], None] | None = None,
+) -> Checkpoint:
+    """Fit a head on a data set and measure it; `test` is touched once, after everything is chosen.
+
+    Args:
+        data: The checked data set.
+        backbone: From `open_for`.
+        config: What to train.
+        cache_dir: The cache folder.
+        on_epoch: Called with each row of the history.
+
+    Returns:
+        The checkpoint, not saved yet.
+
+    Raises:
+        ValueError: A photograph cannot be read any more.
+    """
+    started = time.perf_counter()
+    fit, logits, seconds = (_fit_classic if config.recipe == "classic" else _fit_cached)(
+        data, backbone, config, cache_dir, on_epoch
+    )
+    measured = {
+        split: metrics(logits[split], data.splits[split].labels, data.class_ids)
+        for split in logits
+    }
+    return Checkpoint(
+        backbone=backbone.spec,
+        head=fit.head,
+        class_ids=data.class_ids,
+        class_names=data.class_names,
+        views=[CENTER] if config.recipe == "classic" else list(EVALUATION_VIEWS),
+        training=_describe(config, fit),
+        history=fit.history,
+        metrics={
+            "splits": measured,
+            "data": {
+                "name": Path(data.name).name,
+                "fingerprint": data.fingerprint,
+                "photographs": {split: len(photos) for split, photos in data.splits.items()},
+                "skipped": len(data.skipped),
+            },
+            "seed": config.head.seed,
+            "versions": versions(),
+            "device": backbone.device_text,
+            "seconds": {**seconds, "total": round(time.perf_counter() - started, 2)},
+        },
+    )
+
+
+_Result = tuple[Fit, dict[str, np.ndarray], dict[str, float]]
+
+
+def _fit_cached(
+    data: DataSet,
+    backbone: Backbone,
+    config: TrainConfig,
+    cache_dir: Path,
+    on_epoch: Callable[[Row], None] | None,
+) -> _Result:
+    started = time.perf_counter()
+    features = {
+        split: extract(
+            backbone,
+            photos,
+            view_names(config.views if split == "train" else 0, config.head.seed),
+            cache_dir=cache_dir,
+            workers=config.workers,
+            title=f"Features, {split}",
+        )
+        for split, photos in data.splits.items()
+    }
+    extracted = time.perf_counter()
+    labels = {split: photos.labels for split, photos in data.splits.items()}
+    fit = fit_head(
+        features["train"],
+        labels["train"],
+        features["valid"],
+        labels["valid"],
+        len(data.class_ids),
+        config.head,
+        device=backbone.device,
+        on_epoch=on_epoch,
+    )
+    seconds = {
+        "features": round(extracted - started, 2),
+        "head": round(time.perf_counter() - extracted, 2),
+    }
+    logits = {
+        split: fit.head.view_logits(features[split][:, : len(EVALUATION_VIEWS)])
+        for split in data.splits
+        if split != "train"
+    }
+    return fit, logits, seconds
+
+
+def _fit_classic(
+    data: DataSet,
+    backbone: Backbone,
+    config: TrainConfig,
+    _cache_dir: Path,
+    on_epoch: Callable[[Row], None] | None,
+) -> _Result:
+    from model import classic
+
+    workers = 4 if config.workers is None else config.workers
+    started = time.perf_counter()
+    fit = classic.fit_classic(
+        backbone,
+        data.splits["train"],
+        data.splits["valid"],
+        len(data.class_ids),
+        config.head,
+        workers=workers,
+        on_epoch=on_epoch,
+    )
+    seconds = {"epochs": round(time.perf_counter() - started, 2)}
+    logits = {
+        split: classic.classic_logits(backbone, fit, photos, workers=workers)
+        for split, photos in data.splits.items()
+        if split != "train"
+    }
+    return fit, logits, seconds
+
+
+def _describe(config: TrainConfig, fit: Fit) -> dict[str, Any]:
+    """Say how the head was fitted: the options, and a sentence for the model card."""
+    head = config.head
+    widths = [len(bias) for _, bias in fit.head.layers[:-1]]
+    kind = f"MLP ({', '.join(map(str, widths))} hidden units)" if widths else "linear head"
+    if config.recipe == "classic":
+        text = (
+            "The tutorial's recipe: shear, scale and flip augmentation on every epoch, Adam "
+            f"{head.lr:g}, batch {head.batch_size}, {len(fit.history)} epochs, nothing cached."
+        )
+    else:
+        text = (
+            f"Features of {2 + config.views} views of each photograph were computed once; the head "
+            f"was fitted on them with AdamW and a one-cycle schedule, {len(fit.history)} epochs, "
+            f"label smoothing {head.label_smoothing:g}."
+        )
+    return {
+        "recipe": config.recipe,
+        "options": {
+            **{key: value for key, value in asdict(config).items() if key not in ("head", "recipe")},
+            **asdict(head),
+        },
+        "seed": head.seed,
+        "best_epoch": fit.best_epoch,
+        "head_text": kind,
+        "text": f"{text} The best epoch on `valid`, {fit.best_epoch}, was kept.",
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what decides a result: Python and the numerical packages."""
+    packages = ("torch", "torchvision", "timm", "onnxruntime", "numpy", "pillow", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+

@@ -1,0 +1,349 @@
+#!/usr/bin/env python
+"""Train an image classifier: labelled photographs in, a checkpoint folder out.
+
+    python train.py photographs/                        one folder of photographs a class
+    python train.py photographs/ --out runs/roses --views 4
+    python train.py flowers102 --data-dir data          Oxford 102 Flowers, official split
+    python train.py                                     scikit-learn's digits, no network needed
+"""
+
+import argparse
+import re
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from model import card, checkpoint, console, data, datasets, training
+from model.backbone import DEFAULT_BACKBONE, DEVICES, PACKAGED
+from model.head import HeadConfig, Row
+from model.plots import history_png
+
+DEFAULTS = {
+    "stages": 3,
+    "image_size": None,
+    "framing": "crop",
+    "views": 0,
+    "balance": False,
+    "patience": 0,
+    "head": "linear",
+    "epochs": HeadConfig.epochs,
+    "batch_size": HeadConfig.batch_size,
+    "lr": HeadConfig.lr,
+    "weight_decay": HeadConfig.weight_decay,
+    "label_smoothing": HeadConfig.label_smoothing,
+}
+CLASSIC = {
+    "head": "mlp",
+    "epochs": 20,
+    "batch_size": 32,
+    "lr": 1e-3,
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
+}
+"""What the classic recipe changes; the other DEFAULTS are no part of it and are refused."""
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        metavar="ROOT",
+        help="for flowers102: the folder that holds flowers-102/, or where it is downloaded to",
+    )
+    group.add_argument(
+        "--class-names",
+        type=Path,
+        metavar="FILE.json",
+        help="display names, {class folder: name}; otherwise a cat_to_name.json in or above DATA",
+    )
+    group.add_argument(
+        "--valid-fraction",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of each class for valid, where DATA has no such folder",
+    )
+    group.add_argument(
+        "--test-fraction",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of each class for test, where DATA has no such folder",
+    )
+    group.add_argument("--strict", action="store_true", help="stop if any file cannot be used")
+
+
+def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("backbone (frozen)")
+    group.add_argument(
+        "--recipe",
+        choices=("default", "classic"),
+        default="default",
+        help="classic: the tutorial's training, step for step, nothing cached",
+    )
+    group.add_argument(
+        "--backbone",
+        default=DEFAULT_BACKBONE,
+        metavar="NAME",
+        help=f"{', '.join(PACKAGED)} (installed), a timm name (downloaded), or several joined by +",
+    )
+    group.add_argument(
+        "--stages",
+        type=int,
+        metavar="N",
+        help="last stages whose mean-pooled outputs stand beside the final layer's (default: 3)",
+    )
+    group.add_argument(
+        "--image-size", type=int, metavar="PX", help="input size (default: the backbone's own)"
+    )
+    group.add_argument(
+        "--framing",
+        choices=("crop", "pad", "squash"),
+        help="centre crop, whole photograph on a plain ground, or squashed (default: crop)",
+    )
+    group.add_argument(
+        "--views",
+        type=int,
+        metavar="K",
+        help="augmented renderings a photograph, beside centre and mirror image (default: 0)",
+    )
+
+
+def _add_head_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("head")
+    group.add_argument(
+        "--head", choices=("linear", "mlp"), help="(default: linear; classic recipe: mlp)"
+    )
+    group.add_argument(
+        "--hidden",
+        type=int,
+        nargs="+",
+        default=[1600, 1024],
+        metavar="N",
+        help="widths of the MLP's hidden layers",
+    )
+    group.add_argument(
+        "--dropout",
+        type=float,
+        default=HeadConfig.dropout,
+        metavar="SHARE",
+        help="of the MLP's hidden layers, 0-1",
+    )
+    numbers = {
+        "epochs": "passes over the training photographs",
+        "batch_size": "photographs a step",
+        "lr": "learning rate, highest of the one-cycle schedule",
+        "weight_decay": "weight decay",
+        "label_smoothing": "share of the target spread over all classes, 0-1",
+    }
+    for name, meaning in numbers.items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(DEFAULTS[name]),
+            metavar="N" if isinstance(DEFAULTS[name], int) else "X",
+            help=f"{meaning} (default: {DEFAULTS[name]:g}; classic recipe: {CLASSIC[name]:g})",
+        )
+    group.add_argument(
+        "--balance",
+        action="store_const",
+        const=True,
+        help="weigh classes inversely to their number of photographs",
+    )
+    group.add_argument(
+        "--patience",
+        type=int,
+        metavar="EPOCHS",
+        help="stop after so many epochs without a better one on valid (default: 0, never)",
+    )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help="checkpoint folder (default: runs/NAME_OF_DATA)"
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace an earlier checkpoint")
+    group.add_argument("--seed", type=int, default=0, help="of split, views, weights and order")
+    group.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA, else the CPU")
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that decode (default: one a core); classic recipe: processes (default: 4)",
+    )
+    console.add_cache_dir(group)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line.
+
+    Args:
+        arguments: What stands behind `train.py`; by default the process's own.
+
+    Returns:
+        The options, with those filled in that depend on the recipe.
+    """
+    parser = argparse.ArgumentParser(
+        prog="train.py", description=__doc__, formatter_class=console.HelpFormatter
+    )
+    parser.add_argument(
+        "data",
+        nargs="?",
+        default="digits",
+        metavar="DATA",
+        help="a folder of class folders, with or without train, valid and test above them; or the "
+        "name digits or flowers102",
+    )
+    _add_data_options(parser)
+    _add_backbone_options(parser)
+    _add_head_options(parser)
+    _add_run_options(parser)
+    options = parser.parse_args(arguments)
+    classic = options.recipe == "classic"
+    for name, value in DEFAULTS.items():
+        if classic and name not in CLASSIC and getattr(options, name) not in (None, value):
+            parser.error(f"--{name.replace('_', '-')} is no part of the classic recipe")
+        if getattr(options, name) is None:
+            setattr(options, name, CLASSIC.get(name, value) if classic else value)
+    if classic:
+        options.stages = 0
+    if options.out is None:
+        folder = Path(options.data)
+        name = folder.resolve().name if folder.is_dir() else options.data
+        options.out = Path("runs", re.sub(r"[^\w.-]+", "-", name) or "run")
+    return options
+
+
+def configure(options: argparse.Namespace) -> training.TrainConfig:
+    """Turn options into a configuration.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    head = HeadConfig(
+        head=options.head,
+        hidden=tuple(options.hidden),
+        dropout=options.dropout,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        weight_decay=options.weight_decay,
+        label_smoothing=options.label_smoothing,
+        balance=options.balance,
+        patience=options.patience,
+        seed=options.seed,
+    )
+    return training.TrainConfig(
+        recipe=options.recipe,
+        backbone=options.backbone,
+        stages=options.stages,
+        image_size=options.image_size,
+        framing=options.framing,
+        views=options.views,
+        head=head,
+        device=options.device,
+        workers=options.workers,
+    )
+
+
+def print_data(loaded: data.DataSet) -> None:
+    """Print the split table, the files left out and the notes."""
+    rows = [
+        (split, f"{len(photos):,}", len(set(photos.labels.tolist())))
+        for split, photos in loaded.splits.items()
+    ]
+    print(console.table(("Split", "Photographs", "Classes"), rows))
+    for note in loaded.notes:
+        print(f"Note: {note}")
+    if loaded.skipped:
+        print(f"{len(loaded.skipped)} files are left out:")
+    for bad in loaded.skipped[:20]:
+        print(f"  {bad.path} {bad.reason}")
+    if len(loaded.skipped) > 20:
+        print(f"  and {len(loaded.skipped) - 20} more, all listed in skipped.csv")
+
+
+def print_epoch(row: Row) -> None:
+    """Print one epoch's line."""
+    if row["epoch"] == 1:
+        print("\nEpoch  Train loss  accuracy  Valid loss  accuracy  Learning rate  Seconds")
+    print(
+        f"{row['epoch']:5.0f}  {row['train_loss']:10.4f}  {row['train_accuracy']:8.2%}  "
+        f"{row['valid_loss']:10.4f}  {row['valid_accuracy']:8.2%}  {row['learning_rate']:13.1e}  "
+        f"{row['seconds']:7.2f}",
+        flush=True,
+    )
+
+
+def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> None:
+    """Print the final table and the command that serves the result."""
+    rows = [
+        (
+            split,
+            f"{values['photographs']:,}",
+            card.percent(values["top1"]),
+            card.percent(values["top5"]),
+            card.percent(values["macro_f1"]),
+            f"{values['loss']:.4f}",
+        )
+        for split, values in trained.metrics["splits"].items()
+    ]
+    print(f"\nBest epoch on valid: {trained.training['best_epoch']}\n")
+    print(console.table(("Split", "Photographs", "Top-1", "Top-5", "Macro F1", "Loss"), rows))
+    print(f"\nCheckpoint {out} written; {seconds:.0f} s in all. Serve it with:\n")
+    print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Train as the options say.
+
+    Returns:
+        Exit status 0.
+    """
+    started = time.perf_counter()
+    config = configure(options)
+    checkpoint.require_empty(options.out, options.overwrite)
+    loaded = datasets.load(
+        options.data,
+        data_dir=options.data_dir,
+        class_names=options.class_names,
+        valid_fraction=options.valid_fraction,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+        strict=options.strict,
+        cache_dir=options.cache_dir,
+        workers=options.workers or None,
+    )
+    print_data(loaded)
+    backbone = training.open_for(config, options.cache_dir)
+    print(
+        f"Backbone: {backbone.spec.name}, {backbone.embed_dim:,} features, "
+        f"{backbone.transforms.image_size} px, on {backbone.device_text}",
+        flush=True,
+    )
+    if backbone.note:
+        print(f"Note: {backbone.note}")
+    trained = training.train(
+        loaded, backbone, config, cache_dir=options.cache_dir, on_epoch=print_epoch
+    )
+    command = shlex.join(["python", "train.py", *sys.argv[1:]])
+    checkpoint.save(
+        trained,
+        options.out,
+        skipped=loaded.skipped,
+        overwrite=options.overwrite,
+        extra={
+            "README.md": card.render(trained, command).encode(),
+            "history.png": history_png(trained.history),
+        },
+    )
+    print_results(trained, options.out, time.perf_counter() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    sys.exit(console.run("train.py", lambda: main(parsed)))
