@@ -1,0 +1,250 @@
+"""Use a checkpoint from the command line.
+
+    python -m model predict flower.jpg photographs/
+    python -m model predict photographs/ --csv predictions.csv
+    python -m model predict flower.jpg --figure flower.png
+    python -m model evaluate photographs/ --checkpoint runs/roses
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TextIO
+
+from PIL import Image
+
+from model import console, data, images
+from model.cache import default_workers
+from model.checkpoint import SHIPPED
+from model.classifier import Classifier, Prediction
+
+_BATCH = 8
+
+
+def find(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield files, and the photographs in folders.
+
+    Args:
+        paths: Files (whatever their ending) and folders (searched recursively, by ending).
+
+    Yields:
+        Files.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from (p for p in data.walk(path) if p.suffix.lower() in images.SUFFIXES)
+        else:
+            yield path
+
+
+def decode_all(
+    paths: Sequence[Path], workers: int
+) -> Iterator[list[tuple[Path, Image.Image | images.BadImageError]]]:
+    """Decode files in threads, a batch ahead of what is asked for.
+
+    Args:
+        paths: N files.
+        workers: Threads.
+
+    Yields:
+        Batches of (path, decoded photograph or the reason it cannot be), in order.
+    """
+
+    def decode(path: Path) -> tuple[Path, Image.Image | images.BadImageError]:
+        try:
+            return path, images.decode(path)
+        except images.BadImageError as error:
+            return path, error
+
+    batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = [pool.submit(decode, path) for path in batches[0]] if batches else []
+        for following in [*batches[1:], []]:
+            current, ahead = ahead, [pool.submit(decode, path) for path in following]
+            yield [future.result() for future in current]
+
+
+def show(path: Path, prediction: Prediction, out: TextIO) -> None:
+    """Print a prediction as a table with bars."""
+    width = max(len(candidate.label) for candidate in prediction.top)
+    print(path, file=out)
+    for candidate in prediction.top:
+        share = candidate.probability
+        print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
+
+
+def to_json(path: Path, prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction as JSON values."""
+    return {
+        "path": str(path),
+        "top": [
+            {
+                "label": candidate.label,
+                "class_id": candidate.class_id,
+                "probability": candidate.probability,
+            }
+            for candidate in prediction.top
+        ],
+    }
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Classify files.
+
+    Returns:
+        1 when a file could not be read, else 0.
+
+    Raises:
+        ValueError: No photographs, or more than one with `--figure`.
+    """
+    paths = list(find(options.images))
+    if not paths:
+        raise ValueError(f"No photographs in {', '.join(map(str, options.images))}.")
+    if options.figure and len(paths) != 1:
+        raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
+    if options.top < 1:
+        raise ValueError(f"--top {options.top} must be 1 or more.")
+    classifier = Classifier(
+        options.checkpoint, device=options.device, cache_dir=options.cache_dir
+    )
+    top = min(options.top, len(classifier.checkpoint.class_ids))
+    rows: list[list[object]] = []
+    failed = 0
+    for batch in decode_all(paths, default_workers()):
+        decoded = [image for _, image in batch if isinstance(image, Image.Image)]
+        predictions = iter(classifier.predict(decoded, top))
+        for path, image in batch:
+            if isinstance(image, images.BadImageError):
+                failed += 1
+                print(f"{path} {image}", file=sys.stderr)
+                if options.json:
+                    print(json.dumps({"path": str(path), "error": str(image)}, ensure_ascii=False))
+                rows.append([path, *[""] * 3 * top, str(image)])
+                continue
+            prediction = next(predictions)
+            if options.json:
+                print(json.dumps(to_json(path, prediction), ensure_ascii=False), flush=True)
+            elif not options.csv:
+                show(path, prediction, sys.stdout)
+            cells = [
+                cell
+                for candidate in prediction.top
+                for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
+            ]
+            rows.append([path, *cells, ""])
+            if options.figure:
+                from model.plots import prediction_png
+
+                options.figure.write_bytes(prediction_png(image, prediction, path.name))
+    if options.csv:
+        columns = [
+            f"{column}_{rank}"
+            for rank in range(1, top + 1)
+            for column in ("label", "class_id", "probability")
+        ]
+        with options.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", *columns, "error"])
+            writer.writerows(rows)
+        print(f"{options.csv}: {len(rows)} rows", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure a checkpoint on a folder of class folders.
+
+    Returns:
+        Exit status 0.
+    """
+    from model.evaluation import evaluate_folder
+
+    classifier = Classifier(
+        options.checkpoint, device=options.device, cache_dir=options.cache_dir, threads=1
+    )
+    result = evaluate_folder(classifier, options.folder, cache_dir=options.cache_dir)
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+        return 0
+    print(
+        console.table(
+            ("Photographs", "Top-1", "Top-5", "Macro F1", "Loss"),
+            [
+                (
+                    f"{result['photographs']:,}",
+                    f"{result['top1']:.2%}",
+                    f"{result['top5']:.2%}",
+                    f"{result['macro_f1']:.2%}",
+                    f"{result['loss']:.4f}",
+                )
+            ],
+        )
+    )
+    for true, predicted, count in result["most_confused"]:
+        print(f"  {count} x {true} taken for {predicted}")
+    return 0
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line.
+
+    Args:
+        arguments: What stands behind `python -m model`; by default the process's own.
+
+    Returns:
+        The options; `run` is the command's function.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m model", description=__doc__, formatter_class=console.HelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=SHIPPED,
+        metavar="DIR",
+        help="checkpoint folder (default: the shipped flowers)",
+    )
+    shared.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
+    )
+    console.add_cache_dir(shared)
+    command = commands.add_parser(
+        "predict",
+        parents=[shared],
+        help="classify photographs",
+        description="Classify photographs. Exit status 1 when a file cannot be read.",
+        formatter_class=console.HelpFormatter,
+    )
+    command.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="photographs, or folders of them"
+    )
+    command.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
+    output = command.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="one JSON object a line")
+    output.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
+    command.add_argument(
+        "--figure", type=Path, metavar="FILE.png", help="draw the photograph beside its bars"
+    )
+    command.set_defaults(run=predict)
+    command = commands.add_parser(
+        "evaluate",
+        parents=[shared],
+        help="measure a checkpoint on labelled photographs",
+        description="Measure a checkpoint on a folder of class folders, matched by class id, "
+        "then by class name.",
+        formatter_class=console.HelpFormatter,
+    )
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of class folders")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(run=evaluate)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    parsed = parse()
+    sys.exit(console.run(f"python -m model {parsed.command}", lambda: parsed.run(parsed)))
