@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Train an image classifier: labelled photographs in, a checkpoint folder out.
 
-    python train.py photographs/                        one folder of photographs a class
-    python train.py photographs/ --out runs/roses --views 4
-    python train.py flowers102 --data-dir data          Oxford 102 Flowers, official split
-    python train.py                                     scikit-learn's digits, no network needed
+python train.py photographs/                        one folder of photographs a class
+python train.py photographs/ --out runs/roses --views 4
+python train.py flowers102 --data-dir data          Oxford 102 Flowers, official split
+python train.py                                     scikit-learn's digits, no network needed
 """
 
 import argparse
@@ -142,8 +142,8 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
     for name, meaning in numbers.items():
         group.add_argument(
             f"--{name.replace('_', '-')}",
-            type=type(DEFAULTS[name]),
-            metavar="N" if isinstance(DEFAULTS[name], int) else "X",
+            type=int if isinstance(CLASSIC[name], int) else float,
+            metavar="N" if isinstance(CLASSIC[name], int) else "X",
             help=f"{meaning} (default: {DEFAULTS[name]:g}; classic recipe: {CLASSIC[name]:g})",
         )
     group.add_argument(

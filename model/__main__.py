@@ -1,9 +1,9 @@
 """Use a checkpoint from the command line.
 
-    python -m model predict flower.jpg photographs/
-    python -m model predict photographs/ --csv predictions.csv
-    python -m model predict flower.jpg --figure flower.png
-    python -m model evaluate photographs/ --checkpoint runs/roses
+python -m model predict flower.jpg photographs/
+python -m model predict photographs/ --csv predictions.csv
+python -m model predict flower.jpg --figure flower.png
+python -m model evaluate photographs/ --checkpoint runs/roses
 """
 
 import argparse
@@ -108,9 +108,7 @@ def predict(options: argparse.Namespace) -> int:
         raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
     if options.top < 1:
         raise ValueError(f"--top {options.top} must be 1 or more.")
-    classifier = Classifier(
-        options.checkpoint, device=options.device, cache_dir=options.cache_dir
-    )
+    classifier = Classifier(options.checkpoint, device=options.device, cache_dir=options.cache_dir)
     top = min(options.top, len(classifier.checkpoint.class_ids))
     rows: list[list[object]] = []
     failed = 0

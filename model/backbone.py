@@ -1,4 +1,4 @@
-"""The frozen backbone: pretrained weights, features, and the fastest engine that agrees with torch."""
+"""The frozen backbone: pretrained weights, and the fastest engine that agrees with torch."""
 
 import contextlib
 import difflib
@@ -6,7 +6,6 @@ import functools
 import hashlib
 import importlib
 import json
-import os
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ from model.cache import default_workers
 from model.transforms import Framing, Transforms
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -359,9 +357,10 @@ class Backbone:
                     )
                 networks.append(network)
         extractor = Extractor(self.spec, networks).requires_grad_(False).eval()
-        if self.device != "cuda":
-            return extractor.to(self.device)
-        return extractor.to("cuda", memory_format=torch.channels_last)
+        extractor = extractor.to(device=self.device)
+        if self.device == "cuda":
+            extractor = extractor.to(memory_format=torch.channels_last)  # pyrefly: ignore
+        return extractor
 
     def _open_session(self, cache_dir: Path, threads: int) -> None:
         """Open the exported model; export it first if this is new, and compare it with torch."""
@@ -381,7 +380,7 @@ class Backbone:
                         "so torch is used, which is 2-3 times slower."
                     )
                     return
-                os.replace(exported, path)
+                exported.replace(path)
         self._session, self.engine = _session(path, threads), "ONNX Runtime"
 
     def _difference(self, session: Any) -> float:

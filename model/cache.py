@@ -1,4 +1,4 @@
-"""Where Frostflower keeps what it need not compute again, and the progress bar it shows meanwhile."""
+"""Where Frostflower keeps what it need not compute again, and its progress bar."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def default_workers() -> int:
     return min(16, os.cpu_count() or 1)
 
 
-def progress_bar(total: int, title: str, done: int = 0) -> "tqdm[None]":
+def progress_bar(total: int, title: str, done: int = 0) -> tqdm:
     """Start a progress bar on stderr with images/s and time left.
 
     Args:
@@ -71,7 +71,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 class SoundFiles:
-    """The content hashes of files that were decoded without an error, so as not to check them twice.
+    """Content hashes of files that were decoded without an error, and need no second check.
 
     Files that failed are not remembered: they are few, and the next version may read them.
     """

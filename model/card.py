@@ -19,7 +19,10 @@ def percent(share: float) -> str:
 
 def results_table(metrics: dict[str, Any]) -> str:
     """Return the figures of every measured split as a Markdown table."""
-    lines = ["| split | photographs | top-1 | top-5 | macro F1 | loss |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| split | photographs | top-1 | top-5 | macro F1 | loss |",
+        "|---|---|---|---|---|---|",
+    ]
     for split, values in metrics["splits"].items():
         lines.append(
             f"| {split} | {values['photographs']:,} | {percent(values['top1'])} | "
@@ -41,7 +44,9 @@ def render(checkpoint: Checkpoint, command: str) -> str:
     training, transforms = checkpoint.training, checkpoint.backbone.transforms
     data = checkpoint.metrics["data"]
     names = ", ".join(checkpoint.class_names[:20])
-    more = f" and {len(checkpoint.class_names) - 20} more" if len(checkpoint.class_names) > 20 else ""
+    more = (
+        f" and {len(checkpoint.class_names) - 20} more" if len(checkpoint.class_names) > 20 else ""
+    )
     # JSON strings are YAML strings too, whatever characters a folder name has.
     title = json.dumps(f"Image classifier: {data['name']}", ensure_ascii=False)
     sizes = " and ".join(f"{m.name} at {m.image_size} px" for m in checkpoint.backbone.members)

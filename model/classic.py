@@ -79,8 +79,8 @@ def fit_classic(
     """Train the tutorial's MLP.
 
     Args:
-        backbone: Opened with `stages=0` and this module's size, framing and interpolation; its torch
-            module is used, whatever engine serves the result.
+        backbone: Opened with `stages=0` and this module's size, framing and interpolation; its
+            torch module is used, whatever engine serves the result.
         train: N photographs.
         valid: M photographs.
         num_classes: C.
@@ -109,11 +109,12 @@ def fit_classic(
         row: Row = {"epoch": epoch, "learning_rate": config.lr}
         for phase, loader in phases.items():
             network.train(phase == "train")
+            count = len(train if phase == "train" else valid)
             loss_sum, correct = _run_phase(
                 module, network, loader, optimizer if phase == "train" else None, device
             )
-            row[f"{phase}_loss"] = loss_sum / len(loader.dataset)
-            row[f"{phase}_accuracy"] = correct / len(loader.dataset)
+            row[f"{phase}_loss"] = loss_sum / count
+            row[f"{phase}_accuracy"] = correct / count
         row["seconds"] = time.perf_counter() - started
         fit.history.append(row)
         if on_epoch:
@@ -164,4 +165,3 @@ def classic_logits(backbone: Backbone, fit: Fit, photos: Photos, *, workers: int
     loader = _loader(photos, False, CONFIG.batch_size, workers, 0)
     parts = [fit.head.logits(backbone.features(pixels.numpy())) for pixels, _ in loader]
     return np.concatenate(parts)
-

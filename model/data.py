@@ -103,7 +103,9 @@ def _is_junk(name: str) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_junk(entry.name))
+    return sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not _is_junk(entry.name)
+    )
 
 
 def walk(folder: Path) -> Iterator[Path]:
@@ -333,7 +335,9 @@ def load_folder(
         for split, root in (roots or {"": folder}).items()
         for path, class_id in list_photographs(root, skipped)
     ]
-    names = read_class_names(class_names) if class_names else _find_class_names(folder, roots.values())
+    names = (
+        read_class_names(class_names) if class_names else _find_class_names(folder, roots.values())
+    )
     return assemble(
         str(folder),
         rows,
@@ -392,7 +396,9 @@ def assemble(
     if strict and skipped:
         listed = "; ".join(f"{bad.path} {bad.reason}" for bad in skipped[:5])
         more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-        raise ValueError(f"{len(skipped)} files cannot be used and --strict is set: {listed}{more}.")
+        raise ValueError(
+            f"{len(skipped)} files cannot be used and --strict is set: {listed}{more}."
+        )
     kept = [(*row, digest) for row, digest in zip(rows, digests, strict=True) if digest]
     class_ids = sorted({class_id for _, class_id, _, _ in kept})
     notes = [

@@ -1,6 +1,5 @@
 """Data sets that go by a name: scikit-learn's digits (offline) and Oxford 102 Flowers."""
 
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +44,7 @@ def _digits(cache_dir: Path) -> Path:
     folder = cache_dir / "datasets" / "digits"
     if folder.is_dir():
         return folder
-    scans = load_digits()
+    scans: Any = load_digits()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         for number, (scan, digit) in enumerate(zip(scans.images, scans.target, strict=True)):
@@ -53,7 +52,7 @@ def _digits(cache_dir: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray((scan * (255 / 16)).astype("uint8")).save(path)
         try:
-            os.replace(Path(temporary, "digits"), folder)
+            Path(temporary, "digits").replace(folder)
         except OSError:  # another process was faster
             if not folder.is_dir():
                 raise

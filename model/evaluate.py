@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix
 
 from model.head import cross_entropy
 
@@ -44,9 +44,11 @@ def metrics(logits: np.ndarray, labels: np.ndarray, class_ids: list[str]) -> dic
     """
     indices = np.arange(len(class_ids))
     predicted = logits.argmax(axis=1)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=indices, zero_division=0.0
-    )
+    confusion = confusion_matrix(labels, predicted, labels=indices)
+    right, support = np.diag(confusion), confusion.sum(axis=1)
+    precision = right / np.maximum(confusion.sum(axis=0), 1)
+    recall = right / np.maximum(support, 1)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     per_class = [
         {
             "class_id": class_id,
@@ -64,7 +66,7 @@ def metrics(logits: np.ndarray, labels: np.ndarray, class_ids: list[str]) -> dic
         "loss": cross_entropy(logits, labels),
         "macro_f1": float(f1[support > 0].mean()),
         "per_class": per_class,
-        "confusion_matrix": confusion_matrix(labels, predicted, labels=indices).tolist(),
+        "confusion_matrix": confusion.tolist(),
     }
 
 

@@ -17,7 +17,9 @@ from model.transforms import CENTER, MIRROR, VIEWS_VERSION
 
 EVALUATION_VIEWS = (CENTER, MIRROR)
 
-_TASK_PHOTOGRAPHS = 8  # a batch stays in the processor's cache; larger ones are slower (ONNX Runtime)
+_TASK_PHOTOGRAPHS = (
+    8  # a batch stays in the processor's cache; larger ones are slower (ONNX Runtime)
+)
 _SHARD_SECONDS = 15.0  # what a killed run loses at most
 _SHARD_ROWS = 4096
 
@@ -111,7 +113,7 @@ class FeatureCache:
 def compute(
     backbone: Backbone, pictures: Sequence[tuple[Path, str]], views: Sequence[str]
 ) -> np.ndarray:
-    """Decode photographs, render the views and run the backbone; the mirror image costs no decoding.
+    """Decode photographs, render the views and run the backbone.
 
     Args:
         backbone: The backbone.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 HISTORY_COLUMNS = (
@@ -248,7 +247,7 @@ def fit_head(
         loss_sum, correct = 0.0, 0
         order = rng.permutation(count)
         drawn = rng.integers(views, size=count)
-        learning_rate = schedule.get_last_lr()[0]
+        learning_rate = float(schedule.get_last_lr()[0])
         for start in range(0, count, batch_size):
             chosen = order[start : start + batch_size]
             values = (train[chosen, drawn[chosen]].astype(np.float32) - mean) / std

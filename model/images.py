@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 DECODER_VERSION = 1
-"""Part of every feature-cache key: raise it when `decode` returns other pixels for the same file."""
+"""Part of every feature-cache key: raise it when `decode` returns other pixels for a file."""
 
 MAX_PIXELS = 40_000_000
 """Largest photograph, in px; a larger one is refused before its pixels are decoded."""
@@ -52,7 +52,7 @@ class BadImageError(ValueError):
 
 @functools.cache
 def _prepare_pillow() -> None:
-    """Register every format once, and silence Pillow's warnings about what `decode` reports itself."""
+    """Register every format once, and silence Pillow's warnings of what `decode` reports."""
     import pillow_heif
 
     Image.init()

@@ -43,9 +43,7 @@ def stratified_split(
         )
     present = set(given.tolist())
     wanted = {"valid": valid_fraction, "test": test_fraction}
-    draw = {
-        split: share for split, share in wanted.items() if share > 0 and split not in present
-    }
+    draw = {split: share for split, share in wanted.items() if share > 0 and split not in present}
     if "valid" in present and "test" in draw:
         del draw["test"]  # the data's own splits are complete; test_fraction is for data without
     split_names = np.where(given == "", "train", given).astype("<U5")

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +44,7 @@ class TrainConfig:
     image_size: int | None = None
     framing: Framing = "crop"
     views: int = 0
-    head: HeadConfig = HeadConfig()
+    head: HeadConfig = field(default_factory=HeadConfig)
     device: str = "auto"
     workers: int | None = None
 
@@ -124,8 +124,7 @@ def train(
         data, backbone, config, cache_dir, on_epoch
     )
     measured = {
-        split: metrics(logits[split], data.splits[split].labels, data.class_ids)
-        for split in logits
+        split: metrics(logits[split], data.splits[split].labels, data.class_ids) for split in logits
     }
     return Checkpoint(
         backbone=backbone.spec,
@@ -245,13 +244,15 @@ def _describe(config: TrainConfig, fit: Fit) -> dict[str, Any]:
     return {
         "recipe": config.recipe,
         "options": {
-            **{key: value for key, value in asdict(config).items() if key not in ("head", "recipe")},
+            **{
+                key: value for key, value in asdict(config).items() if key not in ("head", "recipe")
+            },
             **asdict(head),
         },
         "seed": head.seed,
         "best_epoch": fit.best_epoch,
         "head_text": kind,
-        "text": f"{text} The best epoch on `valid`, {fit.best_epoch}, was kept.",
+        "text": f"{text} Epoch {fit.best_epoch}, the best on the validation photographs, was kept.",
         "versions": versions(),
     }
 
@@ -260,4 +261,3 @@ def versions() -> dict[str, str]:
     """Return the versions of what decides a result: Python and the numerical packages."""
     packages = ("torch", "torchvision", "timm", "onnxruntime", "numpy", "pillow", "scikit-learn")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-

@@ -1,4 +1,4 @@
-"""How a decoded photograph becomes the pixels a backbone sees: framing, mirror image, random views."""
+"""From a decoded photograph to a backbone's pixels: framing, mirror image, random views."""
 
 import hashlib
 from dataclasses import asdict, dataclass

@@ -1,0 +1,22 @@
+"""What a Hugging Face Space runs: `python demo/app.py`, checkpoint from the variable CHECKPOINT."""
+
+import os
+import sys
+from pathlib import Path
+
+# `python demo/app.py` puts demo/ on the path, not the folder above it.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from demo import gpu  # noqa: F401  (before torch, see there)
+from demo.serve import launch
+from demo.ui import MAX_FILE_SIZE, build
+from model.checkpoint import SHIPPED
+from model.classifier import Classifier
+
+classifier = Classifier(Path(os.environ.get("CHECKPOINT") or SHIPPED))
+demo = build(classifier)
+
+if __name__ == "__main__":
+    address, _ = launch(demo, max_file_size=MAX_FILE_SIZE)
+    print(f"Serving on {address} with {classifier.backbone.device_text}.", flush=True)
+    demo.block_thread()

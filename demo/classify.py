@@ -1,0 +1,123 @@
+"""The Classify tab: a photograph in, the five most probable classes as bars, and the API."""
+
+import html
+import math
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from demo.gpu import on_gpu
+from demo.photo import Photo
+from demo.style import LOGO
+from model.classifier import Classifier, Prediction
+
+TOP = 5
+
+_EMPTY = f"""<div class="ff-result"><div class="ff-empty">{LOGO}
+Add a photograph, paste one, use the camera, or choose an example. The answer appears here.
+</div></div>"""
+
+
+def example_photographs() -> list[Path]:
+    """Return photographs that come with installed packages: a flower, and what is none."""
+    packages = {"sklearn.datasets.images": "flower.jpg", "gradio": "test_data/cheetah2.jpg"}
+    return [Path(str(files(package) / name)) for package, name in packages.items()]
+
+
+def percent(share: float) -> str:
+    """Write a probability with one decimal, never rounding a doubt away to 0.0 or 100.0 %."""
+    tenths = min(max(share * 1000, 0), 1000)
+    if 0 < tenths < 0.5:
+        return "&lt; 0.1 %"
+    if 999.5 <= tenths < 1000:
+        return "&gt; 99.9 %"
+    return f"{math.floor(tenths + 0.5) / 10:.1f} %"
+
+
+def bars(prediction: Prediction, device: str) -> str:
+    """Render a prediction: the answer, a bar a class, the time it took and where.
+
+    Args:
+        prediction: The five most probable classes.
+        device: The device in words.
+
+    Returns:
+        HTML; class names are escaped.
+    """
+    rows = []
+    for rank, candidate in enumerate(prediction.top):
+        mark = " first" if rank == 0 else ""
+        name = html.escape(candidate.label)
+        rows.append(
+            f'<span class="name{mark}">{name}</span>'
+            f'<span class="share{mark}">{percent(candidate.probability)}</span>'
+            f'<meter class="{mark.strip()}" min="0" max="1" value="{candidate.probability:.6f}" '
+            f'aria-label="{name}"></meter>'
+        )
+    return (
+        f'<div class="ff-result"><p class="ff-answer">{html.escape(prediction.top[0].label)}</p>'
+        f'<div class="ff-bars">{"".join(rows)}</div>'
+        f'<div class="ff-note">{prediction.seconds * 1000:,.0f} ms on {html.escape(device)}</div>'
+        "</div>"
+    )
+
+
+def label_json(prediction: Prediction) -> dict[str, float]:
+    """Return what gr.Label takes: class name -> probability."""
+    return {candidate.label: candidate.probability for candidate in prediction.top}
+
+
+def classify_tab(classifier: Classifier, max_bytes: int) -> None:
+    """Lay out the tab inside a `gr.Tab`, and add the `/predict` endpoint.
+
+    Args:
+        classifier: The loaded classifier.
+        max_bytes: Largest upload, in bytes.
+    """
+    device = classifier.backbone.device_text
+    run = on_gpu(classifier.predict)
+
+    def show(photo: Image.Image | None) -> str:
+        return _EMPTY if photo is None else bars(run([photo], TOP)[0], device)
+
+    def predict(photo: Image.Image | None) -> dict[str, float]:
+        """Classify a photograph: the five most probable classes and their probabilities."""
+        if photo is None:
+            raise gr.Error("No photograph was sent.")
+        return label_json(run([photo], TOP)[0])
+
+    with gr.Row(equal_height=True):
+        with gr.Column(min_width=300):
+            photo = Photo(
+                type="pil",
+                sources=["upload", "clipboard", "webcam"],
+                label="Photograph",
+                elem_id="photograph",
+                height=340,
+                buttons=["fullscreen"],
+                placeholder="Drop a photograph here\n- or -\nClick to choose one",
+            )
+            photo.max_bytes = max_bytes
+        with gr.Column(min_width=300):
+            result = gr.HTML(_EMPTY, elem_id="top5", container=True, padding=False)
+    gr.Examples(
+        [[str(path)] for path in example_photographs()],
+        inputs=photo,
+        outputs=result,
+        fn=show,
+        run_on_click=True,
+        cache_examples=False,
+        api_visibility="private",
+        label="Examples: a flower, and something that is none",
+        elem_id="examples",
+    )
+    # `input` is the visitor's own doing; `change` would also fire for examples, and classify twice.
+    arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+    shown = photo.input(show, photo, result, **arguments)
+    # The reason is in the message; a picture that no browser can draw is of no use.
+    shown.failure(lambda: (None, _EMPTY), None, [photo, result], **arguments)
+    endpoint, answer = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
+    endpoint.click(predict, photo, answer, api_name="predict")

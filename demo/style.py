@@ -1,0 +1,115 @@
+"""Theme, style sheet and logo. System fonts only: the page loads nothing from other sites."""
+
+import gradio as gr
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.teal,
+    secondary_hue=gr.themes.colors.violet,
+    neutral_hue=gr.themes.colors.slate,
+    radius_size=gr.themes.sizes.radius_lg,
+    spacing_size=gr.themes.sizes.spacing_md,
+    text_size=gr.themes.sizes.text_md,
+    font=("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"),
+    font_mono=("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"),
+).set(
+    body_background_fill="#f6f8f9",
+    body_background_fill_dark="#10171c",
+    block_background_fill="#ffffff",
+    block_background_fill_dark="#18222a",
+    block_border_color="#dfe6ea",
+    block_border_color_dark="#2a3842",
+    block_shadow="0 1px 2px rgb(16 23 28 / 5%)",
+    block_label_background_fill="transparent",
+    block_label_background_fill_dark="transparent",
+    block_label_border_width="0",
+    table_even_background_fill="transparent",
+    table_even_background_fill_dark="transparent",
+    table_odd_background_fill="transparent",
+    table_odd_background_fill_dark="transparent",
+    input_background_fill_dark="#10171c",
+    link_text_color="#0f766e",
+    link_text_color_dark="#5eead4",
+)
+
+CSS = """
+.gradio-container { max-width: none !important; }
+.gradio-container main.app, .gradio-container .main { width: 100%; max-width: 1040px !important;
+  margin: 0 auto !important; padding: 28px 20px !important; }
+:root { --ff-accent: #0f766e; --ff-soft: #d5e8e5; --ff-second: #8fbfb8; --ff-muted: #5b6b75; }
+.dark { --ff-accent: #2dd4bf; --ff-soft: #22323a; --ff-second: #3d7f78; --ff-muted: #9fb0ba; }
+
+.ff-head { display: flex; gap: 14px; align-items: center; }
+.ff-head svg { width: 46px; height: 46px; flex: none; color: var(--ff-accent); }
+.ff-head h1 { font-size: 1.6rem; font-weight: 650; letter-spacing: -.01em; margin: 0;
+  line-height: 1.15; }
+.ff-head p { margin: 3px 0 0; color: var(--ff-muted); }
+
+.ff-result { min-height: 356px; padding: 22px 26px; display: flex; flex-direction: column; }
+.html-container { padding: 0 !important; }
+.ff-result:has(.ff-empty) { justify-content: center; align-items: center; }
+.ff-empty { text-align: center; color: var(--ff-muted); max-width: 300px; }
+.ff-empty svg { width: 44px; height: 44px; opacity: .5; margin: 0 auto 10px; display: block; }
+.ff-answer { font-size: 1.55rem; font-weight: 650; line-height: 1.2; margin: 0 0 18px;
+  letter-spacing: -.01em; overflow-wrap: anywhere; }
+.ff-bars { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 3px 12px; margin: 0; }
+.ff-bars .name { overflow-wrap: anywhere; }
+.ff-bars .share { font-variant-numeric: tabular-nums; text-align: right; color: var(--ff-muted); }
+.ff-bars .first { font-weight: 600; color: var(--body-text-color); }
+.ff-bars meter { grid-column: 1 / -1; width: 100%; height: 10px; margin-bottom: 12px;
+  appearance: none; background: var(--ff-soft); border: 0; border-radius: 5px; overflow: hidden; }
+.ff-bars meter::-webkit-meter-inner-element { height: 10px; display: grid; }
+.ff-bars meter::-webkit-meter-bar { background: var(--ff-soft); border: 0; border-radius: 5px;
+  height: 10px; }
+.ff-bars meter::-webkit-meter-optimum-value { background: var(--ff-second); border-radius: 5px;
+  height: 10px; }
+.ff-bars meter.first::-webkit-meter-optimum-value { background: var(--ff-accent); }
+.ff-bars meter::-moz-meter-bar { background: var(--ff-second); border-radius: 5px; }
+.ff-bars meter.first::-moz-meter-bar { background: var(--ff-accent); }
+.ff-note { margin-top: auto; padding-top: 6px; color: var(--ff-muted); font-size: .88rem; }
+
+.ff-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
+  gap: 12px; margin: 4px 0 2px; }
+.ff-figure { padding: 14px 16px; border: 1px solid var(--block-border-color);
+  border-radius: var(--block-radius); background: var(--block-background-fill); }
+.ff-figure b { display: block; font-size: 1.5rem; font-weight: 650; letter-spacing: -.01em;
+  font-variant-numeric: tabular-nums; }
+.ff-figure span { color: var(--ff-muted); font-size: .88rem; }
+.ff-text { color: var(--ff-muted); margin: 6px 2px; }
+
+.ff-legend { display: flex; gap: 18px; margin: 8px 2px 0; color: var(--ff-muted);
+  font-size: .9rem; }
+.ff-legend i { display: inline-block; width: 18px; height: 3px; border-radius: 2px;
+  vertical-align: middle; margin-right: 7px; }
+
+table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
+.ff-table tbody th { white-space: nowrap; width: 1%; padding-right: 20px; }
+.ff-table tr { border: 0; background: none; }
+.ff-table th { text-align: left; font-weight: 600; color: var(--ff-muted); font-size: .88rem; }
+.ff-table th, .ff-table td { padding: 8px 10px; border: 0;
+  border-bottom: 1px solid var(--block-border-color); overflow-wrap: anywhere; }
+.ff-table td.number, .ff-table th.number { text-align: right;
+  font-variant-numeric: tabular-nums; }
+.ff-panel { padding: 16px 18px; border: 1px solid var(--block-border-color);
+  border-radius: var(--block-radius); background: var(--block-background-fill); }
+.ff-panel h3 { margin: 0 0 8px; font-size: 1.02rem; font-weight: 620; }
+
+#history-loss .altair, #history-accuracy .altair { padding-top: 30px; }
+.vega-embed details, .vega-embed summary { display: none !important; }
+
+@media (max-width: 640px) {
+  .gradio-container main.app, .gradio-container .main { padding: 14px 12px !important; }
+  .tab-container button { padding: 0 7px !important; font-size: .84rem !important; }
+  .ff-head h1 { font-size: 1.3rem; }
+  .ff-result { min-height: 0; padding: 16px; }
+}
+"""
+
+LOGO = """<svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2.4"
+ stroke-linecap="round" aria-hidden="true"><g id="ff-arm"><path d="M24 24V4M24 11l-5-4M24 11l5-4"/>
+<path d="M24 21c-4-3-4.5-7 0-10 4.5 3 4 7 0 10Z" fill="currentColor" fill-opacity=".18"
+ stroke-width="1.6"/></g>{arms}<circle cx="24" cy="24" r="2.6" fill="currentColor"/></svg>"""
+LOGO = LOGO.format(
+    arms="".join(
+        f'<use href="#ff-arm" transform="rotate({angle} 24 24)"/>' for angle in range(60, 360, 60)
+    )
+)

@@ -1,0 +1,65 @@
+"""The page: a header and four tabs around one loaded classifier."""
+
+import html
+
+import gradio as gr
+
+from demo.classify import classify_tab
+from demo.pages import about_tab, evaluation_tab, history_tab, subtitle
+from demo.style import LOGO
+from model.classifier import Classifier
+
+MAX_FILE_SIZE = "10mb"
+_UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "b": 1}
+
+
+def parse_size(text: str) -> int:
+    """Read a file size such as `10mb`.
+
+    Args:
+        text: A number and `b`, `kb`, `mb` or `gb`, in either case.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        ValueError: It is not such a text, or below 1 byte.
+    """
+    lowered = text.strip().lower()
+    unit = next((unit for unit in _UNITS if lowered.endswith(unit)), "")
+    try:
+        size = round(float(lowered.removesuffix(unit)) * _UNITS[unit])
+    except (KeyError, ValueError, OverflowError):
+        raise ValueError(f"File size '{text}' is not a number with b, kb, mb or gb.") from None
+    if size < 1:
+        raise ValueError(f"File size '{text}' must be at least 1 byte.")
+    return size
+
+
+def build(classifier: Classifier, *, max_file_size: str = MAX_FILE_SIZE) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        classifier: The loaded classifier.
+        max_file_size: Largest upload, such as `10mb`.
+
+    Returns:
+        The app, not launched yet; its queue is bounded.
+    """
+    checkpoint = classifier.checkpoint
+    title = checkpoint.training.get("title") or f"Frostflower: {checkpoint.metrics['data']['name']}"
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+        gr.HTML(
+            f'<div class="ff-head">{LOGO}<div><h1>{html.escape(title)}</h1>'
+            f"<p>{html.escape(subtitle(checkpoint))}</p></div></div>"
+        )
+        with gr.Tab("Classify"):
+            classify_tab(classifier, parse_size(max_file_size))
+        with gr.Tab("Training history"):
+            history_tab(checkpoint)
+        with gr.Tab("Evaluation"):
+            evaluation_tab(checkpoint)
+        with gr.Tab("About"):
+            about_tab(checkpoint, classifier.backbone.device_text)
+    # The queue is the only way in: without it /run/predict would pass by the limit.
+    return demo.queue(max_size=64, api_open=False)

@@ -1,0 +1,104 @@
+"""Fixtures: drawn photographs, tiny backbones, a cache folder. Nothing here needs a network."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from drawing import CLASSES, draw_class
+
+import train
+from model.backbone import Backbone, open_backbone
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread() -> None:
+    """Torch's threads spin while they wait, which on a busy machine costs more than they bring."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Exported backbones shared by all tests: an export is most of a short test's time."""
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture
+def cache_dir(tmp_path: Path, engines: Path) -> Path:
+    """A cache folder of the test's own, but for the exported backbones."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "engines").symlink_to(engines, target_is_directory=True)
+    return folder
+
+
+@pytest.fixture
+def photos_dir(tmp_path: Path) -> Callable[..., Path]:
+    """Draws a folder of class folders; `splits` puts folders of splits above them."""
+
+    def draw(
+        name: str = "photographs",
+        classes: Sequence[str] = CLASSES,
+        count: int = 5,
+        splits: Sequence[str] = (),
+        suffix: str = ".jpg",
+    ) -> Path:
+        folder = tmp_path / name
+        for above in [folder / split for split in splits] or [folder]:
+            for number, class_id in enumerate(classes):
+                draw_class(above / class_id, number, len(classes), count, suffix)
+        return folder
+
+    return draw
+
+
+@pytest.fixture
+def tiny_backbone(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> Callable[..., Backbone]:
+    """Opens tiny backbones; while it is in use, `open_backbone` knows their names."""
+    tiny.install(monkeypatch)
+
+    def open_tiny(name: str = "test_resnet", *, seed: int = 0, **options: object) -> Backbone:
+        with monkeypatch.context() as patch:
+            tiny.install(patch, seed)
+            return open_backbone(name, **{"cache_dir": cache_dir, **options})
+
+    return open_tiny
+
+
+@pytest.fixture(scope="session")
+def lite0(engines: Path) -> Backbone:
+    """The real EfficientNet-Lite0 with its packaged weights, three stages, at its own 224 px."""
+    return open_backbone("efficientnet_lite0", cache_dir=engines.parent)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint trained by `train.main` on drawn photographs with a tiny backbone.
+
+    Beside it stand `photographs/` (its data, display names in `cat_to_name.json`) and `cache/`.
+    """
+    home = tmp_path_factory.mktemp("trained")
+    for number, class_id in enumerate(CLASSES):
+        draw_class(home / "photographs" / class_id, number, len(CLASSES), 8)
+    names = '{"daisy": "Oxeye daisy", "rose": "Dog rose", "tulip": "Garden tulip"}'
+    (home / "photographs" / "cat_to_name.json").write_text(names)
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.install(patch)
+        arguments = ["--backbone", "test_resnet", "--epochs", "12", "--device", "cpu"]
+        places = ["--out", str(home / "checkpoint"), "--cache-dir", str(home / "cache")]
+        train.main(train.parse([str(home / "photographs"), *arguments, *places]))
+    return home / "checkpoint"
+
+
+@pytest.fixture(scope="session")
+def flowers102_dir() -> Path:
+    """The real flowers, from the environment variable FLOWERS102_DIR."""
+    value = os.environ.get("FLOWERS102_DIR")
+    if not value:
+        pytest.skip("FLOWERS102_DIR is not set: it names the folder of the real flowers.")
+    folder = Path(value)
+    if not (folder / "train").is_dir():
+        pytest.fail(f"FLOWERS102_DIR is {value}, which has no train folder.")
+    return folder

@@ -1,0 +1,235 @@
+"""The head: how it is fitted, what its history holds, and that numpy and torch agree on it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from model.head import (
+    HISTORY_COLUMNS,
+    Head,
+    HeadConfig,
+    Row,
+    best_epoch,
+    build,
+    class_weights,
+    cross_entropy,
+    fit_head,
+    to_head,
+)
+
+LINEAR = HeadConfig(epochs=12, batch_size=32, lr=1e-2)
+MLP = replace(LINEAR, head="mlp", hidden=(24, 16), dropout=0.1)
+Features = tuple[np.ndarray, np.ndarray]
+
+
+def clusters(
+    counts: tuple[int, ...] = (40, 40, 40), views: int = 2, spread: float = 0.5, seed: int = 0
+) -> Features:
+    """Features [N, V, 10] around one centre a class, and their labels."""
+    centres = np.random.default_rng(99).normal(0, 1, (len(counts), 10))
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    noise = rng.normal(0, spread, (len(labels), views, 10))
+    return (centres[labels][:, None] + noise).astype(np.float16), labels.astype(np.int64)
+
+
+def accuracy(head: Head, features: np.ndarray, labels: np.ndarray) -> float:
+    return float((head.view_logits(features).argmax(axis=1) == labels).mean())
+
+
+def weights(head: Head) -> np.ndarray:
+    return np.concatenate([part.ravel() for layer in head.layers for part in layer])
+
+
+@pytest.mark.parametrize("config", [LINEAR, MLP], ids=["linear", "mlp"])
+def test_a_separable_problem_is_learnt(config: HeadConfig):
+    fit = fit_head(*clusters(), *clusters(seed=1), 3, config)
+    assert accuracy(fit.head, *clusters(seed=2)) > 0.95
+    first, last = fit.history[0], fit.history[-1]
+    assert last["train_loss"] < first["train_loss"]
+    assert last["train_accuracy"] > 0.95
+    assert len(fit.head.layers) == 1 + len(config.hidden if config.head == "mlp" else ())
+
+
+@pytest.mark.parametrize("config", [LINEAR, MLP], ids=["linear", "mlp"])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config: HeadConfig):
+    data = (*clusters(views=4), *clusters(seed=1), 3)
+    first, again = fit_head(*data, config), fit_head(*data, config)
+    other = fit_head(*data, replace(config, seed=1))
+    assert np.array_equal(weights(first.head), weights(again.head))
+    assert not np.allclose(weights(first.head), weights(other.head))
+    without_seconds = [[{**row, "seconds": 0} for row in f.history] for f in (first, again)]
+    assert without_seconds[0] == without_seconds[1]
+
+
+def test_every_epoch_has_a_row_with_every_column():
+    rows: list[Row] = []
+    fit = fit_head(*clusters(), *clusters(seed=1), 3, LINEAR, on_epoch=rows.append)
+    assert fit.history == rows
+    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    for row in rows:
+        assert tuple(row) == HISTORY_COLUMNS
+        assert 0 <= row["train_accuracy"] <= 1
+        assert 0 <= row["valid_accuracy"] <= 1
+        assert row["train_loss"] > 0
+        assert row["seconds"] > 0
+    rates = [row["learning_rate"] for row in rows]
+    assert max(rates) > 0.8 * LINEAR.lr  # one cycle: up, then down
+    assert rates[0] < max(rates) > rates[-1]
+
+
+def test_the_best_epoch_on_valid_is_kept():
+    hard = clusters(spread=2.5, counts=(20, 20, 20))
+    valid = clusters(spread=2.5, counts=(30, 30, 30), seed=1)
+    fit = fit_head(*hard, *valid, 3, replace(LINEAR, epochs=25, lr=0.1))
+    best = fit.history[fit.best_epoch - 1]
+    assert best["valid_accuracy"] == max(row["valid_accuracy"] for row in fit.history)
+    assert fit.best_epoch < len(fit.history)  # or this test shows nothing
+    assert accuracy(fit.head, *valid) == best["valid_accuracy"]
+    logits = fit.head.view_logits(valid[0])
+    assert cross_entropy(logits, valid[1]) == pytest.approx(best["valid_loss"])
+    assert fit.history[-1]["valid_loss"] != pytest.approx(best["valid_loss"])
+
+
+def row(epoch: int, accuracy: float, loss: float) -> Row:
+    return {"epoch": epoch, "valid_accuracy": accuracy, "valid_loss": loss}
+
+
+def test_among_equal_accuracies_the_lowest_loss_is_best():
+    assert best_epoch([row(1, 0.9, 0.5), row(2, 0.9, 0.4), row(3, 0.8, 0.1)]) == 2
+    assert best_epoch([row(1, 0.9, 0.5), row(2, 0.9, 0.5)]) == 1
+
+
+def test_patience_stops_after_so_many_epochs_without_a_better_one():
+    features, labels = clusters()
+    wrong = (labels + 1) % 3  # the better it learns, the worse it does here
+    config = replace(LINEAR, epochs=40, patience=3)
+    fit = fit_head(features, labels, features, wrong, 3, config)
+    assert len(fit.history) == fit.best_epoch + 3 < 40
+    assert len(fit_head(features, labels, features, wrong, 3, replace(LINEAR)).history) == 12
+
+
+def test_class_weights_are_inverse_to_the_counts():
+    found = class_weights(np.array([0, 0, 0, 1, 2, 2]), 3)
+    assert found == pytest.approx([6 / 9, 6 / 3, 6 / 6])
+    assert class_weights(np.array([0, 1]), 2).tolist() == [1, 1]
+
+
+def test_balance_helps_a_rare_class():
+    train = clusters((300, 12), spread=2.5)
+    valid = clusters((200, 200), spread=2.5, seed=1)
+    recalls = []
+    for balance in (False, True):
+        config = replace(LINEAR, epochs=5, balance=balance)
+        fit = fit_head(*train, *valid, 2, config)
+        rare = valid[1] == 1
+        recalls.append(accuracy(fit.head, valid[0][rare], valid[1][rare]))
+    assert recalls[1] > recalls[0] + 0.05
+
+
+def test_a_feature_that_never_changes_gives_no_infinite_weights():
+    features, labels = clusters()
+    features[..., 3] = 0.1  # not a binary fraction: its variance is tiny, not 0
+    features[..., 4] = 0
+    valid = clusters(seed=1)  # where those features do change
+    fit = fit_head(features, labels, *valid, 3, LINEAR)
+    assert all(np.isfinite(part).all() for layer in fit.head.layers for part in layer)
+    assert np.isfinite(fit.head.std).all()
+    assert (fit.head.std > 0).all()
+    assert np.abs(fit.head.logits(valid[0])).max() < 1000
+    assert all(np.isfinite(value) for epoch in fit.history for value in epoch.values())
+
+
+def test_features_are_standardised_over_photographs_and_views():
+    features, labels = clusters(views=3)
+    features = features * np.float16(3) + np.float16(5)
+    fit = fit_head(features, labels, features[:, :2], labels, 3, LINEAR)
+    flat = features.reshape(-1, 10).astype(np.float64)
+    assert fit.head.mean == pytest.approx(flat.mean(axis=0), abs=1e-3)
+    assert fit.head.std == pytest.approx(flat.std(axis=0), rel=1e-3)
+
+
+def test_large_features_keep_their_precision():
+    features, labels = clusters()
+    features = (features.astype(np.float32) * 500 + 20_000).astype(np.float16)
+    fit = fit_head(features, labels, features, labels, 3, LINEAR)
+    assert accuracy(fit.head, features, labels) > 0.9
+
+
+@pytest.mark.parametrize("hidden", [(), (16,), (24, 16)])
+def test_numpy_logits_are_those_of_the_torch_network_in_eval_mode(hidden: tuple[int, ...]):
+    torch.manual_seed(0)
+    network = build(10, 4, hidden, dropout=0.5).eval()
+    rng = np.random.default_rng(0)
+    mean, std = rng.normal(size=10), rng.uniform(0.5, 2, size=10)
+    features = rng.normal(size=(7, 10)).astype(np.float32)
+    head = to_head(network, mean, std)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(((features - mean) / std).astype(np.float32))).numpy()
+    found = head.logits(features)
+    assert np.allclose(found, expected, atol=1e-5)
+    assert found.dtype == np.float32
+    assert head.num_classes == 4
+    assert np.allclose(head.logits(features.reshape(7, 1, 10)), expected[:, None], atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(), (16,)])
+def test_view_logits_are_the_mean_of_the_views_logits(hidden: tuple[int, ...]):
+    torch.manual_seed(0)
+    head = to_head(build(10, 4, hidden, 0.0), np.zeros(10), np.ones(10))
+    features = np.random.default_rng(0).normal(size=(5, 3, 10)).astype(np.float16)
+    expected = np.mean([head.logits(features[:, view]) for view in range(3)], axis=0)
+    assert np.allclose(head.view_logits(features), expected, atol=1e-4)
+
+
+def test_cross_entropy_is_torchs():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(0, 5, (20, 6)).astype(np.float32), rng.integers(0, 6, 20)
+    expected = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+    assert cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(cross_entropy(np.array([[1e4, -1e4]]), np.array([1])))
+
+
+def test_label_smoothing_keeps_the_head_from_being_sure():
+    data = (*clusters(), *clusters(seed=1), 3)
+    sure, unsure = (
+        fit_head(*data, replace(LINEAR, epochs=40, label_smoothing=share)) for share in (0.0, 0.5)
+    )
+    features, _ = clusters(seed=2)
+    assert np.ptp(unsure.head.logits(features)) < 0.5 * np.ptp(sure.head.logits(features))
+
+
+def test_one_epoch_and_few_photographs_are_enough():
+    fit = fit_head(*clusters((2, 2)), *clusters((1, 1), seed=1), 2, replace(LINEAR, epochs=1))
+    assert len(fit.history) == 1
+    assert fit.best_epoch == 1
+    assert np.isfinite(weights(fit.head)).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "flag"),
+    [
+        ("dropout", 1.0, "--dropout"),
+        ("epochs", 0, "--epochs"),
+        ("batch_size", 0, "--batch-size"),
+        ("lr", 0.0, "--lr"),
+        ("lr", float("nan"), "--lr"),
+        ("weight_decay", -1.0, "--weight-decay"),
+        ("label_smoothing", 1.0, "--label-smoothing"),
+        ("patience", -1, "--patience"),
+        ("head", "forest", "--head"),
+    ],
+)
+def test_a_value_out_of_range_is_an_error_that_names_its_flag(field: str, value, flag: str):
+    with pytest.raises(ValueError, match=f"{flag} .*{value}"):
+        HeadConfig(**{field: value})
+
+
+@pytest.mark.parametrize("hidden", [(), (0,), (16, -1)])
+def test_hidden_widths_out_of_range_are_an_error(hidden: tuple[int, ...]):
+    with pytest.raises(ValueError, match="--hidden"):
+        HeadConfig(head="mlp", hidden=hidden)
+    assert HeadConfig(head="linear", hidden=hidden).hidden == hidden  # a linear head has none

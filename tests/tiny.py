@@ -1,0 +1,53 @@
+"""Tiny random networks in place of pretrained ones, so that a test needs neither network nor time."""
+
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from model import backbone
+
+SIZES = {"test_resnet": 48, "test_vit": 64}
+"""Input side in px of each tiny network."""
+
+_real_load_network = backbone.load_network
+
+
+def sha256(name: str, seed: int) -> str:
+    """The made-up hash of a tiny network's weights."""
+    return f"{seed:02x}{len(name):02x}".ljust(64, "f")
+
+
+def network(name: str, seed: int) -> nn.Module:
+    """A tiny random network whose BatchNorm statistics are not the initial ones."""
+    size = {"img_size": SIZES[name]} if "vit" in name else {}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = timm.create_model(name, pretrained=False, **size)
+        for module in made.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.7, 1.3)
+                nn.init.normal_(module.bias, 0, 0.2)
+                nn.init.normal_(module.running_mean, 0, 0.1)
+                nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return made
+
+
+def install(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> None:
+    """Make `open_backbone("test_resnet")` give a tiny network; packaged names stay real."""
+
+    def load_network(name: str) -> tuple[nn.Module, str, dict[str, Any]]:
+        if name not in SIZES:
+            return _real_load_network(name)
+        config = {
+            "input_size": (3, SIZES[name], SIZES[name]),
+            "crop_pct": 0.95,
+            "interpolation": "bicubic",
+            "mean": (0.5, 0.5, 0.5),
+            "std": (0.5, 0.5, 0.5),
+        }
+        return network(name, seed), sha256(name, seed), config
+
+    monkeypatch.setattr(backbone, "load_network", load_network)
