@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from PIL import Image
 
-from model import console, data, images
+from model import console, images, scan
 from model.cache import default_workers
 from model.checkpoint import SHIPPED
 from model.classifier import Classifier, Prediction
@@ -36,7 +36,7 @@ def find(paths: Sequence[Path]) -> Iterator[Path]:
     """
     for path in paths:
         if path.is_dir():
-            yield from (p for p in data.walk(path) if p.suffix.lower() in images.SUFFIXES)
+            yield from (p for p in scan.walk(path) if p.suffix.lower() in images.SUFFIXES)
         else:
             yield path
 

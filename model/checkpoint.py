@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from model.backbone import BackboneSpec
-from model.data import Skipped
 from model.head import HISTORY_COLUMNS, Head, Row
+from model.scan import Skipped
 
 FORMAT_VERSION = 1
 SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"

@@ -1,31 +1,18 @@
-"""Labelled photographs: scan a folder of class folders, check every file, split."""
+"""Labelled photographs: a folder, or listed files, become checked splits."""
 
 import hashlib
-import json
-import os
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from model import images
-from model.cache import SoundFiles, default_workers, progress_bar
+from model.class_names import display_names, find_class_names, read_class_names
+from model.scan import Skipped, check_photographs, list_photographs, split_folders
 from model.splits import stratified_split
 
 SPLITS = ("train", "valid", "test")
-_SPLIT_FOLDERS = {
-    "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-}
-_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-CLASS_NAMES_FILE = "cat_to_name.json"
 
 
 @dataclass(frozen=True)
@@ -52,14 +39,6 @@ class Photos:
         return Photos(
             [self.paths[i] for i in picked], self.labels[picked], [self.digests[i] for i in picked]
         )
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was left out, and the reason, to be read after the path."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -91,201 +70,6 @@ class DataSet:
             for label, digest in zip(photos.labels, photos.digests, strict=True)
         )
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
-
-
-def _normal(name: str) -> str:
-    """Fold the two ways of writing an accented letter into one; macOS and Linux differ here."""
-    return unicodedata.normalize("NFC", name)
-
-
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _JUNK
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not _is_junk(entry.name)
-    )
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, sorted, links followed, each real folder once.
-
-    Args:
-        folder: Where to search.
-
-    Yields:
-        Files, without those that systems leave behind (`.DS_Store`, `Thumbs.db`, hidden ones).
-    """
-    seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link back to a parent would go round for ever
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not _is_junk(name))
-        yield from (Path(root, name) for name in sorted(files) if not _is_junk(name))
-
-
-def split_folders(folder: Path) -> dict[str, Path]:
-    """Find `train`, `valid` (`val`, `validation`) and `test` folders that hold class folders.
-
-    Args:
-        folder: The data folder.
-
-    Returns:
-        Split name -> its folder; empty for a plain folder of class folders.
-
-    Raises:
-        ValueError: Two folders claim the same split.
-    """
-    found: dict[str, Path] = {}
-    for entry in _folders(folder):
-        split = _SPLIT_FOLDERS.get(entry.name.lower())
-        if split is None or not _folders(entry):
-            continue
-        if split in found:
-            raise ValueError(
-                f"{folder} has both '{found[split].name}' and '{entry.name}' for the {split} split. "
-                "Keep one of them."
-            )
-        found[split] = entry
-    return found
-
-
-def class_folders(folder: Path) -> dict[str, list[Path]]:
-    """Map class ids to their folders; two spellings of one Unicode name are one class."""
-    classes: dict[str, list[Path]] = {}
-    for entry in _folders(folder):
-        classes.setdefault(_normal(entry.name), []).append(entry)
-    return classes
-
-
-def list_photographs(folder: Path, skipped: list[Skipped]) -> list[tuple[Path, str]]:
-    """List the photographs in a folder of class folders by their endings; nothing is opened.
-
-    Args:
-        folder: The folder of class folders.
-        skipped: Gets the files that have another ending, or stand outside a class folder.
-
-    Returns:
-        (path, class id) pairs, sorted by class.
-
-    Raises:
-        FileNotFoundError: The folder does not exist.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder} is not a folder. Expected a folder with one folder of photographs a class."
-        )
-    for entry in sorted(folder.iterdir()):
-        if entry.is_file() and entry.suffix.lower() in images.SUFFIXES:
-            skipped.append(Skipped(entry, "is not in a class folder"))
-    found = []
-    for class_id, folders in sorted(class_folders(folder).items()):
-        for path in (path for entry in folders for path in walk(entry)):
-            if path.suffix.lower() in images.SUFFIXES:
-                found.append((path, class_id))
-            else:
-                ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
-                skipped.append(Skipped(path, f"has {ending}, not that of a photograph"))
-    return found
-
-
-def check_photographs(
-    paths: Sequence[Path], skipped: list[Skipped], *, cache_dir: Path, workers: int | None = None
-) -> list[str | None]:
-    """Read every file, decode those not known to be sound, and hash them all.
-
-    Args:
-        paths: N files.
-        skipped: Gets the bad ones.
-        cache_dir: Remembers which contents are sound.
-        workers: Threads; by default one a core.
-
-    Returns:
-        N SHA-256 in hexadecimal; None for a bad file.
-    """
-    sound = SoundFiles(cache_dir, images.DECODER_VERSION)
-
-    def check(path: Path) -> tuple[str | None, str]:
-        try:
-            content = images.read(path)
-            digest = hashlib.sha256(content).hexdigest()
-            if digest not in sound:
-                images.check(content)
-                sound.add(digest)
-        except images.BadImageError as error:
-            return None, str(error)
-        return digest, ""
-
-    digests: list[str | None] = []
-    try:
-        with (
-            ThreadPoolExecutor(workers or default_workers()) as pool,
-            progress_bar(len(paths), "Checking files") as bar,
-        ):
-            for start in range(0, len(paths), 1024):
-                chunk = paths[start : start + 1024]
-                for path, (digest, reason) in zip(chunk, pool.map(check, chunk), strict=True):
-                    digests.append(digest)
-                    if digest is None:
-                        skipped.append(Skipped(path, reason))
-                    bar.update()
-                sound.save()
-    finally:
-        sound.close()
-    return digests
-
-
-def read_class_names(file: Path) -> dict[str, str]:
-    """Read display names: a JSON object of class id -> name.
-
-    Args:
-        file: The JSON file.
-
-    Returns:
-        Class id -> display name.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not a JSON object of texts.
-    """
-    try:
-        names = json.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"Class names file {file} does not exist.") from None
-    except ValueError as error:
-        raise ValueError(f"Class names file {file} is not valid JSON: {error}.") from None
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        raise ValueError(f'Class names file {file} must be a JSON object, {{"class id": "name"}}.')
-    return {_normal(class_id): name.strip() or class_id for class_id, name in names.items()}
-
-
-def display_names(class_ids: Sequence[str], names: dict[str, str]) -> list[str]:
-    """Give each class a display name; equal names get their class id behind them.
-
-    Args:
-        class_ids: C class ids.
-        names: Class id -> name; a class that is not in it shows its id.
-
-    Returns:
-        C names, all different.
-    """
-    shown = [names.get(class_id, class_id) for class_id in class_ids]
-    repeated = {name for name, count in Counter(shown).items() if count > 1}
-    return [
-        f"{name} ({class_id})" if name in repeated else name
-        for class_id, name in zip(class_ids, shown, strict=True)
-    ]
-
-
-def _find_class_names(folder: Path, split_roots: Iterable[Path]) -> dict[str, str]:
-    for place in (folder, *split_roots, folder.resolve().parent):
-        if (place / CLASS_NAMES_FILE).is_file():
-            return read_class_names(place / CLASS_NAMES_FILE)
-    return {}
 
 
 def load_folder(
@@ -336,7 +120,7 @@ def load_folder(
         for path, class_id in list_photographs(root, skipped)
     ]
     names = (
-        read_class_names(class_names) if class_names else _find_class_names(folder, roots.values())
+        read_class_names(class_names) if class_names else find_class_names(folder, roots.values())
     )
     return assemble(
         str(folder),
@@ -440,7 +224,7 @@ def _require_every_class(splits: dict[str, Photos], class_ids: list[str], name: 
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise ValueError(
                 f"The {split} split of {name} has no usable photograph of class {listed}{more}. "
-                "Every split needs every class: add photographs or remove the class from the others."
+                "Every split needs every class: add photographs, or remove it from the others."
             )
 
 

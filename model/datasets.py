@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from model import data
+from model.class_names import read_class_names
 
 DIGITS, FLOWERS = "digits", "flowers102"
 _FLOWERS_PHOTOGRAPHS = 8189
@@ -84,7 +85,7 @@ def _flowers102(data_dir: Path, *, class_names: Path | None, **options: Any) -> 
     ]
     names = {str(number): name for number, name in enumerate(Flowers102.classes, start=1)}
     if class_names:
-        names = data.read_class_names(class_names)
+        names = read_class_names(class_names)
     return data.assemble("flowers102", rows, names, [], **options)
 
 

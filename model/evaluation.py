@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from model import data
+from model import scan
 from model.checkpoint import Checkpoint
 from model.classifier import Classifier
-from model.data import Photos, Skipped
+from model.data import Photos
 from model.evaluate import metrics, most_confused
 from model.features import extract
 
@@ -62,15 +62,15 @@ def evaluate_folder(classifier: Classifier, folder: Path, *, cache_dir: Path) ->
         ValueError: No photographs, folders of splits, or folders that match no class.
     """
     checkpoint = classifier.checkpoint
-    skipped: list[Skipped] = []
-    rows = data.list_photographs(folder, skipped)
+    skipped: list[scan.Skipped] = []
+    rows = scan.list_photographs(folder, skipped)
     folders = sorted({class_id for _, class_id in rows})
-    splits = data.split_folders(folder)
+    splits = scan.split_folders(folder)
     if splits and not set(folders) <= set(checkpoint.class_ids):
         choices = " or ".join(str(path) for path in splits.values())
         raise ValueError(f"{folder} holds folders of splits. Name one of them: {choices}.")
     matched = match_classes(folders, checkpoint)
-    digests = data.check_photographs([path for path, _ in rows], skipped, cache_dir=cache_dir)
+    digests = scan.check_photographs([path for path, _ in rows], skipped, cache_dir=cache_dir)
     for bad in skipped:
         print(f"{bad.path} {bad.reason}", file=sys.stderr)
     kept = [

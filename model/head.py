@@ -36,7 +36,7 @@ class HeadConfig:
         epochs: Passes over the training photographs.
         batch_size: Photographs a step; small data sets use fewer, so that an epoch has some steps.
         lr: Highest learning rate of the one-cycle schedule.
-        weight_decay: AdamW's.
+        weight_decay: AdamW's, which is multiplied by the learning rate.
         label_smoothing: Share of the target spread over all classes, 0-1.
         balance: Weigh classes inversely to their number of photographs.
         patience: Stop after this many epochs without a better one on `valid`; 0 for never.
@@ -49,7 +49,7 @@ class HeadConfig:
     epochs: int = 30
     batch_size: int = 256
     lr: float = 2e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 1.0
     label_smoothing: float = 0.1
     balance: bool = False
     patience: int = 0

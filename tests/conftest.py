@@ -1,7 +1,7 @@
 """Fixtures: drawn photographs, tiny backbones, a cache folder. Nothing here needs a network."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,11 @@ import torch
 from drawing import CLASSES, draw_class
 
 import train
+from demo.classify import example_photographs
+from demo.serve import launch
+from demo.ui import MAX_FILE_SIZE, build
 from model.backbone import Backbone, open_backbone
+from model.classifier import Classifier
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,7 +26,9 @@ def one_torch_thread() -> None:
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Exported backbones shared by all tests: an export is most of a short test's time."""
-    return tmp_path_factory.mktemp("engines")
+    folder = tmp_path_factory.mktemp("shared") / "engines"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
@@ -102,3 +108,24 @@ def flowers102_dir() -> Path:
     if not (folder / "train").is_dir():
         pytest.fail(f"FLOWERS102_DIR is {value}, which has no train folder.")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shipped(engines: Path) -> Classifier:
+    """The shipped flower classifier on the CPU."""
+    return Classifier(device="cpu", cache_dir=engines.parent)
+
+
+@pytest.fixture(scope="session")
+def demo_address(shipped: Classifier) -> Iterator[str]:
+    """The address of the page, served with the shipped checkpoint for as long as tests run."""
+    demo = build(shipped)
+    address, _ = launch(demo, max_file_size=MAX_FILE_SIZE, server_name="127.0.0.1")
+    yield address
+    demo.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def flower() -> Path:
+    """A photograph of a flower that comes with scikit-learn."""
+    return example_photographs()[0]

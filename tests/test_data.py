@@ -1,27 +1,16 @@
-"""Scanning folders, checking files, splitting, display names, and the data sets that have a name."""
+"""Scanning folders, checking files, display names, and what makes data unusable."""
 
 import json
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
-import scipy.io
-from drawing import CLASSES, draw_class, drawn_photograph, same_photograph
-from torchvision.datasets import Flowers102
+from drawing import CLASSES, draw_class, drawn_photograph
 
-from model import data, datasets
+from model import class_names, data
 from model.data import DataSet, load_folder
-
-
-def names_in(loaded: DataSet, split: str) -> list[str]:
-    photos = loaded.splits[split]
-    return [
-        f"{loaded.class_ids[label]}/{path.name}"
-        for path, label in zip(photos.paths, photos.labels, strict=True)
-    ]
 
 
 def sizes(loaded: DataSet) -> dict[str, int]:
@@ -94,78 +83,6 @@ def test_nested_folders_belong_to_their_class(photos_dir: Callable, cache_dir: P
 def test_a_missing_folder_says_what_was_expected(tmp_path: Path, cache_dir: Path):
     with pytest.raises(FileNotFoundError, match="is not a folder, nor 'digits' or 'flowers102'"):
         load_folder(tmp_path / "none", cache_dir=cache_dir)
-
-
-# The split
-
-
-def test_the_same_seed_makes_the_same_split_and_another_seed_another(
-    photos_dir: Callable, cache_dir: Path
-):
-    folder = photos_dir(count=12)
-    first, again, other = (
-        load_folder(folder, cache_dir=cache_dir, seed=seed) for seed in (3, 3, 4)
-    )
-    assert names_in(first, "valid") == names_in(again, "valid")
-    assert first.fingerprint == again.fingerprint
-    assert names_in(first, "valid") != names_in(other, "valid")
-
-
-def test_fractions_are_shares_of_every_class(photos_dir: Callable, cache_dir: Path):
-    folder = photos_dir(classes=("a", "b"), count=10)
-    draw_class(folder / "b" / "more", 1, 2, 10)
-    loaded = load_folder(folder, cache_dir=cache_dir, valid_fraction=0.3, test_fraction=0.1)
-    counts = {s: np.bincount(photos.labels).tolist() for s, photos in loaded.splits.items()}
-    assert counts == {"train": [6, 12], "valid": [3, 6], "test": [1, 2]}
-    everything = [path for photos in loaded.splits.values() for path in photos.paths]
-    assert len(set(everything)) == 30
-
-
-def test_every_split_gets_a_photograph_of_a_small_class(photos_dir: Callable, cache_dir: Path):
-    loaded = load_folder(
-        photos_dir(count=4), cache_dir=cache_dir, valid_fraction=0.7, test_fraction=0.2
-    )
-    assert all(set(photos.labels.tolist()) == {0, 1, 2} for photos in loaded.splits.values())
-    assert set(loaded.splits) == {"train", "valid", "test"}
-
-
-@pytest.mark.parametrize(("valid", "test"), [(0, 0), (1, 0), (-0.1, 0), (0.5, 0.5), (0.2, -0.1)])
-def test_fractions_that_leave_nothing_are_an_error(
-    valid: float, test: float, photos_dir: Callable, cache_dir: Path
-):
-    with pytest.raises(ValueError, match="--valid-fraction"):
-        load_folder(photos_dir(), cache_dir=cache_dir, valid_fraction=valid, test_fraction=test)
-
-
-def test_copies_of_a_photograph_stay_together_in_a_made_split(
-    photos_dir: Callable, cache_dir: Path
-):
-    folder = photos_dir(classes=("a", "b"), count=6)
-    for number in range(4):
-        original = folder / "a" / f"{number:03}.jpg"
-        same_photograph(original, *(folder / "a" / f"copy-{number}-{k}.jpg" for k in range(3)))
-    same_photograph(folder / "a" / "005.jpg", folder / "b" / "also.jpg")
-    for seed in range(5):
-        loaded = load_folder(folder, cache_dir=cache_dir, valid_fraction=0.4, seed=seed)
-        digests = {split: set(photos.digests) for split, photos in loaded.splits.items()}
-        assert not digests["train"] & digests["valid"]
-        assert not [note for note in loaded.notes if "same photograph" in note]
-        assert sum(sizes(loaded).values()) == 25
-
-
-def test_copies_in_given_splits_are_a_warning_that_names_both(
-    photos_dir: Callable, cache_dir: Path
-):
-    folder = photos_dir(count=3, splits=("train", "valid"))
-    original, copy = folder / "train" / "rose" / "001.jpg", folder / "valid" / "rose" / "copy.jpg"
-    same_photograph(original, copy)
-    loaded = load_folder(folder, cache_dir=cache_dir)
-    (note,) = loaded.notes
-    assert str(original) in note
-    assert str(copy) in note
-    assert "(train)" in note
-    assert "(valid)" in note
-    assert sizes(loaded) == {"train": 9, "valid": 10}
 
 
 # Names of files and folders
@@ -405,12 +322,12 @@ def test_class_names_of_the_command_line_come_first(
 )
 def test_display_names_become_different(names: dict, expected: list, tmp_path: Path):
     (tmp_path / "names.json").write_text(json.dumps(names))
-    read = data.read_class_names(tmp_path / "names.json")
-    assert data.display_names(["a", "b", "c"], read) == expected
+    read = class_names.read_class_names(tmp_path / "names.json")
+    assert class_names.display_names(["a", "b", "c"], read) == expected
 
 
 def test_a_name_that_looks_like_a_made_one_stays_different():
-    names = data.display_names(["1", "2", "3"], {"1": "lily", "2": "lily", "3": "lily (1)"})
+    names = class_names.display_names(["1", "2", "3"], {"1": "lily", "2": "lily", "3": "lily (1)"})
     assert len(set(names)) == 3
 
 
@@ -419,14 +336,14 @@ def test_a_malformed_names_file_is_an_error_with_its_path(text: str, tmp_path: P
     path = tmp_path / "names.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"Class names file .*names\.json"):
-        data.read_class_names(path)
+        class_names.read_class_names(path)
 
 
 def test_a_names_file_in_another_encoding_is_an_error_with_its_path(tmp_path: Path):
     path = tmp_path / "names.json"
     path.write_bytes('{"a": "Gänseblümchen"}'.encode("latin-1"))
     with pytest.raises(ValueError, match=r"Class names file .*names\.json"):
-        data.read_class_names(path)
+        class_names.read_class_names(path)
 
 
 def test_a_missing_names_file_is_an_error(photos_dir: Callable, cache_dir: Path, tmp_path: Path):
@@ -455,92 +372,3 @@ def test_the_fingerprint_is_of_labels_and_contents_not_of_file_names(
     assert load_folder(folder, cache_dir=cache_dir).fingerprint == before
     drawn_photograph(0.5, 999).save(folder / "train" / "rose" / "000.jpg")
     assert load_folder(folder, cache_dir=cache_dir).fingerprint not in (before, relabelled)
-
-
-# Data sets that have a name
-
-
-@pytest.fixture(scope="module")
-def digits_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("digits")
-
-
-def test_digits_are_there_without_a_network(digits_cache: Path, tmp_path: Path):
-    options = {"data_dir": tmp_path, "cache_dir": digits_cache, "class_names": None}
-    loaded = datasets.load("digits", **options)
-    assert loaded.name == "digits"
-    assert loaded.class_ids == [str(digit) for digit in range(10)]
-    assert sum(sizes(loaded).values()) == 1797
-    assert loaded.skipped == []
-    photograph = data.images.decode(loaded.splits["train"].paths[0])
-    assert photograph.size == (8, 8)
-    assert np.asarray(photograph).max() > 200
-    assert datasets.load("digits", **options).fingerprint == loaded.fingerprint
-
-
-def test_a_path_is_loaded_as_a_folder(photos_dir: Callable, cache_dir: Path, tmp_path: Path):
-    folder = photos_dir()
-    loaded = datasets.load(str(folder), data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
-    assert loaded.name == str(folder)
-    assert loaded.class_ids == list(CLASSES)
-
-
-def stand_in_flowers(root: Path) -> int:
-    """Write a small flowers-102 with torchvision's layout: every class in every split."""
-    folder = root / "flowers-102"
-    (folder / "jpg").mkdir(parents=True)
-    classes = len(Flowers102.classes)
-    labels, splits = [], {"trnid": [], "valid": [], "tstid": []}
-    for split, copies in (("trnid", 2), ("valid", 1), ("tstid", 1)):
-        for number in range(1, classes + 1):
-            for _ in range(copies):
-                labels.append(number)
-                photograph = len(labels)
-                splits[split].append(photograph)
-                path = folder / "jpg" / f"image_{photograph:05}.jpg"
-                drawn_photograph(number / classes, photograph, (16, 12)).save(path)
-    scipy.io.savemat(folder / "imagelabels.mat", {"labels": np.array([labels])})
-    scipy.io.savemat(folder / "setid.mat", {key: np.array([ids]) for key, ids in splits.items()})
-    return len(labels)
-
-
-def test_flowers102_is_read_in_its_official_split(tmp_path: Path, cache_dir: Path, monkeypatch):
-    count = stand_in_flowers(tmp_path)
-    monkeypatch.setattr(Flowers102, "_check_integrity", lambda self: self._images_folder.is_dir())
-    monkeypatch.setattr(datasets, "_FLOWERS_PHOTOGRAPHS", count)
-    options = {"data_dir": tmp_path, "cache_dir": cache_dir}
-    loaded = datasets.load("flowers102", **options, class_names=None)
-    assert sizes(loaded) == {"train": 204, "valid": 102, "test": 102}
-    assert len(set(loaded.class_names)) == 102
-    by_id = dict(zip(loaded.class_ids, loaded.class_names, strict=True))
-    assert (by_id["1"], by_id["74"], by_id["102"]) == ("pink primrose", "rose", "blackberry lily")
-    position = loaded.splits["valid"].paths.index(
-        tmp_path / "flowers-102" / "jpg" / f"image_{204 + 74:05}.jpg"
-    )
-    assert loaded.class_ids[loaded.splits["valid"].labels[position]] == "74"
-
-    names = tmp_path / "names.json"
-    names.write_text('{"74": "Rosa"}')
-    loaded = datasets.load("flowers102", **options, class_names=names)
-    assert loaded.class_names[loaded.class_ids.index("74")] == "Rosa"
-
-
-def test_an_incomplete_flowers_folder_is_an_error(tmp_path: Path, cache_dir: Path, monkeypatch):
-    stand_in_flowers(tmp_path)
-    monkeypatch.setattr(Flowers102, "_check_integrity", lambda self: True)
-    with pytest.raises(ValueError, match=r"jpg has 408 of 8189 photographs\. Remove that folder"):
-        datasets.load("flowers102", data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
-
-
-def test_flowers102_without_a_network_is_one_sentence(tmp_path: Path, cache_dir: Path, monkeypatch):
-    def download(self: Flowers102) -> None:
-        raise URLError("Temporary failure in name resolution")
-
-    monkeypatch.setattr(Flowers102, "download", download)
-    with pytest.raises(ConnectionError, match="could not be downloaded") as error:
-        datasets.load("flowers102", data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
-    message = str(error.value)
-    assert str(tmp_path / "flowers-102") in message
-    assert "name resolution" in message
-    assert "--data-dir" in message
-    assert "\n" not in message

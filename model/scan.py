@@ -1,0 +1,170 @@
+"""Find photographs in folders of class folders, and check every file."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from model import images
+from model.cache import SoundFiles, default_workers, progress_bar
+from model.class_names import normal_form
+
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+}
+_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and the reason, to be read after the path."""
+
+    path: Path
+    reason: str
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not _is_junk(entry.name)
+    )
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, sorted, links followed, each real folder once.
+
+    Args:
+        folder: Where to search.
+
+    Yields:
+        Files, without those that systems leave behind (`.DS_Store`, `Thumbs.db`, hidden ones).
+    """
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link back to a parent would go round for ever
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not _is_junk(name))
+        yield from (Path(root, name) for name in sorted(files) if not _is_junk(name))
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """Find `train`, `valid` (`val`, `validation`) and `test` folders that hold class folders.
+
+    Args:
+        folder: The data folder.
+
+    Returns:
+        Split name -> its folder; empty for a plain folder of class folders.
+
+    Raises:
+        ValueError: Two folders claim the same split.
+    """
+    found: dict[str, Path] = {}
+    for entry in _folders(folder):
+        split = _SPLIT_FOLDERS.get(entry.name.lower())
+        if split is None or not _folders(entry):
+            continue
+        if split in found:
+            raise ValueError(
+                f"{folder} has '{found[split].name}' and '{entry.name}', both for the {split} split. "
+                "Keep one of them."
+            )
+        found[split] = entry
+    return found
+
+
+def class_folders(folder: Path) -> dict[str, list[Path]]:
+    """Map class ids to their folders; two spellings of one Unicode name are one class."""
+    classes: dict[str, list[Path]] = {}
+    for entry in _folders(folder):
+        classes.setdefault(normal_form(entry.name), []).append(entry)
+    return classes
+
+
+def list_photographs(folder: Path, skipped: list[Skipped]) -> list[tuple[Path, str]]:
+    """List the photographs in a folder of class folders by their endings; nothing is opened.
+
+    Args:
+        folder: The folder of class folders.
+        skipped: Gets the files that have another ending, or stand outside a class folder.
+
+    Returns:
+        (path, class id) pairs, sorted by class.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is not a folder. Expected a folder with one folder of photographs a class."
+        )
+    for entry in sorted(folder.iterdir()):
+        if entry.is_file() and entry.suffix.lower() in images.SUFFIXES:
+            skipped.append(Skipped(entry, "is not in a class folder"))
+    found = []
+    for class_id, folders in sorted(class_folders(folder).items()):
+        for path in (path for entry in folders for path in walk(entry)):
+            if path.suffix.lower() in images.SUFFIXES:
+                found.append((path, class_id))
+            else:
+                ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
+                skipped.append(Skipped(path, f"has {ending}, not that of a photograph"))
+    return found
+
+
+def check_photographs(
+    paths: Sequence[Path], skipped: list[Skipped], *, cache_dir: Path, workers: int | None = None
+) -> list[str | None]:
+    """Read every file, decode those not known to be sound, and hash them all.
+
+    Args:
+        paths: N files.
+        skipped: Gets the bad ones.
+        cache_dir: Remembers which contents are sound.
+        workers: Threads; by default one a core.
+
+    Returns:
+        N SHA-256 in hexadecimal; None for a bad file.
+    """
+    sound = SoundFiles(cache_dir, images.DECODER_VERSION)
+
+    def check(path: Path) -> tuple[str | None, str]:
+        try:
+            content = images.read(path)
+            digest = hashlib.sha256(content).hexdigest()
+            if digest not in sound:
+                images.check(content)
+                sound.add(digest)
+        except images.BadImageError as error:
+            return None, str(error)
+        return digest, ""
+
+    digests: list[str | None] = []
+    try:
+        with (
+            ThreadPoolExecutor(workers or default_workers()) as pool,
+            progress_bar(len(paths), "Checking files") as bar,
+        ):
+            for start in range(0, len(paths), 1024):
+                chunk = paths[start : start + 1024]
+                for path, (digest, reason) in zip(chunk, pool.map(check, chunk), strict=True):
+                    digests.append(digest)
+                    if digest is None:
+                        skipped.append(Skipped(path, reason))
+                    bar.update()
+                sound.save()
+    finally:
+        sound.close()
+    return digests

@@ -1,0 +1,272 @@
+"""The checkpoint folder: what is in it, that it comes back as it was, and what is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from model import checkpoint as checkpoints
+from model.backbone import BackboneSpec, Member
+from model.checkpoint import Checkpoint, load, require_empty, save
+from model.scan import Skipped
+from model.head import HISTORY_COLUMNS, Head
+from model.transforms import Transforms
+
+
+def made(hidden: tuple[int, ...] = (), seed: int = 0) -> Checkpoint:
+    """A small checkpoint with names that are hard to write."""
+    rng = np.random.default_rng(seed)
+    widths = (6, *hidden, 3)
+    layers = [
+        (
+            rng.normal(size=(wide, narrow)).astype(np.float32),
+            rng.normal(size=wide).astype(np.float32),
+        )
+        for narrow, wide in zip(widths[:-1], widths[1:], strict=True)
+    ]
+    head = Head(
+        rng.normal(size=6).astype(np.float32), rng.uniform(1, 2, 6).astype(np.float32), layers
+    )
+    member = Member("test_resnet", "ab" * 32, 64, (0.5, 0.5, 0.5), (0.5, 0.25, 0.5))
+    return Checkpoint(
+        backbone=BackboneSpec((member,), 3, Transforms(64, "pad", 0.95)),
+        head=head,
+        class_ids=["1", "白い花", "c d"],
+        class_names=["Gänseblümchen", 'a "quoted", name', "c d"],
+        views=["center", "mirror"],
+        training={"recipe": "default", "seed": 0, "best_epoch": 2},
+        history=[dict.fromkeys(HISTORY_COLUMNS, float(epoch)) for epoch in (1, 2)],
+        metrics={"splits": {"valid": {"top1": 0.5}}, "data": {"name": "flowers"}},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(made(), tmp_path / "checkpoint")
+    return tmp_path / "checkpoint"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def edit(folder: Path, change: Callable[[dict], None]) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def refused(folder: Path) -> str:
+    """The one-line message with which loading fails."""
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        load(folder)
+    message = str(error.value)
+    assert "\n" not in message
+    assert folder.name in message
+    return message
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 4)])
+def test_a_checkpoint_comes_back_as_it_was(hidden: tuple[int, ...], tmp_path: Path):
+    original = made(hidden)
+    save(original, tmp_path / "a" / "b")
+    loaded = load(tmp_path / "a" / "b")
+    assert loaded.folder == tmp_path / "a" / "b"
+    for name in ("backbone", "class_ids", "class_names", "views", "training", "history", "metrics"):
+        assert getattr(loaded, name) == getattr(original, name), name
+    features = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    assert np.array_equal(loaded.head.logits(features), original.head.logits(features))
+
+
+def test_the_folder_holds_what_is_promised_and_no_pickle(tmp_path: Path):
+    skipped = [Skipped(Path("rose/a, b.jpg"), "is empty (0 bytes)")]
+    extra = {"README.md": b"card", "history.png": b"png"}
+    save(made(), tmp_path / "out", skipped=skipped, extra=extra)
+    files = contents(tmp_path / "out")
+    assert set(files) == {
+        "config.json",
+        "head.safetensors",
+        "history.csv",
+        "history.png",
+        "metrics.json",
+        "skipped.csv",
+        "README.md",
+    }
+    assert json.loads(files["config.json"])["format_version"] == 1
+    assert files["skipped.csv"].decode().splitlines() == [
+        "path,reason",
+        '"rose/a, b.jpg",is empty (0 bytes)',
+    ]
+    assert files["history.csv"].decode().splitlines()[0] == ",".join(HISTORY_COLUMNS)
+    assert "白い花" in files["config.json"].decode()
+    assert not any(content.startswith((b"\x80", b"PK")) for content in files.values())
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+def test_an_empty_folder_is_used(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    save(made(), tmp_path / "out")
+    assert load(tmp_path / "out").class_ids == made().class_ids
+
+
+def test_a_folder_that_holds_something_is_refused(folder: Path):
+    before = contents(folder)
+    with pytest.raises(
+        ValueError, match=r"is not empty\. Choose another --out, or add --overwrite"
+    ):
+        save(made(seed=1), folder)
+    assert contents(folder) == before
+
+
+def test_overwrite_replaces_a_checkpoint_whole(folder: Path):
+    (folder / "left-over.txt").write_text("from before")
+    save(made(seed=1), folder, overwrite=True)
+    assert "left-over.txt" not in contents(folder)
+    assert np.array_equal(load(folder).head.mean, made(seed=1).head.mean)
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_overwrite_replaces_nothing_but_a_checkpoint(tmp_path: Path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "precious.jpg").write_bytes(b"precious")
+    with pytest.raises(ValueError, match="holds no checkpoint, so --overwrite does not replace it"):
+        save(made(), tmp_path / "photographs", overwrite=True)
+    assert contents(tmp_path / "photographs") == {"precious.jpg": b"precious"}
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path):
+    (tmp_path / "out").write_text("a file")
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="is a file"):
+            require_empty(tmp_path / "out", overwrite)
+
+
+@pytest.mark.parametrize("failing", ["save_file", "_write_json"])
+def test_an_error_while_writing_leaves_the_old_checkpoint(failing: str, folder: Path, monkeypatch):
+    before = contents(folder)
+
+    def fail(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, failing, fail)
+    with pytest.raises(OSError, match="No space left"):
+        save(made(seed=1), folder, overwrite=True)
+    assert contents(folder) == before
+    assert list(folder.parent.iterdir()) == [folder]
+    with pytest.raises(OSError, match="No space left"):
+        save(made(seed=1), folder.parent / "new")
+    assert not (folder.parent / "new").exists()
+
+
+def test_an_error_while_moving_into_place_leaves_the_old_checkpoint(folder: Path, monkeypatch):
+    before = contents(folder)
+    rename, replace, move = Path.rename, Path.replace, shutil.move
+
+    def failing(real: Callable) -> Callable:
+        def moving(source: Path, target: Path) -> Path:
+            if Path(source).name == "new":  # the new checkpoint; the old one may be moved
+                raise OSError(28, "No space left on device")
+            return real(source, target)
+
+        return moving
+
+    monkeypatch.setattr(Path, "rename", failing(rename))
+    monkeypatch.setattr(Path, "replace", failing(replace))
+    monkeypatch.setattr(shutil, "move", failing(move))
+    with pytest.raises(OSError, match="No space left"):
+        save(made(seed=1), folder, overwrite=True)
+    assert contents(folder) == before
+
+
+def test_a_missing_folder_says_how_to_make_one(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"Make one with: python train\.py FOLDER"):
+        load(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["config.json", "head.safetensors", "history.csv", "metrics.json"])
+def test_a_missing_file_is_named(name: str, folder: Path):
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"is not a checkpoint: {name} is missing"):
+        load(folder)
+
+
+def test_another_format_version_is_refused(folder: Path):
+    edit(folder, lambda config: config.update(format_version=2))
+    assert "has format version 2; this version of Frostflower reads 1" in refused(folder)
+    edit(folder, lambda config: config.pop("format_version"))
+    assert "format version None" in refused(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 40, 200, -1])
+def test_a_truncated_head_is_refused(kept: int, folder: Path):
+    path = folder / "head.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    assert "head.safetensors" in refused(folder)
+
+
+def test_a_head_of_other_shapes_is_refused(folder: Path):
+    path = folder / "head.safetensors"
+    tensors = load_file(path)
+    wrong = {**tensors, "layers.0.weight": tensors["layers.0.weight"][:2].copy()}
+    save_file(wrong, path)
+    assert "layers.0.weight of shape (2, 6), but config.json says (3, 6)" in refused(folder)
+    save_file({key: value for key, value in tensors.items() if key != "std"}, path)
+    assert "std of shape None" in refused(folder)
+    save_file({**tensors, "surplus": tensors["mean"]}, path)
+    assert "surplus" in refused(folder)
+
+
+EDITS: dict[str, Callable[[dict], object]] = {
+    "more ids than names": lambda config: config["class_ids"].append("one more"),
+    "more names than ids": lambda config: config["class_names"].pop(),
+    "one class": lambda config: config.update(class_ids=["1"], class_names=["1"]),
+    "ids no list": lambda config: config.update(class_ids=3),
+    "hidden layer": lambda config: config["head"].update(hidden=[7]),
+    "num_features": lambda config: config["head"].update(num_features=5),
+    "no hidden": lambda config: config["head"].pop("hidden"),
+    "head no object": lambda config: config.update(head=[]),
+    "backbone empty": lambda config: config.update(backbone={}),
+    "no members": lambda config: config["backbone"].update(members=[]),
+    "stages a word": lambda config: config["backbone"].update(stages="three"),
+    "stages negative": lambda config: config["backbone"].update(stages=-1),
+    "no hash": lambda config: config["backbone"]["members"][0].pop("weights_sha256"),
+    "size a word": lambda config: config["backbone"]["members"][0].update(image_size="large"),
+    "framing": lambda config: config["backbone"]["transforms"].update(framing="stretch"),
+    "size": lambda config: config["backbone"]["transforms"].update(image_size=100_000),
+    "surplus": lambda config: config["backbone"]["transforms"].update(surplus=1),
+    "views missing": lambda config: config.pop("views"),
+    "views empty": lambda config: config.update(views=[]),
+    "views unknown": lambda config: config.update(views=["upside-down"]),
+    "training missing": lambda config: config.pop("training"),
+}
+
+
+@pytest.mark.parametrize("change", EDITS.values(), ids=EDITS)
+def test_an_edited_configuration_is_refused(change: Callable[[dict], None], folder: Path):
+    edit(folder, change)
+    refused(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json"])
+@pytest.mark.parametrize("text", ["", '{"format_version": 1', "[1]", "null", "\x00\x01"])
+def test_broken_json_is_refused_by_name(name: str, text: str, folder: Path):
+    (folder / name).write_text(text)
+    assert name in refused(folder)
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "rows without a header\n1,2,3,4,5,6,7\n"])
+def test_a_history_with_other_columns_is_refused(text: str, folder: Path):
+    (folder / "history.csv").write_text(text)
+    assert "history.csv must have the columns epoch, train_loss" in refused(folder)
+
+
+def test_a_history_that_holds_no_numbers_is_refused(folder: Path):
+    with (folder / "history.csv").open("a") as file:
+        file.write("3,much,1,1,1,1,1\n")
+    assert "much" in refused(folder)
+    (folder / "history.csv").write_text(",".join(HISTORY_COLUMNS) + "\n1,2\n")
+    refused(folder)

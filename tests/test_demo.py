@@ -1,0 +1,232 @@
+"""The page without a browser: what it shows, its API, and the holes that are closed."""
+
+import base64
+import io
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from drawing import drawn_photograph
+from gradio.components.image import ImageData
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from demo import charts, classify, pages
+from demo.__main__ import parse, sign_in
+from demo.photo import Photo
+from demo.ui import build, parse_size
+from model.classifier import Candidate, Prediction
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Photo:
+    component = Photo(type="pil")
+    component.GRADIO_CACHE = str(tmp_path / "uploads")
+    (tmp_path / "uploads").mkdir()
+    return component
+
+
+def upload(photo: Photo, content: bytes, name: str) -> ImageData:
+    path = Path(photo.GRADIO_CACHE, name)
+    path.write_bytes(content)
+    return ImageData(path=str(path), orig_name=name)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_an_upload_is_decoded_by_the_library(photo: Photo):
+    clear = encoded(Image.new("RGBA", (8, 6), (200, 0, 0, 0)), "PNG")
+    image = photo.preprocess(upload(photo, clear, "clear.png"))
+    assert image is not None
+    assert (image.mode, image.size) == ("RGB", (8, 6))
+    assert image.getpixel((0, 0)) == (255, 255, 255)
+    grey = Image.new("I;16", (4, 4), 32768)
+    scaled = photo.preprocess(upload(photo, encoded(grey, "PNG"), "grey.png"))
+    assert scaled is not None
+    assert scaled.getpixel((0, 0)) == (128, 128, 128)
+    assert photo.preprocess(None) is None
+
+
+def test_a_file_of_the_server_is_not_opened(photo: Photo, tmp_path: Path):
+    secret = tmp_path / "secret.jpg"
+    drawn_photograph(0.1, seed=1).save(secret)
+    outside = [str(secret), f"{photo.GRADIO_CACHE}/../secret.jpg", ""]
+    link = Path(photo.GRADIO_CACHE, "link.jpg")
+    link.symlink_to(secret)
+    for path in [*outside, str(link)]:
+        with pytest.raises(gr.Error, match="is not an uploaded photograph"):
+            photo.preprocess(ImageData(path=path))
+
+
+def test_a_bad_upload_is_named_with_its_reason_and_escaped(photo: Photo):
+    with pytest.raises(gr.Error, match=r"&lt;b&gt;\.jpg is not a photograph") as error:
+        photo.preprocess(upload(photo, b"hello", "<b>.jpg"))
+    assert "<b>" not in str(error.value)
+
+
+def test_a_huge_picture_in_a_small_file_is_refused(photo: Photo):
+    bomb = encoded(Image.new("1", (9000, 9000)), "PNG")
+    with pytest.raises(gr.Error, match="81 million px"):
+        photo.preprocess(upload(photo, bomb, "bomb.png"))
+
+
+def test_a_data_url_goes_through_the_same_decoder_and_limit(photo: Photo):
+    clear = encoded(Image.new("RGBA", (5, 5), (0, 0, 0, 0)), "PNG")
+    text = "data:image/png;base64," + base64.b64encode(clear).decode()
+    image = photo.preprocess(ImageData(url=text))
+    assert image is not None
+    assert image.getpixel((2, 2)) == (255, 255, 255)
+    with pytest.raises(gr.Error, match="is not valid base64"):
+        photo.preprocess(ImageData(url="data:image/png;base64,*"))
+    photo.max_bytes = 20
+    with pytest.raises(gr.Error, match="is larger than"):
+        photo.preprocess(ImageData(url=text))
+
+
+def test_bars_show_names_escaped_and_one_decimal():
+    prediction = Prediction(
+        [Candidate("<rose>", "1", 0.98764), Candidate("tulip", "2", 0.0123)], seconds=0.0421
+    )
+    shown = classify.bars(prediction, "CPU (ONNX Runtime)")
+    assert "98.8 %" in shown
+    assert "1.2 %" in shown
+    assert "42 ms on CPU (ONNX Runtime)" in shown
+    assert "&lt;rose&gt;" in shown
+    assert "<rose>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100.0 %"), (0.99999, "&gt; 99.9 %"), (0.00001, "&lt; 0.1 %"), (0.0, "0.0 %")],
+)
+def test_a_doubt_is_never_rounded_away(share: float, text: str):
+    assert classify.percent(share) == text
+
+
+def row(epoch: int, valid: float) -> dict[str, float]:
+    return {
+        "epoch": epoch,
+        "train_loss": 1.0,
+        "train_accuracy": 0.5,
+        "valid_loss": 1.0,
+        "valid_accuracy": valid,
+        "learning_rate": 0.1,
+        "seconds": 1.0,
+    }
+
+
+def test_a_history_of_one_epoch_is_drawn_with_points():
+    chart = json.loads(charts.history_chart([row(1, 0.5)], "accuracy").plot)
+    assert [layer["mark"]["type"] for layer in chart["layer"]].count("point") == 2
+
+
+def test_the_best_epoch_is_marked():
+    chart = charts.history_chart([row(1, 0.5), row(2, 0.9), row(3, 0.7)], "loss").plot
+    assert "best epoch, 2" in chart
+
+
+@pytest.mark.parametrize(("text", "size"), [("10mb", 10**7), ("1.5 KB", 1500), ("7B", 7)])
+def test_sizes_are_read(text: str, size: int):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "10", "mb", "-1mb", "0kb", "nanmb", "infmb"])
+def test_a_wrong_size_is_an_error(text: str):
+    with pytest.raises(ValueError, match="File size"):
+        parse_size(text)
+
+
+def test_a_wrong_sign_in_is_an_error_that_does_not_repeat_it():
+    assert sign_in(None) is None
+    assert sign_in("me:a:b") == ("me", "a:b")
+    with pytest.raises(ValueError, match="USER:PASSWORD") as error:
+        sign_in("hunter2")
+    assert "hunter2" not in str(error.value)
+
+
+def test_defaults_serve_this_machine_only():
+    options = parse([])
+    assert (options.host, options.port, options.share) == ("127.0.0.1", 7860, False)
+    assert options.checkpoint.name == "flowers102"
+
+
+def test_only_predict_is_public(shipped):
+    demo = build(shipped)
+    public = [name for name in demo.get_api_info()["named_endpoints"]]
+    assert public == ["/predict"]
+    assert demo.api_open is False
+    assert demo._queue.max_size
+    assert demo.analytics_enabled is False
+
+
+def test_no_example_is_cached_and_all_come_from_packages():
+    for path in classify.example_photographs():
+        assert path.is_file()
+        assert "site-packages" in str(path)
+
+
+def test_the_api_answers_label_json(demo_address: str, flower: Path):
+    answer = Client(demo_address, verbose=False).predict(handle_file(flower), api_name="/predict")
+    assert len(answer["confidences"]) == 5
+    assert answer["label"] == answer["confidences"][0]["label"]
+    shares = [entry["confidence"] for entry in answer["confidences"]]
+    assert shares == sorted(shares, reverse=True)
+    assert 0.5 < sum(shares) <= 1.0001
+
+
+def test_the_api_does_not_open_files_of_the_server(demo_address: str, tmp_path: Path):
+    secret = tmp_path / "secret.jpg"
+    drawn_photograph(0.1, seed=1).save(secret)
+    body = json.dumps({"data": [{"path": str(secret)}]}).encode()
+    address = f"{demo_address}gradio_api/call/predict"
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    event = json.load(urllib.request.urlopen(request, timeout=20))["event_id"]
+    answer = urllib.request.urlopen(f"{address}/{event}", timeout=20).read().decode()
+    assert "event: error" in answer
+    assert "confidences" not in answer
+
+
+def test_the_queue_cannot_be_passed_by(demo_address: str):
+    request = urllib.request.Request(
+        f"{demo_address}gradio_api/run/predict",
+        json.dumps({"data": [None]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=20)
+    assert error.value.code in (401, 403, 404)
+
+
+def test_a_file_over_the_limit_is_refused(demo_address: str):
+    boundary = "frostflower"
+    content = b"\xff\xd8" + bytes(11_000_000)
+    body = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+    ).encode() + content
+    body += f"\r\n--{boundary}--\r\n".encode()
+    request = urllib.request.Request(
+        f"{demo_address}gradio_api/upload",
+        body,
+        {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=20)
+    assert error.value.code == 413
+
+
+def test_confused_pairs_and_headline_come_from_the_checkpoint(shipped):
+    checkpoint = shipped.checkpoint
+    split = pages.headline_split(checkpoint)
+    assert split == "valid"
+    shown = pages._confusions(checkpoint, split)
+    confusion = checkpoint.metrics["splits"]["valid"]["confusion_matrix"]
+    wrong = sum(map(sum, confusion)) - sum(confusion[i][i] for i in range(len(confusion)))
+    assert (wrong == 0) == ("<table" not in shown)
+    assert "818 validation photographs" in pages.subtitle(checkpoint)

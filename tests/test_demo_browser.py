@@ -1,0 +1,149 @@
+"""The page in a real Chromium: what a visitor does, on a desktop and on a phone."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        assert not os.environ.get("CI"), "Chromium is missing: apt-get install chromium"
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS, *CAMERA])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, demo_address: str) -> Iterator[Page]:
+    context = browser.new_context(
+        viewport={"width": 1200, "height": 860}, permissions=["camera", "clipboard-read"]
+    )
+    opened = context.new_page()
+    opened.set_default_timeout(20_000)
+    opened.goto(demo_address)
+    opened.wait_for_selector("#photograph")
+    yield opened
+    context.close()
+
+
+def choose(page: Page, path: Path) -> None:
+    page.set_input_files("#photograph input[type=file]", path)
+
+
+def test_an_upload_shows_five_bars_the_answer_and_the_time(page: Page, flower: Path):
+    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    choose(page, flower)
+    expect(page.locator("#top5 meter[value]")).to_have_count(5)
+    first = page.locator("#top5 meter").first
+    assert float(first.get_attribute("value") or 0) > 0.2
+    expect(page.locator("#top5 .ff-answer")).to_have_text(first.get_attribute("aria-label") or "-")
+    expect(page.locator("#top5 .share").first).to_have_text(re.compile(r"\d+\.\d %$"))
+    expect(page.locator("#top5 .ff-note")).to_have_text(re.compile(r"\d+ ms on \w+ \(.+\)"))
+
+
+def test_an_example_is_classified_and_clearing_empties_the_result(page: Page):
+    page.locator("#examples button").first.click()
+    expect(page.locator("#top5 meter")).to_have_count(5)
+    page.locator("#photograph button[aria-label='Clear']").click()
+    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+
+
+def test_a_text_called_jpg_is_refused_by_name_and_the_page_goes_on(
+    page: Page, tmp_path: Path, flower: Path
+):
+    bad = tmp_path / "notes.jpg"
+    bad.write_text("these are no pixels")
+    choose(page, bad)
+    toast = page.locator("[data-testid=toast-body]")
+    expect(toast).to_contain_text("notes.jpg is not a photograph; expected JPEG")
+    expect(page.locator("#photograph input[type=file]")).to_have_count(1)
+    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    choose(page, flower)
+    expect(page.locator("#top5 meter")).to_have_count(5)
+
+
+def test_a_picture_from_the_clipboard_is_classified(page: Page):
+    page.evaluate(
+        """async () => {
+          const canvas = document.createElement("canvas");
+          canvas.width = canvas.height = 64;
+          canvas.getContext("2d").fillRect(8, 8, 40, 40);
+          const blob = await new Promise(done => canvas.toBlob(done, "image/png"));
+          await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+        }"""
+    )
+    page.locator("#photograph button[aria-label*='lipboard']").click()
+    paste = page.get_by_text("Paste from clipboard")
+    if paste.count():
+        paste.first.click()
+    expect(page.locator("#top5 meter")).to_have_count(5)
+
+
+def test_the_camera_is_classified(page: Page):
+    page.locator("#photograph button[aria-label*='amera']").first.click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.locator("#photograph button[aria-label='capture photo']").click()
+    expect(page.locator("#top5 meter")).to_have_count(5)
+
+
+def test_every_tab_shows_its_content(page: Page):
+    page.get_by_role("tab", name="Training history").click()
+    for measure in ("loss", "accuracy"):
+        expect(page.locator(f"#history-{measure} .marks")).to_be_visible()
+    expect(page.get_by_text("best epoch on validation")).to_be_visible()
+    page.get_by_role("tab", name="Evaluation").click()
+    expect(page.get_by_text("right answer among five")).to_be_visible()
+    expect(page.locator("#confusions")).to_contain_text("Most confused")
+    page.locator("#per-class input").first.fill("sunflower")
+    rows = page.locator("#per-class tbody tr:visible")
+    expect(rows.filter(has_text="sunflower")).not_to_have_count(0)
+    expect(rows.filter(has_text="fire lily")).to_have_count(0)
+    page.get_by_role("tab", name="About").click()
+    for text in ("efficientnet_lite0", "Limits", "gradio_client"):
+        expect(page.get_by_text(text).locator("visible=true").first).to_be_visible()
+
+
+def test_a_phone_shows_all_without_scrolling_sideways(page: Page, flower: Path):
+    page.set_viewport_size(PHONE)
+    page.reload()
+    page.wait_for_selector("#photograph")
+    choose(page, flower)
+    expect(page.locator("#top5 meter")).to_have_count(5)
+    for name in ("Classify", "Training history", "Evaluation", "About"):
+        page.get_by_role("tab", name=name).click()
+        page.wait_for_timeout(400)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["width"], f"{name} is {width} px wide"
+
+
+def test_dark_mode_is_dark_and_nothing_is_loaded_from_other_sites(
+    browser: Browser, demo_address: str, flower: Path
+):
+    opened = browser.new_page()
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(f"{demo_address}?__theme=dark")
+    choose(opened, flower)
+    expect(opened.locator("#top5 meter")).to_have_count(5)
+    opened.get_by_role("tab", name="Training history").click()
+    expect(opened.locator("#history-loss .marks")).to_be_visible()
+    colour = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(int(part) for part in re.findall(r"\d+", colour)[:3]) < 60, colour
+    outside = [url for url in asked if not url.startswith((demo_address, "data:", "blob:"))]
+    assert outside == []
+    opened.close()
