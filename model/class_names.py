@@ -49,11 +49,12 @@ def display_names(class_ids: Sequence[str], names: dict[str, str]) -> list[str]:
         C names, all different.
     """
     shown = [names.get(class_id, class_id) for class_id in class_ids]
-    repeated = {name for name, count in Counter(shown).items() if count > 1}
-    return [
-        f"{name} ({class_id})" if name in repeated else name
-        for class_id, name in zip(class_ids, shown, strict=True)
-    ]
+    while repeated := {name for name, count in Counter(shown).items() if count > 1}:
+        shown = [
+            f"{name} ({class_id})" if name in repeated else name
+            for class_id, name in zip(class_ids, shown, strict=True)
+        ]
+    return shown
 
 
 def find_class_names(folder: Path, split_roots: Iterable[Path]) -> dict[str, str]:

@@ -33,9 +33,16 @@ def _is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in _JUNK
 
 
+def _leads_up(folder: Path, start: Path) -> bool:
+    """Tell whether a link leads from `start` to `start` itself or a folder above it."""
+    return start.resolve().is_relative_to(folder.resolve())
+
+
 def _folders(folder: Path) -> list[Path]:
     return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not _is_junk(entry.name)
+        entry
+        for entry in folder.iterdir()
+        if entry.is_dir() and not _is_junk(entry.name) and not _leads_up(entry, folder)
     )
 
 
@@ -48,15 +55,16 @@ def walk(folder: Path) -> Iterator[Path]:
     Yields:
         Files, without those that systems leave behind (`.DS_Store`, `Thumbs.db`, hidden ones).
     """
-    seen: set[str] = set()
+    seen: set[Path] = set()
     for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link back to a parent would go round for ever
-            folders.clear()
+        here = Path(root)
+        real = here.resolve()
+        if real in seen or (here != folder and _leads_up(here, folder)):
+            folders.clear()  # a link back would go round for ever
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not _is_junk(name))
-        yield from (Path(root, name) for name in sorted(files) if not _is_junk(name))
+        yield from (here / name for name in sorted(files) if not _is_junk(name))
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -78,8 +86,8 @@ def split_folders(folder: Path) -> dict[str, Path]:
             continue
         if split in found:
             raise ValueError(
-                f"{folder} has '{found[split].name}' and '{entry.name}', both for the {split} split. "
-                "Keep one of them."
+                f"{folder} has '{found[split].name}' and '{entry.name}', both for the "
+                f"{split} split. Keep one of them."
             )
         found[split] = entry
     return found

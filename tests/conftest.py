@@ -75,7 +75,7 @@ def tiny_backbone(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> Callable[
 
 @pytest.fixture(scope="session")
 def lite0(engines: Path) -> Backbone:
-    """The real EfficientNet-Lite0 with its packaged weights, three stages, at its own 224 px."""
+    """The real EfficientNet-Lite0 with its packaged weights, three stages, at its own size."""
     return open_backbone("efficientnet_lite0", cache_dir=engines.parent)
 
 

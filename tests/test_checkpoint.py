@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 from model import checkpoint as checkpoints
 from model.backbone import BackboneSpec, Member
 from model.checkpoint import Checkpoint, load, require_empty, save
-from model.scan import Skipped
 from model.head import HISTORY_COLUMNS, Head
+from model.scan import Skipped
 from model.transforms import Transforms
 
 
@@ -26,7 +27,7 @@ def made(hidden: tuple[int, ...] = (), seed: int = 0) -> Checkpoint:
             rng.normal(size=(wide, narrow)).astype(np.float32),
             rng.normal(size=wide).astype(np.float32),
         )
-        for narrow, wide in zip(widths[:-1], widths[1:], strict=True)
+        for narrow, wide in pairwise(widths)
     ]
     head = Head(
         rng.normal(size=6).astype(np.float32), rng.uniform(1, 2, 6).astype(np.float32), layers

@@ -80,6 +80,16 @@ def test_measuring_uses_the_pixels_that_serving_uses(loaded: DataSet, backbone: 
     assert np.array_equal(pixels.numpy(), served)
 
 
+def test_training_shuffles_and_measuring_does_not(loaded: DataSet):
+    photos = loaded.splits["train"]
+    orders = [
+        torch.cat([labels for _, labels in classic._loader(photos, augment, 4, 0, 0)]).tolist()
+        for augment in (True, False)
+    ]
+    assert orders[0] != orders[1] == photos.labels.tolist()
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
 def test_every_epoch_augments_anew(loaded: DataSet):
     dataset = classic._PhotoDataset(loaded.splits["train"], augment=True)
     assert not torch.equal(dataset[0][0], dataset[0][0])

@@ -16,8 +16,8 @@ from model import images
 from model.backbone import Backbone
 from model.classifier import Classifier
 from model.data import Photos
-from model.scan import check_photographs
 from model.features import extract
+from model.scan import check_photographs
 
 
 @pytest.fixture

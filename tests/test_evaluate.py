@@ -60,7 +60,7 @@ def test_topk_counts_the_k_highest():
 
 
 def test_a_head_that_says_the_same_of_all_classes_is_not_right():
-    # All logits equal, or not numbers at all: top-1 is that of the class the confusion matrix shows.
+    # All logits equal, or not numbers at all: top-1 is what the confusion matrix shows.
     labels = np.array([0, 1, 2, 3])
     for value in (0.0, np.nan):
         found = metrics(np.full((4, 4), value), labels, list("abcd"))

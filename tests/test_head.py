@@ -185,6 +185,15 @@ def test_view_logits_are_the_mean_of_the_views_logits(hidden: tuple[int, ...]):
     assert np.allclose(head.view_logits(features), expected, atol=1e-4)
 
 
+def test_every_view_is_learnt_from():
+    features, labels = clusters()
+    for useless in (0, 1):
+        train = features.copy()
+        train[:, useless] = 0
+        fit = fit_head(train, labels, *clusters(seed=1), 3, LINEAR)
+        assert accuracy(fit.head, *clusters(seed=2)) > 0.9
+
+
 def test_cross_entropy_is_torchs():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(0, 5, (20, 6)).astype(np.float32), rng.integers(0, 6, 20)

@@ -15,6 +15,9 @@ from model import images
 
 pillow_heif.register_heif_opener()
 
+# The library silences Pillow once; pytest restores the filters after every test.
+pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
+
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 160, 60), (40, 60, 200), (230, 210, 40)
 QUADRANTS = np.zeros((32, 48, 3), np.uint8)
 QUADRANTS[:16, :24], QUADRANTS[:16, 24:] = RED, GREEN

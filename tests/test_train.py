@@ -131,21 +131,19 @@ def test_the_checkpoint_holds_everything(
 def test_the_measured_figures_are_those_of_the_saved_head(
     run: Run, photos_dir: Callable[..., Path], tmp_path: Path, cache_dir: Path, capsys
 ):
-    folder = photos_dir(count=6, splits=("train", "valid"))
+    folder = photos_dir(count=6, splits=("train", "valid", "test"))
     assert run(folder, epochs=6) == 0
-    valid = load(tmp_path / "out").metrics["splits"]["valid"]
-    capsys.readouterr()
-    options = cli.parse(
-        [
-            *("evaluate", str(folder / "valid"), "--checkpoint", str(tmp_path / "out"), "--json"),
-            *("--cache-dir", str(cache_dir), "--device", "cpu"),
-        ]
-    )
-    assert options.run(options) == 0
-    found = json.loads(capsys.readouterr().out)
-    for measure in ("photographs", "top1", "top5", "macro_f1", "confusion_matrix"):
-        assert found[measure] == valid[measure]
-    assert found["loss"] == pytest.approx(valid["loss"], abs=1e-4)
+    measured = load(tmp_path / "out").metrics["splits"]
+    assert measured["valid"]["loss"] != measured["test"]["loss"]
+    for split in ("valid", "test"):
+        capsys.readouterr()
+        places = ["--checkpoint", str(tmp_path / "out"), "--cache-dir", str(cache_dir)]
+        options = cli.parse(["evaluate", str(folder / split), *places, "--json"])
+        assert options.run(options) == 0
+        found = json.loads(capsys.readouterr().out)
+        for measure in ("photographs", "top1", "top5", "macro_f1", "confusion_matrix"):
+            assert found[measure] == measured[split][measure]
+        assert found["loss"] == pytest.approx(measured[split]["loss"], abs=1e-4)
 
 
 def test_drawn_photographs_are_learnt(run: Run, photos_dir: Callable[..., Path], tmp_path: Path):

@@ -114,7 +114,7 @@ def test_tiny_and_narrow_photographs_have_every_view(size: tuple[int, int], fram
     ],
 )
 def test_values_out_of_range_are_an_error(fields: dict):
-    with pytest.raises(ValueError, match="is outside|is not"):
+    with pytest.raises(ValueError, match=r"is outside|is not"):
         Transforms(**fields)
 
 

@@ -1,4 +1,4 @@
-"""Tiny random networks in place of pretrained ones, so that a test needs neither network nor time."""
+"""Tiny random networks in place of pretrained ones: a test needs no download and little time."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import timm
 import torch
 from torch import nn
 
-from model import backbone
+from model import backbone, weights
 
 SIZES = {"test_resnet": 48, "test_vit": 64}
 """Input side in px of each tiny network."""
 
-_real_load_network = backbone.load_network
+_real_load_network = weights.load_network
 
 
 def sha256(name: str, seed: int) -> str:
@@ -38,9 +38,11 @@ def network(name: str, seed: int) -> nn.Module:
 def install(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> None:
     """Make `open_backbone("test_resnet")` give a tiny network; packaged names stay real."""
 
-    def load_network(name: str) -> tuple[nn.Module, str, dict[str, Any]]:
+    def load_network(
+        name: str, image_size: int | None = None
+    ) -> tuple[nn.Module, str, dict[str, Any]]:
         if name not in SIZES:
-            return _real_load_network(name)
+            return _real_load_network(name, image_size)
         config = {
             "input_size": (3, SIZES[name], SIZES[name]),
             "crop_pct": 0.95,
