@@ -205,9 +205,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     classic = options.recipe == "classic"
     for name, value in DEFAULTS.items():
-        if classic and name not in CLASSIC and getattr(options, name) not in (None, value):
+        given = getattr(options, name)
+        if classic and name not in CLASSIC and given is not None and (name, given) != ("stages", 0):
             parser.error(f"--{name.replace('_', '-')} is no part of the classic recipe")
-        if getattr(options, name) is None:
+        if given is None:
             setattr(options, name, CLASSIC.get(name, value) if classic else value)
     if classic:
         options.stages = 0

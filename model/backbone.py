@@ -45,6 +45,15 @@ class Member:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        """Check the values, which may come from a checkpoint somebody edited."""
+        if not isinstance(self.image_size, int) or not 16 <= self.image_size <= 2048:
+            raise ValueError(
+                f"Image size {self.image_size!r} px of {self.name} is outside 16-2048."
+            )
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError(f"Mean and std of {self.name} must have 3 channels each.")
+
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -59,6 +68,13 @@ class BackboneSpec:
     members: tuple[Member, ...]
     stages: int
     transforms: Transforms
+
+    def __post_init__(self) -> None:
+        """Check the values, as `Member` does."""
+        if not self.members:
+            raise ValueError("The backbone has no members.")
+        if self.stages < 0:
+            raise ValueError(f"--stages {self.stages} must be 0 or more.")
 
     @property
     def name(self) -> str:
@@ -180,13 +196,17 @@ class Backbone:
     def embed_dim(self) -> int:
         """D, the number of features."""
         size = self.transforms.image_size
-        return self.features(np.zeros((1, size, size, 3), np.uint8)).shape[1]
-
-    @functools.cached_property
-    def module(self) -> "nn.Module":
-        """The torch module, frozen, in eval mode, on `device`: uint8 [N, S, S, 3] -> [N, D]."""
+        pixels = np.zeros((1, size, size, 3), np.uint8)
+        if self._session is not None:
+            return self.features(pixels).shape[1]
         import torch
 
+        with torch.inference_mode():  # on the CPU: a ZeroGPU Space has no GPU while it starts
+            return self._cpu_module(torch.from_numpy(pixels)).shape[1]
+
+    @functools.cached_property
+    def _cpu_module(self) -> "nn.Module":
+        """The torch module before it is moved to its device; moving changes it in place."""
         from model.extractor import Extractor
 
         networks = self._networks
@@ -201,11 +221,18 @@ class Backbone:
                         "or install the weights it was trained with."
                     )
                 networks.append(network)
-        extractor = Extractor(self.spec, networks).requires_grad_(False).eval()
-        extractor = extractor.to(device=self.device)
+        return Extractor(self.spec, networks).requires_grad_(False).eval()
+
+    @functools.cached_property
+    def module(self) -> "nn.Module":
+        """The torch module, frozen, in eval mode, on `device`: uint8 [N, S, S, 3] -> [N, D]."""
+        import torch
+
+        _ = self.embed_dim  # while the module is still on the CPU
+        module = self._cpu_module.to(device=self.device)
         if self.device == "cuda":
-            extractor = extractor.to(memory_format=torch.channels_last)  # pyrefly: ignore
-        return extractor
+            module = module.to(memory_format=torch.channels_last)  # pyrefly: ignore
+        return module
 
     def _open_session(self, cache_dir: Path, threads: int) -> None:
         """Open the exported model; export it first if it is new, and compare it with torch."""
@@ -330,8 +357,6 @@ def open_backbone(
         ConnectionError: Weights cannot be downloaded.
         ValueError: An unknown name or device, or a size out of range.
     """
-    if stages < 0:
-        raise ValueError(f"--stages {stages} must be 0 or more.")
     names = [part.strip() for part in name.split("+")]
     if repeated := {part for part in names if names.count(part) > 1}:
         raise ValueError(f"Backbone '{name}' names {' and '.join(repeated)} twice.")

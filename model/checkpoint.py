@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from model.backbone import BackboneSpec
 from model.head import HISTORY_COLUMNS, Head, Row
 from model.scan import Skipped
+from model.transforms import EVALUATION_VIEWS
 
 FORMAT_VERSION = 1
 SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"
@@ -124,9 +124,15 @@ def save(
             rows.writerows([str(bad.path), bad.reason] for bad in skipped)
         for name, content in (extra or {}).items():
             (folder / name).write_bytes(content)
+        old = Path(temporary, "old")
         if out.is_dir():
-            out.rename(Path(temporary, "old"))
-        shutil.move(folder, out)
+            out.rename(old)
+        try:
+            folder.rename(out)
+        except OSError:
+            if old.is_dir():
+                old.rename(out)
+            raise
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
@@ -169,13 +175,16 @@ def load(folder: Path) -> Checkpoint:
         class_ids, class_names = config["class_ids"], config["class_names"]
         if not len(class_ids) == len(class_names) >= 2:
             raise ValueError(f"{len(class_ids)} class ids, {len(class_names)} class names")
+        views = config["views"]
+        if not views or not set(views) <= set(EVALUATION_VIEWS):
+            raise ValueError(f"views {views} are not among {', '.join(EVALUATION_VIEWS)}")
         head = _load_head(folder / HEAD, config["head"], len(class_ids))
         return Checkpoint(
             backbone=BackboneSpec.from_json(config["backbone"]),
             head=head,
             class_ids=class_ids,
             class_names=class_names,
-            views=config["views"],
+            views=views,
             training=config["training"],
             history=_load_history(folder / HISTORY),
             metrics=_read_json(folder / METRICS),

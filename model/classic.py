@@ -111,7 +111,12 @@ def fit_classic(
             network.train(phase == "train")
             count = len(train if phase == "train" else valid)
             loss_sum, correct = _run_phase(
-                module, network, loader, optimizer if phase == "train" else None, device
+                module,
+                network,
+                loader,
+                optimizer if phase == "train" else None,
+                config.label_smoothing if phase == "train" else 0.0,
+                device,
             )
             row[f"{phase}_loss"] = loss_sum / count
             row[f"{phase}_accuracy"] = correct / count
@@ -130,6 +135,7 @@ def _run_phase(
     network: nn.Module,
     loader: DataLoader[tuple[torch.Tensor, torch.Tensor]],
     optimizer: torch.optim.Optimizer | None,
+    label_smoothing: float,
     device: str,
 ) -> tuple[float, int]:
     """Run one pass; return the summed loss and the number of correct answers."""
@@ -140,7 +146,7 @@ def _run_phase(
         labels = targets.to(device)
         with torch.set_grad_enabled(optimizer is not None):
             logits = network(features)
-            loss = functional.cross_entropy(logits, labels)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         if optimizer:
             optimizer.zero_grad()
             loss.backward()

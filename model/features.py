@@ -1,6 +1,7 @@
 """Features of photographs: each goes through the backbone once a view, then stays on disk."""
 
 import hashlib
+import sys
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -13,9 +14,7 @@ from model import images
 from model.backbone import Backbone
 from model.cache import atomic_path, default_workers, progress_bar
 from model.data import Photos
-from model.transforms import CENTER, MIRROR, VIEWS_VERSION
-
-EVALUATION_VIEWS = (CENTER, MIRROR)
+from model.transforms import VIEWS_VERSION
 
 _TASK_PHOTOGRAPHS = (
     8  # a batch stays in the processor's cache; larger ones are slower (ONNX Runtime)
@@ -47,7 +46,7 @@ class FeatureCache:
         self._rows: dict[bytes, tuple[int, int]] = {}
         self._pending: list[tuple[bytes, np.ndarray]] = []
         self._written = time.monotonic()
-        for path in sorted(self.folder.glob("*.npy")):
+        for path in sorted(self.folder.glob("[!.]*.npy")):
             self._index(path)
 
     def _index(self, path: Path) -> None:
@@ -179,7 +178,7 @@ def extract(
     if tasks:
         _run(backbone, cache, tasks, workers or default_workers(), title)
     for note in cache.notes:
-        print(note)
+        print(note, file=sys.stderr)
     flat = cache.gather([key for row in keys for key in row])
     return flat.reshape(len(photos), len(views), -1)
 

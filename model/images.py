@@ -126,7 +126,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_eight_bits(image)
@@ -180,5 +180,5 @@ def check(content: bytes) -> None:
     if image.format == "JPEG":  # decoded at an eighth of its size: every byte is read all the same
         image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
     _load(image)
-    if image.mode not in ("RGB", "L", "CMYK"):
+    if image.mode not in ("RGB", "L", "CMYK"):  # modes that `decode` may not know
         _to_rgb(image)

@@ -61,8 +61,9 @@ def stratified_split(
         members = rng.permutation(members)
         free = [i for i in members if photos.digests[i] not in placed]
         unique = list(dict.fromkeys(photos.digests[i] for i in free))
-        for split, share in draw.items():
-            count = min(max(1, round(share * len(members))), len(unique) - 1)
+        for left, (split, share) in zip(range(len(draw), 0, -1), draw.items(), strict=True):
+            # every split to come, and train, keeps at least one
+            count = min(max(1, round(share * len(members))), len(unique) - left)
             for digest in unique[:count]:
                 placed[digest] = split
             unique = unique[count:]

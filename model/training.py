@@ -14,9 +14,9 @@ from model.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
 from model.checkpoint import Checkpoint
 from model.data import DataSet
 from model.evaluate import metrics
-from model.features import EVALUATION_VIEWS, extract
+from model.features import extract
 from model.head import Fit, HeadConfig, Row, fit_head
-from model.transforms import CENTER, Framing, view_names
+from model.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
 
 Recipe = Literal["default", "classic"]
 

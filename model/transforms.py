@@ -13,6 +13,8 @@ VIEWS_VERSION = 1
 """Part of every feature-cache key: raise it when `Transforms.view` returns other pixels."""
 
 CENTER, MIRROR = "center", "mirror"
+EVALUATION_VIEWS = (CENTER, MIRROR)
+"""The views whose logits prediction averages."""
 
 _FILL = (124, 116, 104)  # the mean colour of ImageNet, where a view reaches beyond the photograph
 

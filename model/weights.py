@@ -182,4 +182,6 @@ def load_network(
         ConnectionError: The weights cannot be downloaded.
         ValueError: The name is not known (the nearest are named) or a file is not what it was.
     """
-    return _packaged_network(name) if name in PACKAGED else _timm_network(name, image_size)
+    if name in PACKAGED:
+        return _packaged_network(name)
+    return _timm_network(name.removeprefix("timm/"), image_size)

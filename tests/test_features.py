@@ -15,8 +15,8 @@ from drawing import draw_class, drawn_photograph, same_photograph
 from model import features
 from model.backbone import Backbone
 from model.data import Photos, load_folder
-from model.features import EVALUATION_VIEWS, FeatureCache, extract
-from model.transforms import view_names
+from model.features import FeatureCache, extract
+from model.transforms import EVALUATION_VIEWS, view_names
 
 ROOT = Path(__file__).resolve().parent.parent
 
