@@ -251,6 +251,26 @@ def configure(options: argparse.Namespace) -> training.TrainConfig:
     )
 
 
+def published_command(arguments: list[str]) -> str:
+    """Write the command for the model card: folders by their last name, without the cache's.
+
+    Args:
+        arguments: What stood behind `train.py`.
+
+    Returns:
+        The command, with nothing in it of where this machine keeps its files.
+    """
+    shown = ["python", "train.py"]
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        if "--cache-dir" in (previous, argument.partition("=")[0]) or argument == "--overwrite":
+            continue
+        option, equals, value = (
+            argument.rpartition("=") if argument[:2] == "--" else ("", "", argument)
+        )
+        shown.append(f"{option}{equals}{Path(value).name if '/' in value else value}")
+    return shlex.join(shown)
+
+
 def print_data(loaded: data.DataSet) -> None:
     """Print the split table, the files left out and the notes."""
     rows = [
@@ -331,14 +351,13 @@ def main(options: argparse.Namespace) -> int:
     trained = training.train(
         loaded, backbone, config, cache_dir=options.cache_dir, on_epoch=print_epoch
     )
-    command = shlex.join(["python", "train.py", *sys.argv[1:]])
     checkpoint.save(
         trained,
         options.out,
         skipped=loaded.skipped,
         overwrite=options.overwrite,
         extra={
-            "README.md": card.render(trained, command).encode(),
+            "README.md": card.render(trained, published_command(sys.argv[1:])).encode(),
             "history.png": history_png(trained.history),
         },
     )
@@ -348,4 +367,5 @@ def main(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parsed = parse()
-    sys.exit(console.run("train.py", lambda: main(parsed)))
+    kept = "stopped. Features computed so far are kept: the same command goes on from there."
+    sys.exit(console.run("train.py", lambda: main(parsed), kept))

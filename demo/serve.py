@@ -18,18 +18,27 @@ def launch(demo: gr.Blocks, *, max_file_size: str, **options: Any) -> tuple[str,
 
     Returns:
         The local address, and the public one or "".
+
+    Raises:
+        ValueError: The port is in use.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    _, local, public = demo.launch(
-        theme=THEME,
-        css=CSS,
-        max_file_size=max_file_size,
-        run_history=False,
-        ssr_mode=False,
-        show_error=True,
-        footer_links=["api"],
-        quiet=True,
-        prevent_thread_lock=True,
-        **options,
-    )
+    try:
+        _, local, public = demo.launch(
+            theme=THEME,
+            css=CSS,
+            max_file_size=max_file_size,
+            run_history=False,
+            ssr_mode=False,
+            show_error=True,
+            footer_links=["api"],
+            quiet=True,
+            prevent_thread_lock=True,
+            **options,
+        )
+    except OSError as error:
+        if "empty port" not in str(error):
+            raise
+        port = options.get("server_port") or os.environ.get("GRADIO_SERVER_PORT", "7860")
+        raise ValueError(f"Port {port} is in use. Choose another with --port.") from error
     return local, public or ""

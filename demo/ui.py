@@ -47,7 +47,7 @@ def build(classifier: Classifier, *, max_file_size: str = MAX_FILE_SIZE) -> gr.B
         The app, not launched yet; its queue is bounded.
     """
     checkpoint = classifier.checkpoint
-    title = checkpoint.training.get("title") or f"Frostflower: {checkpoint.metrics['data']['name']}"
+    title = f"Frostflower: {checkpoint.metrics['data']['name']}"
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(
             f'<div class="ff-head">{LOGO}<div><h1>{html.escape(title)}</h1>'

@@ -129,7 +129,7 @@ def save(
             out.rename(old)
         try:
             folder.rename(out)
-        except OSError:
+        except BaseException:  # Ctrl-C too
             if old.is_dir():
                 old.rename(out)
             raise

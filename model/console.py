@@ -8,12 +8,13 @@ from pathlib import Path
 from model.cache import default_cache_dir
 
 
-def run(program: str, main: Callable[[], int]) -> int:
+def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") -> int:
     """Run a command line: an error is one line on stderr and exit status 2.
 
     Args:
         program: The name before the message.
         main: The command.
+        interrupted: What to say after Ctrl-C.
 
     Returns:
         Its exit status; 2 after an error, 130 after Ctrl-C.
@@ -21,10 +22,7 @@ def run(program: str, main: Callable[[], int]) -> int:
     try:
         return main()
     except KeyboardInterrupt:
-        print(
-            f"\n{program}: stopped. Features computed so far are kept: the same command goes on.",
-            file=sys.stderr,
-        )
+        print(f"\n{program}: {interrupted}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()

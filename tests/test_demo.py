@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,8 +20,11 @@ from PIL import Image
 from demo import charts, classify, pages
 from demo.__main__ import parse, sign_in
 from demo.photo import Photo
+from demo.serve import launch
 from demo.ui import build, parse_size
 from model.classifier import Candidate, Prediction
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -230,3 +236,29 @@ def test_confused_pairs_and_headline_come_from_the_checkpoint(shipped):
     wrong = sum(map(sum, confusion)) - sum(confusion[i][i] for i in range(len(confusion)))
     assert (wrong == 0) == ("<table" not in shown)
     assert "818 validation photographs" in pages.subtitle(checkpoint)
+
+
+def test_a_port_in_use_is_an_error_that_names_the_remedy(shipped, demo_address: str):
+    port = int(demo_address.rstrip("/").rsplit(":", 1)[1])
+    with pytest.raises(ValueError, match=f"Port {port} is in use. Choose another with --port"):
+        launch(build(shipped), max_file_size="1mb", server_name="127.0.0.1", server_port=port)
+
+
+def test_the_space_entry_point_serves_the_checkpoint_of_the_environment(trained: Path):
+    """As a Space starts it, but on the tiny checkpoint's stand-in backbone."""
+    code = (
+        "import runpy, sys; sys.path.insert(0, 'tests'); import tiny; from model import backbone;"
+        "tiny.install(type('P', (), {'setattr': staticmethod(setattr)}));"
+        "import demo.serve; stop = lambda demo, **options: print(demo.title) or sys.exit();"
+        "demo.serve.launch = stop;"
+        "sys.argv = ['demo/app.py']; runpy.run_path('demo/app.py', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "CHECKPOINT": str(trained), "XDG_CACHE_HOME": str(trained.parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.strip().endswith("Frostflower: photographs"), done.stderr

@@ -479,3 +479,11 @@ def test_real_flowers_are_learnt_and_measured_again(
     assert found["photographs"] == 36
     assert found["top1"] >= 0.85
     assert found["top5"] >= found["top1"]
+
+
+def test_the_published_command_says_nothing_of_where_files_are():
+    arguments = ["/home/me/my photos/roses", "--cache-dir", "/secret/c", "--out=/home/me/a"]
+    options = ["--cache-dir=/secret/d", "--lr", "1e-3", "--overwrite", "--backbone", "resnet18"]
+    assert train.published_command([*arguments, *options]) == (
+        "python train.py roses --out=a --lr 1e-3 --backbone resnet18"
+    )
