@@ -23,7 +23,7 @@ from model.weights import PACKAGED
 DEFAULTS = {
     "stages": 3,
     "image_size": None,
-    "framing": "crop",
+    "framing": None,
     "views": 0,
     "balance": False,
     "patience": 0,
@@ -43,6 +43,8 @@ CLASSIC = {
     "label_smoothing": 0.0,
 }
 """What the classic recipe changes; the other DEFAULTS are no part of it and are refused."""
+
+INTERRUPTED = "stopped. Features computed so far are kept: the same command goes on from there."
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +105,8 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--framing",
         choices=("crop", "pad", "squash"),
-        help="centre crop, whole photograph on a plain ground, or squashed (default: crop)",
+        help="centre crop, whole photograph on a plain ground, or squashed "
+        "(default: the backbone's own, mostly crop)",
     )
     group.add_argument(
         "--views",
@@ -122,16 +125,14 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         "--hidden",
         type=int,
         nargs="+",
-        default=[1600, 1024],
         metavar="N",
-        help="widths of the MLP's hidden layers",
+        help="widths of the MLP's hidden layers (default: 1600 1024)",
     )
     group.add_argument(
         "--dropout",
         type=float,
-        default=HeadConfig.dropout,
         metavar="SHARE",
-        help="of the MLP's hidden layers, 0-1",
+        help=f"of the MLP's hidden layers, 0-1 (default: {HeadConfig.dropout})",
     )
     numbers = {
         "epochs": "passes over the training photographs",
@@ -212,6 +213,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
             setattr(options, name, CLASSIC.get(name, value) if classic else value)
     if classic:
         options.stages = 0
+    for name in ("hidden", "dropout"):
+        if options.head == "linear" and getattr(options, name) is not None:
+            parser.error(f"--{name} is for --head mlp")
+    options.hidden = options.hidden or list(HeadConfig.hidden)
+    options.dropout = HeadConfig.dropout if options.dropout is None else options.dropout
     if options.out is None:
         folder = Path(options.data)
         name = folder.resolve().name if folder.is_dir() else options.data
@@ -267,7 +273,7 @@ def published_command(arguments: list[str]) -> str:
         option, equals, value = (
             argument.rpartition("=") if argument[:2] == "--" else ("", "", argument)
         )
-        shown.append(f"{option}{equals}{Path(value).name if '/' in value else value}")
+        shown.append(f"{option}{equals}{'path/to/' + Path(value).name if '/' in value else value}")
     return shlex.join(shown)
 
 
@@ -278,8 +284,10 @@ def print_data(loaded: data.DataSet) -> None:
         for split, photos in loaded.splits.items()
     ]
     print(console.table(("Split", "Photographs", "Classes"), rows))
-    for note in loaded.notes:
+    for note in loaded.notes[:20]:
         print(f"Note: {note}")
+    if len(loaded.notes) > 20:
+        print(f"Note: {len(loaded.notes) - 20} more like these.")
     if loaded.skipped:
         print(f"{len(loaded.skipped)} files are left out:")
     for bad in loaded.skipped[:20]:
@@ -328,6 +336,7 @@ def main(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     config = configure(options)
     checkpoint.require_empty(options.out, options.overwrite)
+    backbone = training.open_for(config, options.cache_dir)
     loaded = datasets.load(
         options.data,
         data_dir=options.data_dir,
@@ -340,7 +349,6 @@ def main(options: argparse.Namespace) -> int:
         workers=options.workers or None,
     )
     print_data(loaded)
-    backbone = training.open_for(config, options.cache_dir)
     print(
         f"Backbone: {backbone.spec.name}, {backbone.embed_dim:,} features, "
         f"{backbone.transforms.image_size} px, on {backbone.device_text}",
@@ -367,5 +375,4 @@ def main(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parsed = parse()
-    kept = "stopped. Features computed so far are kept: the same command goes on from there."
-    sys.exit(console.run("train.py", lambda: main(parsed), kept))
+    sys.exit(console.run("train.py", lambda: main(parsed), INTERRUPTED))

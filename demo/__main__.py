@@ -75,14 +75,14 @@ def main(options: argparse.Namespace) -> int:
     from model.classifier import Classifier
 
     auth = sign_in(options.auth)
-    parse_size(options.max_file_size)
+    max_bytes = parse_size(options.max_file_size)
     classifier = Classifier(options.checkpoint, device=options.device, cache_dir=options.cache_dir)
     if classifier.backbone.note:
         print(f"Note: {classifier.backbone.note}")
-    demo = build(classifier, max_file_size=options.max_file_size)
+    demo = build(classifier, max_bytes=max_bytes)
     local, public = launch(
         demo,
-        max_file_size=options.max_file_size,
+        max_bytes=max_bytes,
         server_name=options.host,
         server_port=options.port,
         auth=auth,

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from demo import gpu  # noqa: F401  (before torch, see there)
 from demo.serve import launch
-from demo.ui import MAX_FILE_SIZE, build
+from demo.ui import MAX_BYTES, build
 from model.checkpoint import SHIPPED
 from model.classifier import Classifier
 
@@ -17,6 +17,6 @@ classifier = Classifier(Path(os.environ.get("CHECKPOINT") or SHIPPED))
 demo = build(classifier)
 
 if __name__ == "__main__":
-    address, _ = launch(demo, max_file_size=MAX_FILE_SIZE)
+    address, _ = launch(demo, max_bytes=MAX_BYTES)
     print(f"Serving on {address} with {classifier.backbone.device_text}.", flush=True)
     demo.block_thread()

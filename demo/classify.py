@@ -10,7 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from demo.gpu import on_gpu
-from demo.photo import Photo
+from demo.photo import PREVIEW, UNSEEN, Photo
 from demo.style import LOGO
 from model.classifier import Classifier, Prediction
 
@@ -65,6 +65,13 @@ def bars(prediction: Prediction, device: str) -> str:
     )
 
 
+def preview(photo: Image.Image) -> Image.Image:
+    """Shrink a photograph for the page, for formats that browsers do not draw."""
+    small = photo.copy()
+    small.thumbnail((1280, 1280))
+    return small
+
+
 def label_json(prediction: Prediction) -> dict[str, float]:
     """Return what gr.Label takes: class name -> probability."""
     return {candidate.label: candidate.probability for candidate in prediction.top}
@@ -80,8 +87,13 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
     device = classifier.backbone.device_text
     run = on_gpu(classifier.predict)
 
-    def show(photo: Image.Image | None) -> str:
-        return _EMPTY if photo is None else bars(run([photo], TOP)[0], device)
+    def show(photo: Image.Image | None) -> tuple[Any, Any]:
+        if photo is None:
+            return gr.skip(), _EMPTY
+        if photo.info[PREVIEW]:  # of a photograph that was classified a moment ago
+            return gr.skip(), gr.skip()
+        answer = bars(run([photo], TOP)[0], device)
+        return (preview(photo) if photo.info[UNSEEN] else gr.skip()), answer
 
     def predict(photo: Image.Image | None) -> dict[str, float]:
         """Classify a photograph: the five most probable classes and their probabilities."""
@@ -108,12 +120,12 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
         inputs=photo,
         cache_examples=False,  # cached answers would outlive the checkpoint that gave them
         api_visibility="private",
-        label="Examples: a flower, and something that is none",
+        label="Examples",
         elem_id="examples",
     )
     # `change` covers upload, paste, camera, examples and clearing alike, once each.
     arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-    shown = photo.change(show, photo, result, **arguments)
+    shown = photo.change(show, photo, [photo, result], **arguments)
     # The reason is in the message; a picture that no browser can draw is of no use.
     shown.failure(lambda: (None, _EMPTY), None, [photo, result], **arguments)
     endpoint, answer = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)

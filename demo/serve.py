@@ -1,6 +1,7 @@
 """Launch the page, with the settings that the Space and the command line share."""
 
 import os
+import socket
 from typing import Any
 
 import gradio as gr
@@ -8,26 +9,34 @@ import gradio as gr
 from demo.style import CSS, THEME
 
 
-def launch(demo: gr.Blocks, *, max_file_size: str, **options: Any) -> tuple[str, str]:
+def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> tuple[str, str]:
     """Start serving in the background.
 
     Args:
         demo: The page.
-        max_file_size: Largest upload, such as `10mb`.
+        max_bytes: Largest upload, in bytes.
         options: More of Gradio's `launch` options: host, port, sign-in, share.
 
     Returns:
         The local address, and the public one or "".
 
     Raises:
-        ValueError: The port is in use.
+        ValueError: No such host or port, or the port is in use.
     """
+    host, port = options.get("server_name"), options.get("server_port")
+    if port is not None and not 1 <= port <= 65535:
+        raise ValueError(f"--port {port} is outside 1-65535.")
+    try:
+        if host:
+            socket.getaddrinfo(host, None)
+    except socket.gaierror as error:
+        raise ValueError(f"--host {host} is no address of this machine ({error}).") from error
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         _, local, public = demo.launch(
             theme=THEME,
             css=CSS,
-            max_file_size=max_file_size,
+            max_file_size=max_bytes,
             run_history=False,
             ssr_mode=False,
             show_error=True,
@@ -36,9 +45,9 @@ def launch(demo: gr.Blocks, *, max_file_size: str, **options: Any) -> tuple[str,
             prevent_thread_lock=True,
             **options,
         )
-    except OSError as error:
+    except OSError as error:  # Gradio says so of a wrong host, too
         if "empty port" not in str(error):
             raise
-        port = options.get("server_port") or os.environ.get("GRADIO_SERVER_PORT", "7860")
+        port = port or os.environ.get("GRADIO_SERVER_PORT", "7860")
         raise ValueError(f"Port {port} is in use. Choose another with --port.") from error
     return local, public or ""

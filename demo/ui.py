@@ -9,7 +9,9 @@ from demo.pages import about_tab, evaluation_tab, history_tab, subtitle
 from demo.style import LOGO
 from model.classifier import Classifier
 
-MAX_FILE_SIZE = "10mb"
+MAX_BYTES = 10_000_000
+"""Largest upload, unless told otherwise."""
+
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "b": 1}
 
 
@@ -36,12 +38,12 @@ def parse_size(text: str) -> int:
     return size
 
 
-def build(classifier: Classifier, *, max_file_size: str = MAX_FILE_SIZE) -> gr.Blocks:
+def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
     """Build the page.
 
     Args:
         classifier: The loaded classifier.
-        max_file_size: Largest upload, such as `10mb`.
+        max_bytes: Largest upload, in bytes.
 
     Returns:
         The app, not launched yet; its queue is bounded.
@@ -54,7 +56,7 @@ def build(classifier: Classifier, *, max_file_size: str = MAX_FILE_SIZE) -> gr.B
             f"<p>{html.escape(subtitle(checkpoint))}</p></div></div>"
         )
         with gr.Tab("Classify"):
-            classify_tab(classifier, parse_size(max_file_size))
+            classify_tab(classifier, max_bytes)
         with gr.Tab("Training history"):
             history_tab(checkpoint)
         with gr.Tab("Evaluation"):

@@ -7,11 +7,13 @@ python -m model evaluate photographs/ --checkpoint runs/roses
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -77,19 +79,40 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
         print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
 
 
-def to_json(path: Path, prediction: Prediction) -> dict[str, Any]:
-    """Return a prediction as JSON values."""
-    return {
-        "path": str(path),
-        "top": [
-            {
-                "label": candidate.label,
-                "class_id": candidate.class_id,
-                "probability": candidate.probability,
-            }
-            for candidate in prediction.top
-        ],
-    }
+def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:
+    """Return a prediction, or the reason why there is none, as JSON values."""
+    if isinstance(outcome, images.BadImageError):
+        return {"path": str(path), "error": str(outcome)}
+    return {"path": str(path), "top": [asdict(candidate) for candidate in outcome.top]}
+
+
+def csv_row(path: Path, outcome: Prediction | images.BadImageError, top: int) -> list[object]:
+    """Return a prediction, or the reason why there is none, as a row of the table."""
+    if isinstance(outcome, images.BadImageError):
+        return [path, *[""] * 3 * top, str(outcome)]
+    cells = [
+        cell
+        for candidate in outcome.top
+        for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
+    ]
+    return [path, *cells, ""]
+
+
+def csv_header(top: int) -> list[str]:
+    """Return the table's columns."""
+    columns = ("label", "class_id", "probability")
+    return ["path", *(f"{c}_{rank}" for rank in range(1, top + 1) for c in columns), "error"]
+
+
+def require_folder_of(*files: Path | None) -> None:
+    """Make sure that files can be written, before anything is computed.
+
+    Raises:
+        FileNotFoundError: The folder of one does not exist.
+    """
+    for file in files:
+        if file and not file.absolute().parent.is_dir():
+            raise FileNotFoundError(f"Folder {file.absolute().parent} does not exist.")
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -99,8 +122,10 @@ def predict(options: argparse.Namespace) -> int:
         1 when a file could not be read, else 0.
 
     Raises:
+        FileNotFoundError: No folder for the table or the figure.
         ValueError: No photographs, or more than one with `--figure`.
     """
+    require_folder_of(options.csv, options.figure)
     paths = list(find(options.images))
     if not paths:
         raise ValueError(f"No photographs in {', '.join(map(str, options.images))}.")
@@ -110,46 +135,56 @@ def predict(options: argparse.Namespace) -> int:
         raise ValueError(f"--top {options.top} must be 1 or more.")
     classifier = Classifier(options.checkpoint, device=options.device, cache_dir=options.cache_dir)
     top = min(options.top, len(classifier.checkpoint.class_ids))
-    rows: list[list[object]] = []
     failed = 0
+    with contextlib.ExitStack() as stack:
+        write_row = None
+        if options.csv:
+            file = stack.enter_context(
+                options.csv.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+            )
+            write_row = csv.writer(file).writerow
+            write_row(csv_header(top))
+        for path, image, outcome in predict_all(classifier, paths, top):
+            bad = isinstance(outcome, images.BadImageError)
+            failed += bad
+            if bad:
+                print(f"{path} {outcome}", file=sys.stderr)
+            if write_row:
+                write_row(csv_row(path, outcome, top))
+            elif options.json:
+                print(json.dumps(to_json(path, outcome), ensure_ascii=False), flush=True)
+            elif isinstance(outcome, Prediction):
+                show(path, outcome, sys.stdout)
+            if options.figure and image and isinstance(outcome, Prediction):
+                from model.plots import prediction_png
+
+                options.figure.write_bytes(prediction_png(image, outcome, path.name))
+    if options.csv:
+        print(f"{options.csv}: {len(paths)} rows", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def predict_all(
+    classifier: Classifier, paths: Sequence[Path], top: int
+) -> Iterator[tuple[Path, Image.Image | None, Prediction | images.BadImageError]]:
+    """Classify files batch by batch.
+
+    Args:
+        classifier: The classifier.
+        paths: N files.
+        top: How many classes to name.
+
+    Yields:
+        Path, photograph and prediction; or path, None and the reason, in order.
+    """
     for batch in decode_all(paths, default_workers()):
         decoded = [image for _, image in batch if isinstance(image, Image.Image)]
         predictions = iter(classifier.predict(decoded, top))
         for path, image in batch:
             if isinstance(image, images.BadImageError):
-                failed += 1
-                print(f"{path} {image}", file=sys.stderr)
-                if options.json:
-                    print(json.dumps({"path": str(path), "error": str(image)}, ensure_ascii=False))
-                rows.append([path, *[""] * 3 * top, str(image)])
-                continue
-            prediction = next(predictions)
-            if options.json:
-                print(json.dumps(to_json(path, prediction), ensure_ascii=False), flush=True)
-            elif not options.csv:
-                show(path, prediction, sys.stdout)
-            cells = [
-                cell
-                for candidate in prediction.top
-                for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
-            ]
-            rows.append([path, *cells, ""])
-            if options.figure:
-                from model.plots import prediction_png
-
-                options.figure.write_bytes(prediction_png(image, prediction, path.name))
-    if options.csv:
-        columns = [
-            f"{column}_{rank}"
-            for rank in range(1, top + 1)
-            for column in ("label", "class_id", "probability")
-        ]
-        with options.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["path", *columns, "error"])
-            writer.writerows(rows)
-        print(f"{options.csv}: {len(rows)} rows", file=sys.stderr)
-    return 1 if failed else 0
+                yield path, None, image
+            else:
+                yield path, image, next(predictions)
 
 
 def evaluate(options: argparse.Namespace) -> int:

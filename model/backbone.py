@@ -17,6 +17,7 @@ from model.transforms import Framing, Transforms
 from model.weights import load_network
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -24,7 +25,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 _TOLERANCE = 1e-3  # relative; what ONNX Runtime may differ from torch before torch is used instead
 _SLOWER = "torch is used, which is 2-3 times slower."
-_ENGINE_VERSION = 1  # raise it when the exported graph changes
+EXTRACTOR_VERSION = 1  # part of every cache key: raise it when the module computes otherwise
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ class Backbone:
         """Open the exported model; export it first if it is new, and compare it with torch."""
         import onnxruntime
 
-        name = f"{self.spec.key}-{_ENGINE_VERSION}-{onnxruntime.__version__}.onnx"
+        name = f"{self.spec.key}-{EXTRACTOR_VERSION}-{onnxruntime.__version__}.onnx"
         path = cache_dir / "engines" / name
         if path.is_file():
             try:
@@ -249,13 +250,14 @@ class Backbone:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             exported = Path(temporary, name)
+            _ = self.module  # weights that are not those of the checkpoint are an error, no note
             try:
                 self._export(exported)
-            except RuntimeError as error:  # torch.onnx's errors among them
+                difference = self._difference(_session(exported, threads))
+            except Exception as error:  # torch.onnx's and onnxruntime's have no common class
                 reason = (str(error).splitlines() or ["no reason given"])[0]
                 self.note = f"{self.spec.name} cannot be exported ({reason}), so {_SLOWER}"
                 return
-            difference = self._difference(_session(exported, threads))
             if not difference <= _TOLERANCE:
                 self.note = (
                     f"ONNX Runtime differs from torch by {difference:.1e} on {self.spec.name}, "
@@ -316,15 +318,29 @@ class Backbone:
             return self._session.run(None, {"pixels": pixels})[0]
         import torch
 
-        batch = torch.from_numpy(pixels)
-        on_cuda = self.device == "cuda"
         with self._lock, torch.inference_mode():  # the extractor's hooks serve one call at a time
-            if on_cuda:
-                batch = batch.pin_memory()
-            batch = batch.to(self.device, non_blocking=on_cuda)
-            with torch.autocast("cuda", dtype=torch.float16, enabled=on_cuda):
-                result: torch.Tensor = self.module(batch)
-            return result.float().cpu().numpy()
+            return self.forward(torch.from_numpy(pixels)).cpu().numpy()
+
+    def forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """Run the torch module, with mixed precision on CUDA; one call at a time.
+
+        Args:
+            pixels: uint8 `[N, S, S, 3]`, on any device.
+
+        Returns:
+            float32 `[N, D]`, on the backbone's device.
+        """
+        import torch
+
+        if self.device != "cuda":
+            return self.module(pixels.to(self.device)).float()
+        pixels = pixels if pixels.is_cuda or pixels.is_pinned() else pixels.pin_memory()
+        pixels = pixels.to("cuda", non_blocking=True)
+        with torch.autocast("cuda", dtype=torch.float16):
+            result = self.module(pixels).float()
+        if result.isfinite().all():
+            return result
+        return self.module(pixels).float()  # half precision overflowed
 
 
 def open_backbone(
@@ -332,7 +348,7 @@ def open_backbone(
     *,
     stages: int = 3,
     image_size: int | None = None,
-    framing: Framing = "crop",
+    framing: Framing | None = None,
     interpolation: str | None = None,
     device: str = "auto",
     cache_dir: Path,
@@ -344,7 +360,7 @@ def open_backbone(
         name: A packaged name, a timm name, or several joined by `+`.
         stages: How many of the last stages to pool beside the final layer; 0 for none.
         image_size: Input size in px for every member, instead of each one's own.
-        framing: As `Transforms`.
+        framing: As `Transforms`; None for the largest member's own.
         interpolation: `bicubic` or `bilinear`, instead of the largest member's own.
         device: As `resolve_device`.
         cache_dir: Keeps the exported model between runs.
@@ -366,9 +382,10 @@ def open_backbone(
         for part, (_, sha256, config) in zip(names, loaded, strict=True)
     )
     largest = max(loaded, key=lambda entry: entry[2]["input_size"][-1])[2]
+    own: Framing = "squash" if largest.get("crop_mode") == "squash" else "crop"
     transforms = Transforms(
         max(member.image_size for member in members),
-        framing,
+        framing or own,
         largest["crop_pct"],
         interpolation or ("bilinear" if largest["interpolation"] == "bilinear" else "bicubic"),
     )

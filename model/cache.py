@@ -65,6 +65,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        temporary.chmod(0o644)  # mkstemp's files are its owner's only
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -88,8 +89,8 @@ class SoundFiles:
         path = cache_dir / f"sound-files-{decoder_version}.sqlite"
         try:
             self._database = self._open(path)
-        except sqlite3.OperationalError:  # locked or not writable: not the list's fault
-            raise
+        except sqlite3.OperationalError as error:  # locked or not writable: not the list's fault
+            raise OSError(f"{path} cannot be used ({error}). Give another --cache-dir.") from error
         except sqlite3.DatabaseError:  # damaged; it only saves time, so it is made anew
             path.unlink()
             self._database = self._open(path)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialize
 
 from model.backbone import BackboneSpec
 from model.head import HISTORY_COLUMNS, Head, Row
@@ -21,7 +23,8 @@ FORMAT_VERSION = 1
 SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"
 
 CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
-SKIPPED = "skipped.csv"
+SKIPPED, CARD, PLOT = "skipped.csv", "README.md", "history.png"
+FILES = {CONFIG, HEAD, HISTORY, METRICS, SKIPPED, CARD, PLOT}
 
 
 @dataclass
@@ -59,18 +62,25 @@ def require_empty(out: Path, overwrite: bool) -> None:
         overwrite: Whether what is there may be replaced.
 
     Raises:
-        ValueError: The folder holds something and `overwrite` is off, or it is not a checkpoint.
+        ValueError: The folder holds something and `overwrite` is off, or something that is no part
+            of a checkpoint, or it cannot be written.
     """
-    if out.is_file():
+    if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file. Choose a folder with --out.")
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    if not overwrite:
+    present = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if present and not overwrite:
         raise ValueError(f"{out} is not empty. Choose another --out, or add --overwrite.")
-    if not (out / CONFIG).is_file():
+    if present and (strangers := sorted(present - FILES) or sorted({CONFIG, HEAD} - present)):
         raise ValueError(
-            f"{out} is not empty and holds no checkpoint, so --overwrite does not replace it."
+            f"{out} is not a checkpoint folder and nothing else (see '{strangers[0]}'), so "
+            "--overwrite does not replace it. Choose another --out."
         )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{out} cannot be written ({error.strerror}). Choose --out.") from error
 
 
 def save(
@@ -93,8 +103,8 @@ def save(
     Raises:
         ValueError: As `require_empty`.
     """
+    out = out.resolve()
     require_empty(out, overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         folder = Path(temporary, "new")
         folder.mkdir()
@@ -113,18 +123,24 @@ def save(
         }
         _write_json(folder / CONFIG, config)
         _write_json(folder / METRICS, checkpoint.metrics)
-        save_file(_tensors(checkpoint.head), folder / HEAD)
+        (folder / HEAD).write_bytes(serialize(_tensors(checkpoint.head)))
         with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, HISTORY_COLUMNS)
             writer.writeheader()
             writer.writerows(checkpoint.history)
-        with (folder / SKIPPED).open("w", newline="", encoding="utf-8") as file:
+        with (folder / SKIPPED).open(
+            "w", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file:
             rows = csv.writer(file)
             rows.writerow(["path", "reason"])
             rows.writerows([str(bad.path), bad.reason] for bad in skipped)
         for name, content in (extra or {}).items():
             (folder / name).write_bytes(content)
         old = Path(temporary, "old")
+        if out.is_dir() and not any(out.iterdir()):  # perhaps the current folder, or a mounted one
+            for path in folder.iterdir():
+                shutil.move(path, out / path.name)
+            return
         if out.is_dir():
             out.rename(old)
         try:
@@ -179,6 +195,12 @@ def load(folder: Path) -> Checkpoint:
         if not views or not set(views) <= set(EVALUATION_VIEWS):
             raise ValueError(f"views {views} are not among {', '.join(EVALUATION_VIEWS)}")
         head = _load_head(folder / HEAD, config["head"], len(class_ids))
+        history, metrics = _load_history(folder / HISTORY), _read_json(folder / METRICS)
+        best, valid = config["training"]["best_epoch"], metrics["splits"]["valid"]
+        if best not in {row["epoch"] for row in history}:
+            raise ValueError(f"best epoch {best} is not in {HISTORY}")
+        if len(valid["confusion_matrix"]) != len(class_ids):
+            raise ValueError(f"{METRICS} is not about {len(class_ids)} classes")
         return Checkpoint(
             backbone=BackboneSpec.from_json(config["backbone"]),
             head=head,
@@ -186,12 +208,12 @@ def load(folder: Path) -> Checkpoint:
             class_names=class_names,
             views=views,
             training=config["training"],
-            history=_load_history(folder / HISTORY),
-            metrics=_read_json(folder / METRICS),
+            history=history,
+            metrics=metrics,
             folder=folder,
         )
     except KeyError as error:
-        raise ValueError(f"{folder / CONFIG} lacks the entry {error}. Train again.") from error
+        raise ValueError(f"Checkpoint {folder} lacks the entry {error}. Train again.") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"Checkpoint {folder} cannot be used: {error}") from error
 

@@ -63,6 +63,7 @@ def _loader(
         shuffle=augment,
         num_workers=workers,
         generator=torch.Generator().manual_seed(seed),
+        pin_memory=torch.cuda.is_available(),
     )
 
 
@@ -92,7 +93,7 @@ def fit_classic(
         The head of the best epoch on `valid`, and the history.
     """
     torch.manual_seed(config.seed)
-    device, module = backbone.device, backbone.module
+    device = backbone.device
     hidden = config.hidden if config.head == "mlp" else ()
     network = build(backbone.embed_dim, num_classes, hidden, config.dropout).to(device)
     optimizer = torch.optim.Adam(
@@ -111,7 +112,7 @@ def fit_classic(
             network.train(phase == "train")
             count = len(train if phase == "train" else valid)
             loss_sum, correct = _run_phase(
-                module,
+                backbone,
                 network,
                 loader,
                 optimizer if phase == "train" else None,
@@ -131,7 +132,7 @@ def fit_classic(
 
 
 def _run_phase(
-    module: nn.Module,
+    backbone: Backbone,
     network: nn.Module,
     loader: DataLoader[tuple[torch.Tensor, torch.Tensor]],
     optimizer: torch.optim.Optimizer | None,
@@ -142,7 +143,7 @@ def _run_phase(
     loss_sum, correct = 0.0, 0
     for pixels, targets in loader:
         with torch.no_grad():  # the frozen backbone
-            features = module(pixels.to(device)).float()
+            features = backbone.forward(pixels)
         labels = targets.to(device)
         with torch.set_grad_enabled(optimizer is not None):
             logits = network(features)

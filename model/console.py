@@ -1,6 +1,7 @@
 """What the command lines share: one-line errors, Ctrl-C, tables, bars."""
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") ->
     Returns:
         Its exit status; 2 after an error, 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that has no such character
+            stream.reconfigure(errors="replace")
     try:
         return main()
     except KeyboardInterrupt:

@@ -38,6 +38,9 @@ class _Member(nn.Module):
         self.register_buffer("std", torch.tensor(member.std).view(1, 3, 1, 1) * 255)
         self._pooled: list[torch.Tensor] = []
         groups = block_groups(network)
+        available = len(network.feature_info if groups is None else groups)  # type: ignore
+        if spec.stages > available:
+            raise ValueError(f"--stages {spec.stages}: backbone {member.name} has {available}.")
         self._hooked = groups is not None
         for group in (groups or [])[-spec.stages :] if spec.stages else []:
             group.register_forward_hook(self._keep)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from model import images
-from model.backbone import Backbone
+from model.backbone import EXTRACTOR_VERSION, Backbone
 from model.cache import atomic_path, default_workers, progress_bar
 from model.data import Photos
 from model.transforms import VIEWS_VERSION
@@ -37,8 +37,8 @@ class FeatureCache:
             cache_dir: The cache folder.
             backbone: Whose features these are.
         """
-        versions = f"{backbone.spec.key}-{images.DECODER_VERSION}.{VIEWS_VERSION}"
-        self.folder = cache_dir / "features" / versions
+        versions = f"{images.DECODER_VERSION}.{VIEWS_VERSION}.{EXTRACTOR_VERSION}"
+        self.folder = cache_dir / "features" / f"{backbone.spec.key}-{versions}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dtype = np.dtype([("key", "V16"), ("features", "<f2", (backbone.embed_dim,))])
         self.notes: list[str] = []

@@ -1,6 +1,5 @@
 """The head on frozen features: a linear layer or an MLP, how it is fitted, and its history."""
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 HISTORY_COLUMNS = (
@@ -160,12 +160,17 @@ def build(
     return nn.Sequential(*layers, nn.Linear(num_features, num_classes))
 
 
+def _copied(tensor: "torch.Tensor") -> np.ndarray:
+    """Copy: on a CPU torch would share its memory, and the next step would change it."""
+    return tensor.detach().float().cpu().numpy().copy()
+
+
 def to_head(network: "nn.Module", mean: np.ndarray, std: np.ndarray) -> Head:
-    """Take the weights out of a torch head."""
+    """Take a copy of the weights out of a torch head."""
     from torch import nn
 
     layers = [
-        (layer.weight.detach().float().cpu().numpy(), layer.bias.detach().float().cpu().numpy())
+        (_copied(layer.weight), _copied(layer.bias))
         for layer in network.modules()
         if isinstance(layer, nn.Linear)
     ]
@@ -234,7 +239,7 @@ def fit_head(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=config.lr, total_steps=config.epochs * steps
+        optimizer, max_lr=config.lr, total_steps=max(2, config.epochs * steps)
     )
     weights = None
     if config.balance:
@@ -280,7 +285,7 @@ def fit_head(
             on_epoch(row)
         fit.best_epoch = best_epoch(fit.history)
         if fit.best_epoch == epoch:
-            fit.head = copy.deepcopy(head)
+            fit.head = head
         if config.patience and epoch - fit.best_epoch >= config.patience:
             break
     return fit

@@ -5,6 +5,7 @@ Training and serving both call `decode`, so a photograph cannot look different t
 
 import functools
 import io
+import stat
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,9 @@ DECODER_VERSION = 1
 
 MAX_PIXELS = 40_000_000
 """Largest photograph, in px; a larger one is refused before its pixels are decoded."""
+
+MAX_BYTES = 500_000_000
+"""Largest file, in bytes; a larger one is refused before it is read."""
 
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -74,6 +78,11 @@ def read(path: Path) -> bytes:
         BadImageError: The file is missing, is not a file, may not be read, or is empty.
     """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+            raise BadImageError("is not a file")
+        if status.st_size > MAX_BYTES:
+            raise BadImageError(f"has {status.st_size:,} bytes; the limit is {MAX_BYTES:,}")
         content = path.read_bytes()
     except OSError as error:
         raise BadImageError((error.strerror or str(error)).lower()) from error
@@ -113,10 +122,13 @@ def _load(image: Image.Image) -> None:
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale grey pictures of 16 or 32 bits to 8; Pillow's own conversion would clip them."""
-    pixels = np.asarray(image).astype(np.float64)
+    if image.mode.startswith("I;16"):
+        sixteen = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((sixteen + 128) // 257).astype(np.uint8))
+    pixels = np.asarray(image).astype(np.float32)
     pixels = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(pixels.min()), float(pixels.max())
-    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high <= 65535):
+    if image.mode == "I" and low >= 0 and 255 < high <= 65535:
         pixels = pixels / 257
     elif image.mode == "F" and low >= 0 and high <= 1:
         pixels = pixels * 255

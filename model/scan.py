@@ -46,17 +46,24 @@ def _folders(folder: Path) -> list[Path]:
     )
 
 
-def walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:
     """Yield the files below a folder, sorted, links followed, each real folder once.
 
     Args:
         folder: Where to search.
+        skipped: Gets the folders that cannot be read.
 
     Yields:
         Files, without those that systems leave behind (`.DS_Store`, `Thumbs.db`, hidden ones).
     """
+
+    def unreadable(error: OSError) -> None:
+        if skipped is not None:
+            reason = f"cannot be read ({(error.strerror or str(error)).lower()})"
+            skipped.append(Skipped(Path(error.filename), reason))
+
     seen: set[Path] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
+    for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         here = Path(root)
         real = here.resolve()
         if real in seen or (here != folder and _leads_up(here, folder)):
@@ -97,6 +104,11 @@ def class_folders(folder: Path) -> dict[str, list[Path]]:
     """Map class ids to their folders; two spellings of one Unicode name are one class."""
     classes: dict[str, list[Path]] = {}
     for entry in _folders(folder):
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError as error:
+            shown = entry.name.encode(errors="backslashreplace").decode()
+            raise ValueError(f"Folder name '{shown}' is not valid UTF-8. Rename it.") from error
         classes.setdefault(normal_form(entry.name), []).append(entry)
     return classes
 
@@ -123,7 +135,7 @@ def list_photographs(folder: Path, skipped: list[Skipped]) -> list[tuple[Path, s
             skipped.append(Skipped(entry, "is not in a class folder"))
     found = []
     for class_id, folders in sorted(class_folders(folder).items()):
-        for path in (path for entry in folders for path in walk(entry)):
+        for path in (path for entry in folders for path in walk(entry, skipped)):
             if path.suffix.lower() in images.SUFFIXES:
                 found.append((path, class_id))
             else:

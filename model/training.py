@@ -30,7 +30,7 @@ class TrainConfig:
         backbone: As `open_backbone`.
         stages: How many of the last stages to pool; the classic recipe takes none.
         image_size: Input size in px; None for the backbone's own.
-        framing: As `transforms.Transforms`.
+        framing: As `transforms.Transforms`; None for the backbone's own.
         views: Augmented renderings of each training photograph beside centre and mirror image.
         head: How the head is fitted.
         device: As `backbone.resolve_device`.
@@ -42,7 +42,7 @@ class TrainConfig:
     backbone: str = DEFAULT_BACKBONE
     stages: int = 3
     image_size: int | None = None
-    framing: Framing = "crop"
+    framing: Framing | None = None
     views: int = 0
     head: HeadConfig = field(default_factory=HeadConfig)
     device: str = "auto"
@@ -137,7 +137,7 @@ def train(
         metrics={
             "splits": measured,
             "data": {
-                "name": Path(data.name).name,
+                "name": Path(data.name).name or Path(data.name).resolve().name,
                 "fingerprint": data.fingerprint,
                 "photographs": {split: len(photos) for split, photos in data.splits.items()},
                 "skipped": len(data.skipped),

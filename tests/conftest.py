@@ -12,7 +12,7 @@ from drawing import CLASSES, draw_class
 import train
 from demo.classify import example_photographs
 from demo.serve import launch
-from demo.ui import MAX_FILE_SIZE, build
+from demo.ui import MAX_BYTES, build
 from model.backbone import Backbone, open_backbone
 from model.classifier import Classifier
 
@@ -120,7 +120,7 @@ def shipped(engines: Path) -> Classifier:
 def demo_address(shipped: Classifier) -> Iterator[str]:
     """The address of the page, served with the shipped checkpoint for as long as tests run."""
     demo = build(shipped)
-    address, _ = launch(demo, max_file_size=MAX_FILE_SIZE, server_name="127.0.0.1")
+    address, _ = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1")
     yield address
     demo.close(verbose=False)
 

@@ -41,7 +41,10 @@ def made(hidden: tuple[int, ...] = (), seed: int = 0) -> Checkpoint:
         views=["center", "mirror"],
         training={"recipe": "default", "seed": 0, "best_epoch": 2},
         history=[dict.fromkeys(HISTORY_COLUMNS, float(epoch)) for epoch in (1, 2)],
-        metrics={"splits": {"valid": {"top1": 0.5}}, "data": {"name": "flowers"}},
+        metrics={
+            "splits": {"valid": {"top1": 0.5, "confusion_matrix": [[1, 0, 0]] * 3}},
+            "data": {"name": "flowers"},
+        },
     )
 
 
@@ -124,9 +127,9 @@ def test_a_folder_that_holds_something_is_refused(folder: Path):
 
 
 def test_overwrite_replaces_a_checkpoint_whole(folder: Path):
-    (folder / "left-over.txt").write_text("from before")
+    (folder / "history.png").write_bytes(b"from before")
     save(made(seed=1), folder, overwrite=True)
-    assert "left-over.txt" not in contents(folder)
+    assert "history.png" not in contents(folder)
     assert np.array_equal(load(folder).head.mean, made(seed=1).head.mean)
     assert list(folder.parent.iterdir()) == [folder]
 
@@ -134,9 +137,39 @@ def test_overwrite_replaces_a_checkpoint_whole(folder: Path):
 def test_overwrite_replaces_nothing_but_a_checkpoint(tmp_path: Path):
     (tmp_path / "photographs").mkdir()
     (tmp_path / "photographs" / "precious.jpg").write_bytes(b"precious")
-    with pytest.raises(ValueError, match="holds no checkpoint, so --overwrite does not replace it"):
+    with pytest.raises(ValueError, match="so --overwrite does not replace it"):
         save(made(), tmp_path / "photographs", overwrite=True)
     assert contents(tmp_path / "photographs") == {"precious.jpg": b"precious"}
+
+
+def test_overwrite_spares_files_that_stand_beside_a_checkpoint(folder: Path):
+    (folder / "thesis.txt").write_text("years of work")
+    before = contents(folder)
+    with pytest.raises(ValueError, match=r"see 'thesis\.txt'"):
+        save(made(seed=1), folder, overwrite=True)
+    assert contents(folder) == before
+
+
+def test_the_current_folder_is_used_when_it_is_empty(tmp_path: Path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    save(made(), Path())
+    assert load(Path()).class_ids == made().class_ids
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once():
+    with pytest.raises(ValueError, match="cannot be written"):
+        require_empty(Path("/proc/nothing/here"), False)
+
+
+def test_names_that_are_no_utf8_do_not_lose_a_run(tmp_path: Path):
+    bad = Skipped(Path(b"caf\xe9.jpg".decode(errors="surrogateescape")), "is empty (0 bytes)")
+    save(made(), tmp_path / "out", skipped=[bad])
+    assert "caf\\udce9.jpg" in (tmp_path / "out" / "skipped.csv").read_text(encoding="utf-8")
+
+
+def test_every_file_can_be_read_by_others(folder: Path):
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in folder.iterdir())
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path):
@@ -146,7 +179,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path):
             require_empty(tmp_path / "out", overwrite)
 
 
-@pytest.mark.parametrize("failing", ["save_file", "_write_json"])
+@pytest.mark.parametrize("failing", ["serialize", "_write_json"])
 def test_an_error_while_writing_leaves_the_old_checkpoint(failing: str, folder: Path, monkeypatch):
     before = contents(folder)
 

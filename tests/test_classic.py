@@ -13,7 +13,7 @@ from torchvision import transforms as tv
 from model import classic, images
 from model.backbone import Backbone
 from model.data import DataSet, load_folder
-from model.head import HISTORY_COLUMNS, Fit, HeadConfig
+from model.head import HISTORY_COLUMNS, Fit, HeadConfig, cross_entropy
 
 SMALL = replace(classic.CONFIG, epochs=2, hidden=(16, 8), batch_size=4)
 
@@ -161,3 +161,13 @@ def test_nothing_is_cached(loaded: DataSet, backbone: Backbone, cache_dir: Path,
     fit(backbone, loaded)
     assert len(decoded) == 2 * (12 + 3)
     assert not (cache_dir / "features").exists()
+
+
+def test_the_kept_head_is_the_best_epochs_and_not_the_last(loaded: DataSet, backbone: Backbone):
+    # A learning rate this high makes later epochs worse; the head must not follow them.
+    fitted = fit(backbone, loaded, replace(SMALL, epochs=8, lr=0.5, dropout=0.0))
+    losses = [row["valid_loss"] for row in fitted.history]
+    assert fitted.best_epoch != len(losses) or len(set(losses)) == 1
+    logits = classic.classic_logits(backbone, fitted, loaded.splits["valid"], workers=0)
+    found = cross_entropy(logits, loaded.splits["valid"].labels)
+    assert found == pytest.approx(losses[fitted.best_epoch - 1], rel=1e-3)

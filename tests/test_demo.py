@@ -19,7 +19,7 @@ from PIL import Image
 
 from demo import charts, classify, pages
 from demo.__main__ import parse, sign_in
-from demo.photo import Photo
+from demo.photo import PREVIEW, Photo
 from demo.serve import launch
 from demo.ui import build, parse_size
 from model.classifier import Candidate, Prediction
@@ -227,6 +227,57 @@ def test_a_file_over_the_limit_is_refused(demo_address: str):
     assert error.value.code == 413
 
 
+def test_a_web_address_is_not_fetched(demo_address: str):
+    body = {"data": [{"path": "http://example.com/a.jpg", "meta": {"_type": "gradio.FileData"}}]}
+    address = f"{demo_address}gradio_api/call/predict"
+    request = urllib.request.Request(
+        address, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    event = json.load(urllib.request.urlopen(request, timeout=20))["event_id"]
+    answer = urllib.request.urlopen(f"{address}/{event}", timeout=20).read().decode()
+    assert "event: error" in answer
+    assert "not its address" in answer
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        ImageData(url="data:image/png;base64,\u00e9"),
+        ImageData(path="a\0b"),
+        ImageData(path="data:image/png;base64," + "A" * 4000),
+    ],
+)
+def test_a_nonsense_payload_is_one_short_sentence(photo: Photo, payload: ImageData):
+    with pytest.raises(gr.Error) as error:
+        photo.preprocess(payload)
+    assert len(str(error.value)) < 250
+
+
+def test_only_pictures_of_the_app_are_previews(photo: Photo):
+    shown = photo.postprocess(Image.new("RGB", (40, 30)))
+    assert shown is not None
+    again = photo.preprocess(shown)
+    assert again is not None
+    assert again.info[PREVIEW]
+    own = upload(photo, encoded(Image.new("RGB", (40, 30)), "WEBP"), "image.webp")
+    theirs = photo.preprocess(own)
+    assert theirs is not None
+    assert not theirs.info[PREVIEW]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"server_port": 99999}, "--port 99999 is outside 1-65535"),
+        ({"server_port": 0}, "--port 0 is outside"),
+        ({"server_name": "nosuch.invalid"}, "--host nosuch.invalid is no address"),
+    ],
+)
+def test_a_wrong_address_is_an_error(shipped, options: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        launch(build(shipped), max_bytes=10**6, **options)
+
+
 def test_confused_pairs_and_headline_come_from_the_checkpoint(shipped):
     checkpoint = shipped.checkpoint
     split = pages.headline_split(checkpoint)
@@ -241,7 +292,7 @@ def test_confused_pairs_and_headline_come_from_the_checkpoint(shipped):
 def test_a_port_in_use_is_an_error_that_names_the_remedy(shipped, demo_address: str):
     port = int(demo_address.rstrip("/").rsplit(":", 1)[1])
     with pytest.raises(ValueError, match=f"Port {port} is in use. Choose another with --port"):
-        launch(build(shipped), max_file_size="1mb", server_name="127.0.0.1", server_port=port)
+        launch(build(shipped), max_bytes=10**6, server_name="127.0.0.1", server_port=port)
 
 
 def test_the_space_entry_point_serves_the_checkpoint_of_the_environment(trained: Path):

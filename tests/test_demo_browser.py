@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pillow_heif
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 pytestmark = pytest.mark.browser
@@ -99,6 +101,22 @@ def test_the_camera_is_classified(page: Page):
     page.get_by_text("Click to Access Webcam").click()
     page.wait_for_function("document.querySelector('#photograph video')?.readyState >= 2")
     page.locator("#photograph button[aria-label='capture photo']").click()
+    expect(page.locator("#top5 meter")).to_have_count(5)
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".tiff"])
+def test_a_photograph_that_browsers_do_not_draw_is_shown_all_the_same(
+    page: Page, tmp_path: Path, flower: Path, suffix: str
+):
+    pillow_heif.register_heif_opener()
+    path = tmp_path / f"photograph{suffix}"
+    Image.open(flower).save(path)
+    choose(page, path)
+    expect(page.locator("#top5 meter")).to_have_count(5)
+    page.wait_for_function(
+        "document.querySelector('#photograph img[data-testid]')?.naturalWidth > 100 ||"
+        "document.querySelector('#photograph .image-frame img')?.naturalWidth > 100"
+    )
     expect(page.locator("#top5 meter")).to_have_count(5)
 
 

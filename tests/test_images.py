@@ -1,6 +1,7 @@
 """The decoder: every format, orientation and colour mode, and every way a file can be bad."""
 
 import io
+import os
 import struct
 import time
 import zlib
@@ -383,7 +384,7 @@ def test_a_format_outside_the_list_is_refused():
 def test_a_missing_file_and_a_folder_have_a_reason(tmp_path: Path):
     with pytest.raises(images.BadImageError, match="no such file"):
         images.decode(tmp_path / "none.jpg")
-    with pytest.raises(images.BadImageError, match="is a directory"):
+    with pytest.raises(images.BadImageError, match="is not a file"):
         images.decode(tmp_path)
 
 
@@ -430,3 +431,17 @@ def test_damage_in_the_middle_of_a_png_is_refused():
     )
     content[len(content) // 2] ^= 0xFF
     assert "damaged" in reason(bytes(content))
+
+
+def test_a_pipe_called_jpg_is_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(images.BadImageError, match="is not a file"):
+        images.decode(tmp_path / "pipe.jpg")
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch):
+    path = tmp_path / "large.jpg"
+    path.write_bytes(bytes(200))
+    monkeypatch.setattr(images, "MAX_BYTES", 100)
+    with pytest.raises(images.BadImageError, match="has 200 bytes; the limit is 100"):
+        images.decode(path)

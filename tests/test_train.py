@@ -256,7 +256,7 @@ def test_defaults_are_those_promised():
     options = train.parse(["photographs"])
     config = train.configure(options)
     assert (config.backbone, config.stages, config.views) == ("efficientnet_lite0", 3, 0)
-    assert (config.head.head, config.framing, config.image_size) == ("linear", "crop", None)
+    assert (config.head.head, config.framing, config.image_size) == ("linear", None, None)
     assert (options.valid_fraction, options.test_fraction, options.seed) == (0.2, 0.0, 0)
     assert config.device == "auto"
     assert config.head == training.HeadConfig()
@@ -349,7 +349,7 @@ def test_ctrl_c_says_that_nothing_is_lost(capsys):
     def interrupted() -> int:
         raise KeyboardInterrupt
 
-    assert console.run("train.py", interrupted) == 130
+    assert console.run("train.py", interrupted, train.INTERRUPTED) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
 
@@ -485,5 +485,12 @@ def test_the_published_command_says_nothing_of_where_files_are():
     arguments = ["/home/me/my photos/roses", "--cache-dir", "/secret/c", "--out=/home/me/a"]
     options = ["--cache-dir=/secret/d", "--lr", "1e-3", "--overwrite", "--backbone", "resnet18"]
     assert train.published_command([*arguments, *options]) == (
-        "python train.py roses --out=a --lr 1e-3 --backbone resnet18"
+        "python train.py path/to/roses --out=path/to/a --lr 1e-3 --backbone resnet18"
     )
+
+
+@pytest.mark.parametrize("arguments", [["--hidden", "7"], ["--dropout", "0.5"]])
+def test_options_of_the_mlp_are_refused_for_a_linear_head(arguments: list[str], capsys):
+    with pytest.raises(SystemExit):
+        train.parse(["photographs", *arguments])
+    assert f"{arguments[0]} is for --head mlp" in capsys.readouterr().err
