@@ -349,9 +349,11 @@ def main(options: argparse.Namespace) -> int:
         workers=options.workers or None,
     )
     print_data(loaded)
+    classic_text = f"{backbone.device.upper()} (torch)"  # it trains in torch wherever it runs
+    device_text = classic_text if config.recipe == "classic" else backbone.device_text
     print(
         f"Backbone: {backbone.spec.name}, {backbone.embed_dim:,} features, "
-        f"{backbone.transforms.image_size} px, on {backbone.device_text}",
+        f"{backbone.transforms.image_size} px, on {device_text}",
         flush=True,
     )
     if backbone.note:

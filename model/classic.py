@@ -6,6 +6,7 @@ so that its BatchNorm statistics drift although its weights are frozen; here it 
 """
 
 import time
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -93,6 +94,8 @@ def fit_classic(
         The head of the best epoch on `valid`, and the history.
     """
     torch.manual_seed(config.seed)
+    # The tutorial's 4 processes are part of its recipe, also on a machine with fewer cores.
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
     device = backbone.device
     hidden = config.hidden if config.head == "mlp" else ()
     network = build(backbone.embed_dim, num_classes, hidden, config.dropout).to(device)

@@ -1,0 +1,107 @@
+"""The default recipe against the tutorial's: same photographs, backbone, epochs and cores.
+
+    python benchmarks/train_speed.py PHOTOS --photographs 400
+
+Each recipe is a whole `python train.py` from cold: its own empty cache, start-up included. Expected
+on two cores with 400 photographs and 20 epochs: a ratio of 8 to 15. It grows with the number of
+photographs, as start-up and export (about 8 s) are paid once.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from model import console, scan
+
+
+def draw(photos: Path, count: int, seed: int, target: Path) -> int:
+    """Link a seeded, stratified part of a folder of class folders.
+
+    Args:
+        photos: A folder of class folders; of splits, the `train` folder is used.
+        count: Photographs to draw in all; every class gets at least 5.
+        seed: Seed of the draw.
+        target: Where to make class folders of links.
+
+    Returns:
+        How many were drawn.
+    """
+    root = scan.split_folders(photos).get("train", photos)
+    classes: dict[str, list[Path]] = {}
+    for path, class_id in scan.list_photographs(root, []):
+        classes.setdefault(class_id, []).append(path)
+    total = sum(map(len, classes.values()))
+    rng = np.random.default_rng(seed)
+    drawn = 0
+    for class_id, paths in sorted(classes.items()):
+        share = min(len(paths), max(5, round(count * len(paths) / total)))
+        (target / class_id).mkdir(parents=True)
+        for index in rng.permutation(len(paths))[:share]:
+            (target / class_id / paths[index].name).symlink_to(paths[index].resolve())
+        drawn += share
+    return drawn
+
+
+def run(recipe: str, data: Path, work: Path, options: argparse.Namespace) -> tuple[float, float]:
+    """Train once from cold.
+
+    Returns:
+        Seconds, and validation accuracy (0-1).
+    """
+    out = work / recipe
+    command = [sys.executable, str(ROOT / "train.py"), str(data), "--recipe", recipe]
+    command += ["--backbone", options.backbone, "--epochs", str(options.epochs)]
+    command += ["--seed", str(options.seed), "--out", str(out), "--device", "cpu"]
+    command += ["--cache-dir", str(work / f"cache-{recipe}")]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    return seconds, metrics["splits"]["valid"]["top1"]
+
+
+def main() -> int:
+    """Draw the photographs, train both, print the table.
+
+    Returns:
+        Exit status 0.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=console.HelpFormatter, prog="train_speed.py"
+    )
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of class folders")
+    parser.add_argument("--backbone", default="efficientnet_lite0", help="for both")
+    parser.add_argument("--photographs", type=int, default=1000, help="in all; a fifth for valid")
+    parser.add_argument("--epochs", type=int, default=20, help="for both")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw and of both recipes")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        count = draw(options.photos, options.photographs, options.seed, work / "photographs")
+        results = {
+            recipe: run(recipe, work / "photographs", work, options)
+            for recipe in ("default", "classic")
+        }
+    print(
+        f"{count:,} photographs, {options.backbone}, {options.epochs} epochs, seed {options.seed}"
+    )
+    rows = [(name, f"{took:.1f}", f"{top1:.4f}") for name, (took, top1) in results.items()]
+    print(console.table(("Recipe", "Seconds", "Valid accuracy"), rows))
+    (default_took, default_top1), (classic_took, classic_top1) = results.values()
+    print(f"accuracy classic {classic_top1:.4f} default {default_top1:.4f}")
+    print(f"ratio {classic_took / default_took:.1f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(console.run("train_speed.py", main))
