@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model import console, scan
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def draw(photos: Path, count: int, seed: int, target: Path) -> int:

@@ -63,7 +63,7 @@ def history_chart(history: Sequence[Row], measure: str) -> AltairPlotData:
             base.mark_line(stroke=colour, strokeWidth=2),
             base.mark_point(fill=colour, stroke=colour, size=22, opacity=1),
         ]
-    chart = alt.layer(*layers).properties(height=_HEIGHT)
+    chart = alt.layer(*layers).properties(height=_HEIGHT, background="transparent")
     return AltairPlotData(plot=chart.to_json(), chart="line")
 
 

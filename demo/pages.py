@@ -119,7 +119,7 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
                 elem_id="per-class",
                 max_height=460,
                 datatype=["str", "number", "number", "number"],
-                column_widths=["40%", "22%", "19%", "19%"],
+                column_widths=["37%", "25%", "20%", "18%"],
             )
 
 

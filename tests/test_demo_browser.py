@@ -1,5 +1,6 @@
 """The page in a real Chromium: what a visitor does, on a desktop and on a phone."""
 
+import io
 import os
 import re
 import shutil
@@ -166,6 +167,8 @@ def test_dark_mode_is_dark_and_nothing_is_loaded_from_other_sites(
     expect(opened.locator("#history-loss .marks")).to_be_visible()
     colour = opened.locator("#top5").evaluate("node => getComputedStyle(node).backgroundColor")
     assert max(int(part) for part in re.findall(r"\d+", colour)[:3]) < 60, colour
+    chart = Image.open(io.BytesIO(opened.locator("#history-loss .marks").screenshot())).convert("L")
+    assert sorted(chart.getdata())[chart.width * chart.height // 2] < 60  # its ground is dark too
     outside = [url for url in asked if not url.startswith((demo_address, "data:", "blob:"))]
     assert outside == []
     opened.close()
