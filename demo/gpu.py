@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 F = TypeVar("F", bound=Callable[..., object])
 
 try:  # before torch: the package must be there before CUDA is first touched
-    import spaces
+    import spaces  # pyrefly: ignore[missing-import]  (only there on a Space)
 except ImportError:  # not on a Space, and not needed there
     spaces = None
 
