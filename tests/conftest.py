@@ -1,6 +1,7 @@
 """Fixtures: drawn photographs, tiny backbones, a cache folder. Nothing here needs a network."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -120,7 +121,10 @@ def shipped(engines: Path) -> Classifier:
 def demo_address(shipped: Classifier) -> Iterator[str]:
     """The address of the page, served with the shipped checkpoint for as long as tests run."""
     demo = build(shipped)
-    address, _ = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1")
+    with socket.socket() as probe:  # any free port but 7860, which README's first command takes
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address, _ = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1", server_port=port)
     yield address
     demo.close(verbose=False)
 
