@@ -69,7 +69,7 @@ def test_the_first_command_serves_the_flower_classifier(tmp_path: Path, flower: 
         assert answer["label"] in names
         assert "with CPU (ONNX Runtime)" in log.read_text() or "CUDA" in log.read_text()
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)  # SIGINT may be ignored by inheritance
         process.wait(timeout=60)
 
 
