@@ -1,10 +1,10 @@
 """The default recipe against the tutorial's: same photographs, backbone, epochs and cores.
 
-    python benchmarks/train_speed.py PHOTOS --photographs 400
+    python benchmarks/train_speed.py PHOTOS --photographs 510 --epochs 10
 
-Each recipe is a whole `python train.py` from cold: its own empty cache, start-up included. Expected
-on two cores with 400 photographs and 20 epochs: a ratio of 8 to 15. It grows with the number of
-photographs, as start-up and export (about 8 s) are paid once.
+Each recipe is a whole `python train.py` from cold: its own empty cache, start-up and export
+included. That command on the flowers drew 610 photographs (at least 5 a class) and printed, on two
+shared cores, ratio 7.0. Start-up is paid once, so the ratio rises with photographs and epochs.
 """
 
 import argparse
