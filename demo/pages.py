@@ -6,14 +6,11 @@ import gradio as gr
 import pandas as pd
 
 from demo.charts import history_chart
+from model.card import percent
 from model.checkpoint import Checkpoint
 from model.evaluate import most_confused
 
 _SPLIT_NAMES = {"valid": "validation", "test": "test"}
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}".replace("%", " %")
 
 
 def _figures(figures: dict[str, str]) -> str:
@@ -34,7 +31,7 @@ def subtitle(checkpoint: Checkpoint) -> str:
     split = headline_split(checkpoint)
     values = checkpoint.metrics["splits"][split]
     return (
-        f"Knows {len(checkpoint.class_names)} classes. Right on {_percent(values['top1'])} of "
+        f"Knows {len(checkpoint.class_names)} classes. Right on {percent(values['top1'])} of "
         f"{values['photographs']:,} {_SPLIT_NAMES[split]} photographs."
     )
 
@@ -47,8 +44,8 @@ def history_tab(checkpoint: Checkpoint) -> None:
         _figures(
             {
                 "best epoch on validation": f"{best} of {len(history)}",
-                "validation accuracy": _percent(row["valid_accuracy"]),
-                "training accuracy": _percent(row["train_accuracy"]),
+                "validation accuracy": percent(row["valid_accuracy"]),
+                "training accuracy": percent(row["train_accuracy"]),
                 "seconds for all epochs": f"{sum(row['seconds'] for row in history):,.1f}",
             }
         )
@@ -82,9 +79,9 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
     gr.HTML(
         _figures(
             {
-                "first answer right": _percent(values["top1"]),
-                "right answer among five": _percent(values["top5"]),
-                "macro F1": _percent(values["macro_f1"]),
+                "first answer right": percent(values["top1"]),
+                "right answer among five": percent(values["top5"]),
+                "macro F1": percent(values["macro_f1"]),
                 f"{_SPLIT_NAMES[split]} photographs": f"{values['photographs']:,}",
             }
         )
