@@ -2,7 +2,7 @@
 """Train an image classifier: labelled photographs in, a checkpoint folder out.
 
 python train.py photographs/                        one folder of photographs a class
-python train.py photographs/ --out runs/roses --views 4
+python train.py photographs/ --out runs/roses --quality best
 python train.py flowers102 --data-dir data          Oxford 102 Flowers, official split
 python train.py                                     scikit-learn's digits, no network needed
 """
@@ -14,35 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-from model import card, checkpoint, console, data, datasets, training
-from model.backbone import DEFAULT_BACKBONE, DEVICES
+from model import card, checkpoint, console, data, datasets, recipes, training
+from model.backbone import DEVICES
 from model.head import HeadConfig, Row
 from model.plots import history_png
 from model.weights import PACKAGED
-
-DEFAULTS = {
-    "stages": 3,
-    "image_size": None,
-    "framing": None,
-    "views": 0,
-    "balance": False,
-    "patience": 0,
-    "head": "linear",
-    "epochs": HeadConfig.epochs,
-    "batch_size": HeadConfig.batch_size,
-    "lr": HeadConfig.lr,
-    "weight_decay": HeadConfig.weight_decay,
-    "label_smoothing": HeadConfig.label_smoothing,
-}
-CLASSIC = {
-    "head": "mlp",
-    "epochs": 20,
-    "batch_size": 32,
-    "lr": 1e-3,
-    "weight_decay": 0.0,
-    "label_smoothing": 0.0,
-}
-"""What the classic recipe changes; the other DEFAULTS are no part of it and are refused."""
 
 INTERRUPTED = "stopped. Features computed so far are kept: the same command goes on from there."
 
@@ -88,10 +64,17 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
         help="classic: the tutorial's training, step for step, nothing cached",
     )
     group.add_argument(
+        "--quality",
+        choices=("fast", "best"),
+        default="fast",
+        help="fast: one network, two views; best: two networks, six views a photograph, about "
+        "ten times the time",
+    )
+    group.add_argument(
         "--backbone",
-        default=DEFAULT_BACKBONE,
         metavar="NAME",
-        help=f"{', '.join(PACKAGED)} (installed), a timm name (downloaded), or several joined by +",
+        help=f"{', '.join(PACKAGED)} (installed), a timm name (downloaded), or several joined by + "
+        f"(default: {recipes.FAST['backbone']}; best: {recipes.BEST['backbone']})",
     )
     group.add_argument(
         "--stages",
@@ -112,7 +95,8 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
         "--views",
         type=int,
         metavar="K",
-        help="augmented renderings a photograph, beside centre and mirror image (default: 0)",
+        help="augmented renderings a photograph, beside centre and mirror image (default: "
+        f"{recipes.FAST['views']}; best: {recipes.BEST['views']})",
     )
 
 
@@ -141,12 +125,23 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         "weight_decay": "weight decay",
         "label_smoothing": "share of the target spread over all classes, 0-1",
     }
+    fast, best, classic = (
+        recipes.resolve("default", "fast"),
+        recipes.resolve("default", "best"),
+        recipes.resolve("classic", "fast"),
+    )
     for name, meaning in numbers.items():
+        values = f"default: {fast[name]:g}; classic recipe: {classic[name]:g}"
+        if best[name] != fast[name]:
+            values = f"default: {fast[name]:g}; best: {best[name]:g}; classic recipe: " + (
+                f"{classic[name]:g}"
+            )
+        whole = isinstance(classic[name], int)
         group.add_argument(
             f"--{name.replace('_', '-')}",
-            type=int if isinstance(CLASSIC[name], int) else float,
-            metavar="N" if isinstance(CLASSIC[name], int) else "X",
-            help=f"{meaning} (default: {DEFAULTS[name]:g}; classic recipe: {CLASSIC[name]:g})",
+            type=int if whole else float,
+            metavar="N" if whole else "X",
+            help=f"{meaning} ({values})",
         )
     group.add_argument(
         "--balance",
@@ -159,6 +154,29 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="EPOCHS",
         help="stop after so many epochs without a better one on valid (default: 0, never)",
+    )
+
+
+def _add_trust_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("honesty")
+    group.add_argument(
+        "--coverage",
+        type=float,
+        default=0.99,
+        metavar="SHARE",
+        help="share of photographs whose set of classes shall hold the right one",
+    )
+    group.add_argument(
+        "--known-pass-rate",
+        type=float,
+        default=0.99,
+        metavar="SHARE",
+        help='share of photographs of known classes that shall not be called "none of these"',
+    )
+    group.add_argument(
+        "--no-evidence",
+        action="store_true",
+        help="keep no embeddings and no 96-px thumbnails of the training photographs",
     )
 
 
@@ -202,17 +220,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     _add_data_options(parser)
     _add_backbone_options(parser)
     _add_head_options(parser)
+    _add_trust_options(parser)
     _add_run_options(parser)
     options = parser.parse_args(arguments)
     classic = options.recipe == "classic"
-    for name, value in DEFAULTS.items():
+    if classic and options.quality == "best":
+        parser.error("--quality best is no part of the classic recipe")
+    for name, value in recipes.resolve(options.recipe, options.quality).items():
         given = getattr(options, name)
-        if classic and name not in CLASSIC and given is not None and (name, given) != ("stages", 0):
+        foreign = classic and name not in recipes.CLASSIC
+        if foreign and given is not None and (name, given) != ("stages", 0):
             parser.error(f"--{name.replace('_', '-')} is no part of the classic recipe")
         if given is None:
-            setattr(options, name, CLASSIC.get(name, value) if classic else value)
-    if classic:
-        options.stages = 0
+            setattr(options, name, value)
     for name in ("hidden", "dropout"):
         if options.head == "linear" and getattr(options, name) is not None:
             parser.error(f"--{name} is for --head mlp")
@@ -252,6 +272,8 @@ def configure(options: argparse.Namespace) -> training.TrainConfig:
         framing=options.framing,
         views=options.views,
         head=head,
+        coverage=options.coverage,
+        known_pass_rate=options.known_pass_rate,
         device=options.device,
         workers=options.workers,
     )
@@ -323,6 +345,7 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
     ]
     print(f"\nBest epoch on valid: {trained.training['best_epoch']}\n")
     print(console.table(("Split", "Photographs", "Top-1", "Top-5", "Macro F1", "Loss"), rows))
+    print(f"\n{card.trust_text(trained)}")
     print(f"\nCheckpoint {out} written; {seconds:.0f} s in all. Serve it with:\n")
     print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")
 

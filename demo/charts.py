@@ -79,3 +79,36 @@ def _best_marks(best: int, epochs: int, x: alt.X) -> tuple[alt.Chart, alt.Chart]
         fontSize=12,
     ).encode(text="text:N", y=alt.value(_HEIGHT / 2))
     return base.mark_rule(stroke=_GREY, strokeDash=[4, 3]), name
+
+
+def reliability_chart(bins: Sequence[dict[str, float]]) -> AltairPlotData:
+    """Draw how often the first answer is right against the probability it was given.
+
+    Args:
+        bins: As `evaluate.reliability`.
+
+    Returns:
+        What gr.Plot takes.
+    """
+    low = min(min(group["confidence"], group["accuracy"]) for group in bins)
+    scale = alt.Scale(domain=[max(0, low - 0.05), 1], nice=False, zero=False)
+    axis = alt.Axis(format=".0%", tickCount=5)
+    x = alt.X("confidence:Q", title="Probability", axis=axis, scale=scale)
+    y = alt.Y("accuracy:Q", title=None, axis=axis, scale=scale)
+    diagonal = pd.DataFrame({"confidence": scale.domain, "accuracy": scale.domain})
+    base = alt.Chart(pd.DataFrame(bins)).encode(
+        x=x,
+        y=y,
+        tooltip=[
+            alt.Tooltip("confidence:Q", title="Probability", format=".1%"),
+            alt.Tooltip("accuracy:Q", title="Right", format=".1%"),
+            alt.Tooltip("photographs:Q", title="Photographs", format="d"),
+        ],
+    )
+    colour = _COLOURS["valid"]
+    chart = alt.layer(
+        alt.Chart(diagonal).encode(x=x, y=y).mark_line(stroke=_GREY, strokeDash=[4, 3]),
+        base.mark_line(stroke=colour, strokeWidth=2),
+        base.mark_point(fill=colour, stroke=colour, size=40, opacity=1),
+    ).properties(height=_HEIGHT, background="transparent")
+    return AltairPlotData(plot=chart.to_json(), chart="line")

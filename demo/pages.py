@@ -5,7 +5,7 @@ import html
 import gradio as gr
 import pandas as pd
 
-from demo.charts import history_chart
+from demo.charts import history_chart, reliability_chart
 from model.card import percent
 from model.checkpoint import Checkpoint
 from model.evaluate import most_confused
@@ -118,6 +118,43 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
                 datatype=["str", "number", "number", "number"],
                 column_widths=["37%", "25%", "20%", "18%"],
             )
+    with gr.Row():
+        with gr.Column(min_width=320):
+            gr.Plot(
+                reliability_chart(values["reliability"]),
+                label="How often the first answer is right, by its probability",
+                elem_id="reliability",
+            )
+        with gr.Column(min_width=320):
+            gr.HTML(_honesty(checkpoint, split), elem_id="honesty")
+
+
+def _honesty(checkpoint: Checkpoint, split: str) -> str:
+    """Say what probabilities, sets and "none of these" are worth."""
+    promised, values = checkpoint.calibration.trust, checkpoint.metrics["splits"][split]
+    rows = {
+        "A probability is off by, on average (ECE)": percent(values["ece"]),
+        f"Sets hold the right class (promised: {percent(promised.coverage)})": percent(
+            values["coverage"]
+        ),
+        "Classes in a set, on average": f"{values['mean_set_size']:.2f}",
+        "Photographs of its classes not called “none of these” "
+        f"(promised: {percent(promised.known_pass_rate)})": percent(values["known_pass_rate"]),
+    }
+    cells = "".join(
+        f'<tr><td>{html.escape(name)}</td><td class="number">{value}</td></tr>'
+        for name, value in rows.items()
+    )
+    how = (
+        "Each fifth of the validation photographs was calibrated by the other four. "
+        if split == "valid"
+        else ""
+    )
+    return (
+        f'<div class="ff-panel"><h3>How far to trust it</h3><table class="ff-table">{cells}</table>'
+        f'<p class="ff-text">{how}On the dashed line, answers given with 80 % are right in 80 %; '
+        "below it they promise too much. Every point stands for equally many photographs.</p></div>"
+    )
 
 
 def _confusions(checkpoint: Checkpoint, split: str) -> str:
@@ -177,7 +214,8 @@ _LEGEND = """<p class="ff-legend"><span><i style="background:#8b6bb1"></i>Traini
 
 _LIMITS = """### Limits
 
-- It always names one of its classes: a photograph of anything else gets an answer too.
+- "None of these" is a warning, not a wall: what looks much like one of the classes can pass, and a
+  known class photographed in an unusual way can be refused.
 - The figures hold for photographs like those it was trained on; another camera, season or style can
   lower them.
 - Do not use it to decide whether a plant is safe to eat or touch.
@@ -192,5 +230,6 @@ client = Client("http://127.0.0.1:7860")  # or a Space: "USER/NAME"
 client.predict(handle_file("photograph.jpg"), api_name="/predict")
 ```
 
-The answer is `{"label": …, "confidences": [{"label": …, "confidence": …}, …]}`.
+It returns two values: `{"label": …, "confidences": [{"label": …, "confidence": …}, …]}`, and
+`{"top": […], "set": […], "none_of_these": …, "unknown_score": …, "evidence": …}`.
 """

@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +24,7 @@ from model.checkpoint import SHIPPED
 from model.classifier import Classifier, Prediction
 
 _BATCH = 8
+_TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
 
 
 def find(paths: Sequence[Path]) -> Iterator[Path]:
@@ -77,31 +77,41 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
     for candidate in prediction.top:
         share = candidate.probability
         print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
+    if prediction.none_of_these:
+        print("  None of these: unlike anything that the classifier knows.", file=out)
+    elif len(prediction.label_set) > 1:
+        print(f"  Could be: {', '.join(prediction.label_set)}", file=out)
 
 
 def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:
     """Return a prediction, or the reason why there is none, as JSON values."""
     if isinstance(outcome, images.BadImageError):
         return {"path": str(path), "error": str(outcome)}
-    return {"path": str(path), "top": [asdict(candidate) for candidate in outcome.top]}
+    return {"path": str(path), **outcome.to_json()}
 
 
 def csv_row(path: Path, outcome: Prediction | images.BadImageError, top: int) -> list[object]:
     """Return a prediction, or the reason why there is none, as a row of the table."""
     if isinstance(outcome, images.BadImageError):
-        return [path, *[""] * 3 * top, str(outcome)]
+        return [path, *[""] * (3 * top + 3), str(outcome)]
     cells = [
         cell
         for candidate in outcome.top
         for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
     ]
-    return [path, *cells, ""]
+    trust = ["; ".join(outcome.label_set), outcome.none_of_these, f"{outcome.unknown_score:.6f}"]
+    return [path, *cells, *trust, ""]
 
 
 def csv_header(top: int) -> list[str]:
     """Return the table's columns."""
     columns = ("label", "class_id", "probability")
-    return ["path", *(f"{c}_{rank}" for rank in range(1, top + 1) for c in columns), "error"]
+    return [
+        "path",
+        *(f"{c}_{rank}" for rank in range(1, top + 1) for c in columns),
+        *_TRUST_COLUMNS,
+        "error",
+    ]
 
 
 def require_folder_of(*files: Path | None) -> None:
@@ -198,26 +208,32 @@ def evaluate(options: argparse.Namespace) -> int:
     classifier = Classifier(
         options.checkpoint, device=options.device, cache_dir=options.cache_dir, threads=1
     )
-    result = evaluate_folder(classifier, options.folder, cache_dir=options.cache_dir)
+    result = evaluate_folder(
+        classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir
+    )
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
         return 0
-    print(
-        console.table(
-            ("Photographs", "Top-1", "Top-5", "Macro F1", "Loss"),
-            [
-                (
-                    f"{result['photographs']:,}",
-                    f"{result['top1']:.2%}",
-                    f"{result['top5']:.2%}",
-                    f"{result['macro_f1']:.2%}",
-                    f"{result['loss']:.4f}",
-                )
-            ],
-        )
-    )
+    figures = {
+        "Photographs": f"{result['photographs']:,}",
+        "Top-1": f"{result['top1']:.2%}",
+        "Top-5": f"{result['top5']:.2%}",
+        "Macro F1": f"{result['macro_f1']:.2%}",
+        "Loss": f"{result['loss']:.4f}",
+        "ECE": f"{result['ece']:.4f}",
+        "Coverage": f"{result['coverage']:.2%}",
+        "Set size": f"{result['mean_set_size']:.2f}",
+        "Known pass": f"{result['known_pass_rate']:.2%}",
+    }
+    print(console.table(list(figures), [list(figures.values())]))
     for true, predicted, count in result["most_confused"]:
         print(f"  {count} x {true} taken for {predicted}")
+    if options.unknown:
+        print(
+            f"{result['unknown_photographs']:,} unknown photographs: AUROC "
+            f"{result['unknown_auroc']:.4f}, {result['unknown_rejected']:.2%} called 'none of "
+            "these'"
+        )
     return 0
 
 
@@ -273,6 +289,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=console.HelpFormatter,
     )
     command.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of class folders")
+    command.add_argument(
+        "--unknown",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs of none of the classes, searched recursively: how many are recognised",
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=evaluate)
     return parser.parse_args(arguments)

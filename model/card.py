@@ -6,7 +6,7 @@ from typing import Any
 from model.checkpoint import Checkpoint
 
 _LIMITS = """\
-- It always names one of its classes: a photograph of anything else gets an answer too.
+- "None of these" is a warning, not a wall: things that look like one of the classes can pass.
 - Its figures hold for photographs like those it was trained on. Other cameras, seasons, framings
   or picture styles can lower them.
 - Do not use it to decide whether a plant, mushroom or anything else is safe to eat or touch."""
@@ -29,6 +29,33 @@ def results_table(metrics: dict[str, Any]) -> str:
             f"{percent(values['top5'])} | {percent(values['macro_f1'])} | {values['loss']:.3f} |"
         )
     return "\n".join(lines)
+
+
+def trust_text(checkpoint: Checkpoint) -> str:
+    """Say in sentences what calibration, sets and "none of these" are worth on held-out data."""
+    promised, split = checkpoint.calibration.trust, "test"
+    if split not in checkpoint.metrics["splits"]:
+        split = "valid"
+    values = checkpoint.metrics["splits"][split]
+    how = "each fifth of it calibrated by the others" if split == "valid" else "not used before"
+    sentences = [
+        f"On {split} ({values['photographs']:,} photographs, {how}): probabilities are off by "
+        f"{percent(values['ece'])} on average (ECE).",
+        f"Sets that promise {percent(promised.coverage)} hold the right class in "
+        f"{percent(values['coverage'])}, with {values['mean_set_size']:.2f} classes on average.",
+        f"{percent(values['known_pass_rate'])} are not called 'none of these' (promised: "
+        f"{percent(promised.known_pass_rate)}).",
+    ]
+    options = checkpoint.training["options"]
+    if min(promised.coverage - options["coverage"], 0) or min(
+        promised.known_pass_rate - options["known_pass_rate"], 0
+    ):
+        count = checkpoint.metrics["splits"]["valid"]["photographs"]
+        sentences.append(
+            f"Validation has {count} photographs, too few to promise more than "
+            f"{percent(count / (count + 1))}."
+        )
+    return " ".join(sentences)
 
 
 def render(checkpoint: Checkpoint, command: str) -> str:
@@ -73,6 +100,8 @@ Classes: {names}{more}.
 
 Data: `{data["name"]}` ({photographs} photographs), fingerprint `{data["fingerprint"][:16]}`, seed
 {training["seed"]}. The epoch was chosen on `valid`; `test`, where there is one, was touched once.
+
+{trust_text(checkpoint)}
 
 ## Use
 

@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
 from model.backbone import BackboneSpec
+from model.calibrate import Calibration
 from model.head import HISTORY_COLUMNS, Head, Row
 from model.scan import Skipped
 from model.transforms import EVALUATION_VIEWS
+from model.trust import Trust
+from model.unknown import Detector, Embedding
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"
 
 CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
@@ -34,6 +37,7 @@ class Checkpoint:
     Attributes:
         backbone: The frozen backbone's specification.
         head: The fitted head.
+        calibration: Temperature, prediction sets and "none of these".
         class_ids: C folder names.
         class_names: C display names.
         views: The views that prediction averages, such as `["center", "mirror"]`.
@@ -45,6 +49,7 @@ class Checkpoint:
 
     backbone: BackboneSpec
     head: Head
+    calibration: Calibration
     class_ids: list[str]
     class_names: list[str]
     views: list[str]
@@ -116,6 +121,8 @@ def save(
                 "num_features": len(checkpoint.head.mean),
                 "hidden": [len(bias) for _, bias in checkpoint.head.layers[:-1]],
             },
+            "trust": asdict(checkpoint.calibration.trust),
+            "detector": asdict(checkpoint.calibration.detector),
             "views": checkpoint.views,
             "class_ids": checkpoint.class_ids,
             "class_names": checkpoint.class_names,
@@ -123,7 +130,7 @@ def save(
         }
         _write_json(folder / CONFIG, config)
         _write_json(folder / METRICS, checkpoint.metrics)
-        (folder / HEAD).write_bytes(serialize(_tensors(checkpoint.head)))
+        (folder / HEAD).write_bytes(serialize(_tensors(checkpoint)))
         with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, HISTORY_COLUMNS)
             writer.writeheader()
@@ -155,8 +162,11 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _tensors(head: Head) -> dict[str, np.ndarray]:
+def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    head, embedding = checkpoint.head, checkpoint.calibration.embedding
     tensors = {"mean": head.mean, "std": head.std}
+    if embedding:
+        tensors |= {"embedding.basis": embedding.basis, "embedding.centers": embedding.centers}
     for number, (weight, bias) in enumerate(head.layers):
         tensors[f"layers.{number}.weight"] = np.ascontiguousarray(weight)
         tensors[f"layers.{number}.bias"] = bias
@@ -194,7 +204,7 @@ def load(folder: Path) -> Checkpoint:
         views = config["views"]
         if not views or not set(views) <= set(EVALUATION_VIEWS):
             raise ValueError(f"views {views} are not among {', '.join(EVALUATION_VIEWS)}")
-        head = _load_head(folder / HEAD, config["head"], len(class_ids))
+        head, embedding = _load_tensors(folder / HEAD, config["head"], len(class_ids))
         history, metrics = _load_history(folder / HISTORY), _read_json(folder / METRICS)
         best, valid = config["training"]["best_epoch"], metrics["splits"]["valid"]
         if best not in {row["epoch"] for row in history}:
@@ -204,6 +214,7 @@ def load(folder: Path) -> Checkpoint:
         return Checkpoint(
             backbone=BackboneSpec.from_json(config["backbone"]),
             head=head,
+            calibration=_load_calibration(config, embedding),
             class_ids=class_ids,
             class_names=class_names,
             views=views,
@@ -230,7 +241,20 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _load_head(path: Path, config: dict[str, Any], num_classes: int) -> Head:
+def _load_calibration(config: dict[str, Any], embedding: Embedding | None) -> Calibration:
+    scales = config["detector"]
+    if (scales["distance"] is None) != (embedding is None):
+        raise ValueError(f"{CONFIG} and {HEAD} disagree on whether there is an embedding")
+    doubt, distance = (
+        scale and (float(scale[0]), float(scale[1]))
+        for scale in (scales["doubt"], scales["distance"])
+    )
+    return Calibration(Trust(**config["trust"]), Detector(doubt, distance), embedding)
+
+
+def _load_tensors(
+    path: Path, config: dict[str, Any], num_classes: int
+) -> tuple[Head, Embedding | None]:
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
     try:
@@ -242,6 +266,10 @@ def _load_head(path: Path, config: dict[str, Any], num_classes: int) -> Head:
     for number in range(len(widths) - 1):
         expected[f"layers.{number}.weight"] = (widths[number + 1], widths[number])
         expected[f"layers.{number}.bias"] = (widths[number + 1],)
+    if "embedding.basis" in tensors:
+        directions = tensors["embedding.basis"].shape[-1]
+        expected["embedding.basis"] = (widths[0], directions)
+        expected["embedding.centers"] = (num_classes, directions)
     found = {name: tensor.shape for name, tensor in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
@@ -253,7 +281,10 @@ def _load_head(path: Path, config: dict[str, Any], num_classes: int) -> Head:
         (tensors[f"layers.{number}.weight"], tensors[f"layers.{number}.bias"])
         for number in range(len(widths) - 1)
     ]
-    return Head(tensors["mean"], tensors["std"], layers)
+    embedding = None
+    if "embedding.basis" in tensors:
+        embedding = Embedding(tensors["embedding.basis"], tensors["embedding.centers"])
+    return Head(tensors["mean"], tensors["std"], layers), embedding
 
 
 def _load_history(path: Path) -> list[Row]:

@@ -20,21 +20,13 @@ from model import images
 from model.backbone import Backbone
 from model.data import Photos
 from model.head import Fit, HeadConfig, Row, best_epoch, build, to_head
+from model.recipes import CLASSIC
 from model.transforms import Framing
 
 IMAGE_SIZE = 224
 FRAMING: Framing = "squash"
 INTERPOLATION = "bilinear"  # what torchvision's Resize does unless told otherwise
-CONFIG = HeadConfig(
-    head="mlp",
-    hidden=(1600, 1024),
-    dropout=0.1,
-    epochs=20,
-    batch_size=32,
-    lr=1e-3,
-    weight_decay=0.0,
-    label_smoothing=0.0,
-)
+CONFIG = HeadConfig(**{name: value for name, value in CLASSIC.items() if name != "backbone"})
 
 
 class _PhotoDataset(Dataset):
@@ -160,18 +152,16 @@ def _run_phase(
     return loss_sum, correct
 
 
-def classic_logits(backbone: Backbone, fit: Fit, photos: Photos, *, workers: int = 4) -> np.ndarray:
-    """Evaluate the fitted head on photographs, decoded anew.
+def classic_features(backbone: Backbone, photos: Photos, *, workers: int = 4) -> np.ndarray:
+    """Compute the features of photographs' centre views, decoded anew.
 
     Args:
         backbone: As `fit_classic`.
-        fit: What it returned.
         photos: N photographs.
         workers: Processes of the DataLoader that decode.
 
     Returns:
-        float32 `[N, C]`.
+        float32 `[N, 1, D]`.
     """
     loader = _loader(photos, False, CONFIG.batch_size, workers, 0)
-    parts = [fit.head.logits(backbone.features(pixels.numpy())) for pixels, _ in loader]
-    return np.concatenate(parts)
+    return np.concatenate([backbone.features(pixels.numpy()) for pixels, _ in loader])[:, None]

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from model import calibrate
 from model import checkpoint as checkpoints
 from model.backbone import Backbone, serving_threads
 from model.cache import default_cache_dir
@@ -29,11 +31,28 @@ class Prediction:
 
     Attributes:
         top: The most probable classes, highest first.
+        label_set: The classes that hold the right one as often as the checkpoint promises, most
+            probable first; never empty.
+        none_of_these: Whether the photograph is unlike everything the classifier knows.
+        unknown_score: How unlike: 0 for the median of known photographs, 1 for the oddest
+            twentieth; `none_of_these` begins at the checkpoint's `unknown_threshold`.
         seconds: Time from decoded photograph to probabilities, in s.
     """
 
     top: list[Candidate]
+    label_set: list[str]
+    none_of_these: bool
+    unknown_score: float
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values: `top`, `set`, `none_of_these`, `unknown_score`."""
+        return {
+            "top": [asdict(candidate) for candidate in self.top],
+            "set": self.label_set,
+            "none_of_these": self.none_of_these,
+            "unknown_score": self.unknown_score,
+        }
 
 
 class Classifier:
@@ -74,20 +93,20 @@ class Classifier:
                 f"backbone {self.checkpoint.backbone.name} gives {found}."
             )
 
-    def logits(self, images: Sequence[Image.Image]) -> np.ndarray:
+    def assess(self, images: Sequence[Image.Image]) -> calibrate.Assessment:
         """Score decoded photographs; the views' logits are averaged.
 
         Args:
             images: N upright RGB photographs, as `images.decode` returns them.
 
         Returns:
-            float32 `[N, C]`.
+            Calibrated logits, sets and "none of these".
         """
         views = self.checkpoint.views
         transforms = self.backbone.transforms
         pixels = np.stack([transforms.view(image, view, "") for image in images for view in views])
         features = self.backbone.features(pixels).reshape(len(images), len(views), -1)
-        return self.checkpoint.head.view_logits(features)
+        return calibrate.assess(self.checkpoint.calibration, self.checkpoint.head, features)
 
     def predict(self, images: Sequence[Image.Image], top: int = 5) -> list[Prediction]:
         """Classify decoded photographs.
@@ -107,13 +126,20 @@ class Classifier:
         if not images:
             return []
         started = time.perf_counter()
-        probabilities = softmax(self.logits(images))
+        found = self.assess(images)
         seconds = (time.perf_counter() - started) / len(images)
+        return [self._prediction(found, number, top, seconds) for number in range(len(images))]
+
+    def _prediction(
+        self, found: calibrate.Assessment, number: int, top: int, seconds: float
+    ) -> Prediction:
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
-        return [
-            Prediction(
-                [Candidate(names[i], ids[i], float(row[i])) for i in np.argsort(-row)[:top]],
-                seconds,
-            )
-            for row in probabilities
-        ]
+        probabilities = softmax(found.logits[number])
+        order = np.argsort(-probabilities, kind="stable")
+        return Prediction(
+            [Candidate(names[i], ids[i], float(probabilities[i])) for i in order[:top]],
+            [names[i] for i in order if found.sets[number, i]],
+            bool(found.none_of_these[number]),
+            float(found.unknown_scores[number]),
+            seconds,
+        )

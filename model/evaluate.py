@@ -70,6 +70,44 @@ def metrics(logits: np.ndarray, labels: np.ndarray, class_ids: list[str]) -> dic
     }
 
 
+def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[dict[str, float]]:
+    """Compare the first answer's probability with how often it is right.
+
+    Args:
+        logits: `[N, C]`; their softmax is the probabilities.
+        labels: int64 `[N]`.
+        bins: Groups of equally many photographs, by rising probability; at most N.
+
+    Returns:
+        `confidence` and `accuracy` (means, 0-1) and `photographs` of each group.
+    """
+    probabilities = softmax(logits)
+    confidence = probabilities.max(axis=1)
+    right = logits.argmax(axis=1) == labels
+    groups = np.array_split(np.argsort(confidence, kind="stable"), min(bins, len(labels)))
+    return [
+        {
+            "confidence": float(confidence[group].mean()),
+            "accuracy": float(right[group].mean()),
+            "photographs": len(group),
+        }
+        for group in groups
+    ]
+
+
+def expected_calibration_error(bins: list[dict[str, float]]) -> float:
+    """Return the mean difference of confidence and accuracy over photographs, 0-1.
+
+    Args:
+        bins: From `reliability`: equal-mass bins, which are less biased than equal widths.
+
+    Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
+    binning", 2015; Nixon et al., "Measuring calibration in deep learning", 2019 (equal mass).
+    """
+    total = sum(group["photographs"] for group in bins)
+    return sum(g["photographs"] * abs(g["confidence"] - g["accuracy"]) for g in bins) / total
+
+
 def most_confused(
     confusion: list[list[int]], names: list[str], limit: int = 10
 ) -> list[tuple[str, str, int]]:

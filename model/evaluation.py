@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
-from model import scan
+from model import calibrate, images, scan
 from model.checkpoint import Checkpoint
 from model.classifier import Classifier
 from model.data import Photos
-from model.evaluate import metrics, most_confused
+from model.evaluate import most_confused
 from model.features import extract
 
 
@@ -45,22 +46,29 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
     return matched
 
 
-def evaluate_folder(classifier: Classifier, folder: Path, *, cache_dir: Path) -> dict[str, Any]:
+def evaluate_folder(
+    classifier: Classifier, folder: Path, *, unknown: Path | None = None, cache_dir: Path
+) -> dict[str, Any]:
     """Measure a classifier on photographs in class folders; bad files are named and left out.
 
     Args:
         classifier: The classifier.
         folder: A folder of class folders.
+        unknown: A folder, searched recursively, of photographs that belong to none of the classes.
         cache_dir: The cache folder.
 
     Returns:
-        As `evaluate.metrics`, with `most_confused` (true name, predicted name, photographs) and
-        `skipped` (path and reason).
+        As `calibrate.measure`, with `most_confused` (true name, predicted name, photographs) and
+        `skipped` (path and reason); with `unknown` also `unknown_photographs`, `unknown_auroc`
+        (chance that one of them scores higher than a known photograph) and `unknown_rejected`
+        (share called "none of these").
 
     Raises:
-        FileNotFoundError: The folder does not exist.
+        FileNotFoundError: A folder does not exist.
         ValueError: No photographs, folders of splits, or folders that match no class.
     """
+    if unknown and not unknown.is_dir():
+        raise FileNotFoundError(f"{unknown} is not a folder.")
     checkpoint = classifier.checkpoint
     skipped: list[scan.Skipped] = []
     rows = scan.list_photographs(folder, skipped)
@@ -69,24 +77,59 @@ def evaluate_folder(classifier: Classifier, folder: Path, *, cache_dir: Path) ->
     if splits and not set(folders) <= set(checkpoint.class_ids):
         choices = " or ".join(str(path) for path in splits.values())
         raise ValueError(f"{folder} holds folders of splits. Name one of them: {choices}.")
-    matched = match_classes(folders, checkpoint)
-    digests = scan.check_photographs([path for path, _ in rows], skipped, cache_dir=cache_dir)
     for bad in skipped:
         print(f"{bad.path} {bad.reason}", file=sys.stderr)
-    kept = [
-        (path, matched[class_id], digest)
-        for (path, class_id), digest in zip(rows, digests, strict=True)
-        if digest
-    ]
-    if not kept:
+    if not rows:
         raise ValueError(f"{folder} has no usable photographs in class folders.")
-    photos = Photos(
-        [path for path, _, _ in kept],
-        np.array([label for _, label, _ in kept], dtype=np.int64),
-        [digest for _, _, digest in kept],
-    )
-    features = extract(classifier.backbone, photos, checkpoint.views, cache_dir=cache_dir)
-    result = metrics(checkpoint.head.view_logits(features), photos.labels, checkpoint.class_ids)
+    matched = match_classes(folders, checkpoint)
+    labelled = [(path, matched[class_id]) for path, class_id in rows]
+    photos = _check(labelled, folder, skipped, cache_dir)
+    known = _assess(classifier, photos, "Features", cache_dir)
+    result = calibrate.measure(known, photos.labels, checkpoint.class_ids)
     result["most_confused"] = most_confused(result["confusion_matrix"], checkpoint.class_names)
+    if unknown:
+        paths = [path for path in scan.walk(unknown) if path.suffix.lower() in images.SUFFIXES]
+        strangers = _check([(path, 0) for path in paths], unknown, skipped, cache_dir)
+        result |= _unknown_figures(known, _assess(classifier, strangers, "Unknown", cache_dir))
     result["skipped"] = [{"path": str(bad.path), "reason": bad.reason} for bad in skipped]
     return result
+
+
+def _check(
+    rows: list[tuple[Path, int]], folder: Path, skipped: list[scan.Skipped], cache_dir: Path
+) -> Photos:
+    """Keep the photographs that can be read; name the others on stderr and in `skipped`."""
+    named = len(skipped)
+    digests = scan.check_photographs([path for path, _ in rows], skipped, cache_dir=cache_dir)
+    for bad in skipped[named:]:
+        print(f"{bad.path} {bad.reason}", file=sys.stderr)
+    kept = [(row, digest) for row, digest in zip(rows, digests, strict=True) if digest]
+    if not kept:
+        raise ValueError(f"{folder} has no usable photographs in it.")
+    return Photos(
+        [path for (path, _), _ in kept],
+        np.array([label for (_, label), _ in kept], dtype=np.int64),
+        [digest for _, digest in kept],
+    )
+
+
+def _assess(
+    classifier: Classifier, photos: Photos, title: str, cache_dir: Path
+) -> calibrate.Assessment:
+    checkpoint = classifier.checkpoint
+    features = extract(
+        classifier.backbone, photos, checkpoint.views, cache_dir=cache_dir, title=title
+    )
+    return calibrate.assess(checkpoint.calibration, checkpoint.head, features)
+
+
+def _unknown_figures(
+    known: calibrate.Assessment, strangers: calibrate.Assessment
+) -> dict[str, Any]:
+    scores = np.concatenate([known.unknown_scores, strangers.unknown_scores])
+    is_unknown = np.arange(len(scores)) >= len(known.unknown_scores)
+    return {
+        "unknown_photographs": len(strangers.unknown_scores),
+        "unknown_auroc": float(roc_auc_score(is_unknown, scores)),
+        "unknown_rejected": float(strangers.none_of_these.mean()),
+    }

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from model.recipes import FAST, SHARED
+from model.trust import CrossFit
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -46,11 +49,11 @@ class HeadConfig:
     head: HeadType = "linear"
     hidden: tuple[int, ...] = (1600, 1024)
     dropout: float = 0.1
-    epochs: int = 30
-    batch_size: int = 256
-    lr: float = 2e-3
-    weight_decay: float = 1.0
-    label_smoothing: float = 0.1
+    epochs: int = FAST["epochs"]
+    batch_size: int = SHARED["batch_size"]
+    lr: float = FAST["lr"]
+    weight_decay: float = SHARED["weight_decay"]
+    label_smoothing: float = SHARED["label_smoothing"]
     balance: bool = False
     patience: int = 0
     seed: int = 0
@@ -130,11 +133,19 @@ class Head:
 
 @dataclass
 class Fit:
-    """A fitted head, the row of each epoch, and which epoch it is."""
+    """A fitted head, the row of each epoch, and which epoch it is.
+
+    Attributes:
+        head: Of the best epoch.
+        history: One row an epoch.
+        best_epoch: Its number, from 1.
+        valid_logits: float32 `[M, C]`, cross-fitted, see `trust.CrossFit`.
+    """
 
     head: Head
     history: list[Row] = field(default_factory=list)
     best_epoch: int = 0
+    valid_logits: np.ndarray | None = None
 
 
 def build(
@@ -222,7 +233,7 @@ def fit_head(
         on_epoch: Called with each row of the history.
 
     Returns:
-        The head of the best epoch, and the history.
+        The head of the best epoch, the history, and cross-fitted logits of `valid`.
     """
     import torch
     from torch.nn import functional
@@ -246,6 +257,7 @@ def fit_head(
         weights = torch.from_numpy(class_weights(train_labels, num_classes)).to(device)
     targets = torch.from_numpy(train_labels)
     fit = Fit(to_head(network, mean, std))
+    cross_fit = CrossFit(valid_labels, num_classes, config.seed)
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
         network.train()
@@ -271,6 +283,7 @@ def fit_head(
         network.eval()
         head = to_head(network, mean, std)
         valid_logits = head.view_logits(valid)
+        cross_fit.add(valid_logits)
         row: Row = {
             "epoch": epoch,
             "train_loss": loss_sum / count,
@@ -288,6 +301,7 @@ def fit_head(
             fit.head = head
         if config.patience and epoch - fit.best_epoch >= config.patience:
             break
+    fit.valid_logits = cross_fit.logits
     return fit
 
 

@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from model import calibrate
 from model.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
+from model.calibrate import Calibration
 from model.checkpoint import Checkpoint
 from model.data import DataSet
-from model.evaluate import metrics
 from model.features import extract
 from model.head import Fit, HeadConfig, Row, fit_head
 from model.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
+from model.unknown import Embedding, fit_embedding
 
 Recipe = Literal["default", "classic"]
 
@@ -33,6 +35,8 @@ class TrainConfig:
         framing: As `transforms.Transforms`; None for the backbone's own.
         views: Augmented renderings of each training photograph beside centre and mirror image.
         head: How the head is fitted.
+        coverage: Share of photographs whose prediction set shall hold the right class, 0-1.
+        known_pass_rate: Share of known photographs that shall not be "none of these", 0-1.
         device: As `backbone.resolve_device`.
         workers: Threads (default recipe) or processes (classic) that decode; None for the
             recipe's own: one a core, and the tutorial's 4.
@@ -45,6 +49,8 @@ class TrainConfig:
     framing: Framing | None = None
     views: int = 0
     head: HeadConfig = field(default_factory=HeadConfig)
+    coverage: float = 0.99
+    known_pass_rate: float = 0.99
     device: str = "auto"
     workers: int | None = None
 
@@ -56,6 +62,10 @@ class TrainConfig:
         """
         if self.views < 0:
             raise ValueError(f"--views {self.views} must be 0 or more.")
+        for name in ("coverage", "known_pass_rate"):
+            if not 0 < getattr(self, name) < 1:
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} {getattr(self, name)} must be above 0 and below 1.")
         if self.workers is not None and self.workers < (0 if self.recipe == "classic" else 1):
             raise ValueError(f"--workers {self.workers} must be 1 or more.")
 
@@ -120,20 +130,32 @@ def train(
         ValueError: A photograph cannot be read any more.
     """
     started = time.perf_counter()
-    fit, logits, seconds = (_fit_classic if config.recipe == "classic" else _fit_cached)(
+    run = (_run_classic if config.recipe == "classic" else _run_cached)(
         data, backbone, config, cache_dir, on_epoch
     )
+    fitted = time.perf_counter()
+    head, labels = run.fit.head, {split: photos.labels for split, photos in data.splits.items()}
+    embedding = None
+    if run.train is not None:
+        embedding = fit_embedding(head, run.train, labels["train"])
+    calibration, valid_figures = _calibrate(run, embedding, labels["valid"], config)
     measured = {
-        split: metrics(logits[split], data.splits[split].labels, data.class_ids) for split in logits
+        split: calibrate.measure(
+            calibrate.assess(calibration, head, features), labels[split], data.class_ids
+        )
+        for split, features in run.held_out.items()
     }
+    measured["valid"] |= valid_figures
+    run.seconds["calibration"] = round(time.perf_counter() - fitted, 2)
     return Checkpoint(
         backbone=backbone.spec,
-        head=fit.head,
+        head=head,
+        calibration=calibration,
         class_ids=data.class_ids,
         class_names=data.class_names,
         views=[CENTER] if config.recipe == "classic" else list(EVALUATION_VIEWS),
-        training=_describe(config, fit),
-        history=fit.history,
+        training=_describe(config, run.fit),
+        history=run.fit.history,
         metrics={
             "splits": measured,
             "data": {
@@ -145,21 +167,52 @@ def train(
             "seed": config.head.seed,
             "versions": versions(),
             "device": backbone.device_text,
-            "seconds": {**seconds, "total": round(time.perf_counter() - started, 2)},
+            "seconds": {**run.seconds, "total": round(time.perf_counter() - started, 2)},
         },
     )
 
 
-_Result = tuple[Fit, dict[str, np.ndarray], dict[str, float]]
+@dataclass
+class _Run:
+    """A fitted head, the features it is calibrated and measured on, and where the time went.
+
+    Attributes:
+        fit: The head.
+        train: `[N, V, D]`, or None where nothing was cached.
+        held_out: `[M, V, D]` of `valid`, and `test` where there is one; evaluation's views.
+        seconds: Time of each part.
+    """
+
+    fit: Fit
+    train: np.ndarray | None
+    held_out: dict[str, np.ndarray]
+    seconds: dict[str, float]
 
 
-def _fit_cached(
+def _calibrate(
+    run: _Run, embedding: Embedding | None, labels: np.ndarray, config: TrainConfig
+) -> tuple[Calibration, dict[str, Any]]:
+    """Calibrate on `valid`; return that, and its figures there, each part by the others."""
+    head, features = run.fit.head, run.held_out["valid"]
+    logits = run.fit.valid_logits
+    if logits is None:
+        logits = head.view_logits(features)
+    distances = embedding.distances(embedding.project(head, features)) if embedding else None
+    wanted = {"coverage": config.coverage, "known_pass_rate": config.known_pass_rate}
+    calibration = calibrate.fit(logits, labels, distances, embedding, **wanted)
+    seed = config.head.seed
+    return calibration, calibrate.cross_fitted_figures(
+        logits, labels, distances, seed=seed, **wanted
+    )
+
+
+def _run_cached(
     data: DataSet,
     backbone: Backbone,
     config: TrainConfig,
     cache_dir: Path,
     on_epoch: Callable[[Row], None] | None,
-) -> _Result:
+) -> _Run:
     started = time.perf_counter()
     features = {
         split: extract(
@@ -173,12 +226,11 @@ def _fit_cached(
         for split, photos in data.splits.items()
     }
     extracted = time.perf_counter()
-    labels = {split: photos.labels for split, photos in data.splits.items()}
     fit = fit_head(
         features["train"],
-        labels["train"],
+        data.splits["train"].labels,
         features["valid"],
-        labels["valid"],
+        data.splits["valid"].labels,
         len(data.class_ids),
         config.head,
         device=backbone.device,
@@ -188,21 +240,16 @@ def _fit_cached(
         "features": round(extracted - started, 2),
         "head": round(time.perf_counter() - extracted, 2),
     }
-    logits = {
-        split: fit.head.view_logits(features[split][:, : len(EVALUATION_VIEWS)])
-        for split in data.splits
-        if split != "train"
-    }
-    return fit, logits, seconds
+    return _Run(fit, features.pop("train"), features, seconds)
 
 
-def _fit_classic(
+def _run_classic(
     data: DataSet,
     backbone: Backbone,
     config: TrainConfig,
     _cache_dir: Path,
     on_epoch: Callable[[Row], None] | None,
-) -> _Result:
+) -> _Run:
     from model import classic
 
     workers = 4 if config.workers is None else config.workers
@@ -217,12 +264,12 @@ def _fit_classic(
         on_epoch=on_epoch,
     )
     seconds = {"epochs": round(time.perf_counter() - started, 2)}
-    logits = {
-        split: classic.classic_logits(backbone, fit, photos, workers=workers)
+    held_out = {
+        split: classic.classic_features(backbone, photos, workers=workers)
         for split, photos in data.splits.items()
         if split != "train"
     }
-    return fit, logits, seconds
+    return _Run(fit, None, held_out, seconds)
 
 
 def _describe(config: TrainConfig, fit: Fit) -> dict[str, Any]:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from model.evaluate import metrics, most_confused, softmax, topk_accuracy
+from model.evaluate import (
+    expected_calibration_error,
+    metrics,
+    most_confused,
+    reliability,
+    softmax,
+    topk_accuracy,
+)
 
 # Six photographs, three classes. Predictions: 0 0 1 | 1 | 2 0
 LABELS = np.array([0, 0, 0, 1, 2, 2])
@@ -86,3 +93,17 @@ def test_most_confused_pairs_come_first_and_diagonals_never():
     ]
     assert most_confused(confusion, names, limit=1) == [("b", "a", 5)]
     assert most_confused([[3, 0], [0, 3]], ["a", "b"]) == []
+
+
+def test_reliability_has_bins_of_equally_many_photographs():
+    logits = np.random.default_rng(0).normal(size=(150, 4))
+    bins = reliability(logits, np.zeros(150, np.int64))
+    assert [group["photographs"] for group in bins] == [10] * 15
+    assert [g["confidence"] for g in bins] == sorted(g["confidence"] for g in bins)
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    logits = np.log(np.array([[0.8, 0.2]] * 10))
+    labels = np.array([0] * 6 + [1] * 4)
+    bins = reliability(logits, labels, bins=1)
+    assert expected_calibration_error(bins) == pytest.approx(0.2)

@@ -1,0 +1,137 @@
+"""None of these: how little a photograph is like anything the classifier was trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from model.head import Head
+
+MAX_DIRECTIONS = 256
+_SHRINKAGE = 0.1
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A linear map into the directions in which photographs differ more than within a class.
+
+    Attributes:
+        basis: float16 `[D, R]`, applied to standardised features. The covariance within a class is
+            the identity in the result, so that its Euclidean distance is a Mahalanobis distance.
+        centers: float32 `[C, R]`, the class means there.
+    """
+
+    basis: np.ndarray
+    centers: np.ndarray
+
+    def project(self, head: Head, features: np.ndarray) -> np.ndarray:
+        """Embed photographs.
+
+        Args:
+            head: Its mean and standard deviation standardise the features.
+            features: `[N, V, D]`; the views are averaged.
+
+        Returns:
+            float32 `[N, R]`.
+        """
+        mean = features.mean(axis=1, dtype=np.float32)
+        return ((mean - head.mean) / head.std) @ self.basis.astype(np.float32)
+
+    def distances(self, embedded: np.ndarray) -> np.ndarray:
+        """Return the squared distance to the nearest class mean, `[N]`, for `[N, R]`."""
+        squares = (embedded**2).sum(axis=1)[:, None] + (self.centers**2).sum(axis=1)
+        return np.maximum(squares - 2 * embedded @ self.centers.T, 0).min(axis=1)
+
+
+def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embedding:
+    """Find the directions: a generalised eigenproblem of two covariances.
+
+    With W the covariance [D, D] within classes, shrunk by 0.1 towards a multiple of the identity,
+    and T that of all photographs, the R largest solutions of T v = l W v, scaled so that
+    v' W v = 1, span the space in which photographs vary most in units of a class's own spread.
+
+    Args:
+        head: Its mean and standard deviation standardise the features.
+        features: `[N, V, D]`, any views of the training photographs; the first two are averaged.
+        labels: int64 `[N]`.
+
+    Returns:
+        The embedding, with R at most 256 and below N and D.
+
+    Source: Lee et al., "A simple unified framework for detecting out-of-distribution samples and
+    adversarial attacks", 2018 (Mahalanobis distance to the nearest class mean); Fisher's
+    discriminant for the directions.
+    """
+    count, _, width = features.shape
+    classes = int(labels.max()) + 1
+    sums = np.zeros((classes, width))
+    products = np.zeros((width, width))
+    for start in range(0, count, _BLOCK):
+        block = features[start : start + _BLOCK, :2].mean(axis=1, dtype=np.float32)
+        block = (block - head.mean) / head.std
+        np.add.at(sums, labels[start : start + _BLOCK], block)
+        products += block.T @ block
+    sizes = np.bincount(labels, minlength=classes)
+    means = sums / np.maximum(sizes, 1)[:, None]
+    middle = sums.sum(axis=0) / count
+    within = (products - (means * sizes[:, None]).T @ means) / count
+    total = products / count - np.outer(middle, middle)
+    shrunk = (1 - _SHRINKAGE) * within
+    shrunk[np.diag_indices(width)] += _SHRINKAGE * max(np.trace(within) / width, 1e-6)
+    rank = min(MAX_DIRECTIONS, count - 1, width)
+    _, vectors = eigh(total, shrunk, subset_by_index=(width - rank, width - 1), overwrite_b=True)
+    basis = vectors[:, ::-1].astype(np.float16)
+    return Embedding(basis, (means @ basis.astype(np.float64)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Scores how unlike the known photographs one is: its doubt, and its distance.
+
+    Doubt (-log of the highest probability) tells a class that was left out from those that were
+    not; distance tells anything else, which a classifier may be quite sure of. Each is measured
+    in units of the known photographs' own: 0 is their median, 1 their 95th percentile. Distance
+    counts beyond 1 only, so that it adds no noise among photographs that are all plausible.
+
+    Measured on flowers (two draws of 20 classes left out of training, default backbone): AUROC of
+    left-out classes 0.940, of 199 pictures of other things 0.999; doubt alone 0.942 and 0.942,
+    distance alone 0.747 and 0.996.
+
+    Attributes:
+        doubt: (median, 95th percentile), in nats.
+        distance: Likewise, squared and in units of the spread within a class; None where no
+            embedding was fitted (classic recipe).
+    """
+
+    doubt: tuple[float, float]
+    distance: tuple[float, float] | None
+
+    def score(self, doubt: np.ndarray, distance: np.ndarray | None) -> np.ndarray:
+        """Combine doubt `[N]` and distance `[N]` into scores `[N]`; higher is more unlike."""
+        score = _relative(doubt, self.doubt)
+        if distance is not None and self.distance is not None:
+            score = score + np.maximum(_relative(distance, self.distance) - 1, 0)
+        return score
+
+
+def _relative(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    return (values - scale[0]) / max(scale[1] - scale[0], 1e-6)
+
+
+def fit_detector(doubt: np.ndarray, distance: np.ndarray | None) -> Detector:
+    """Take the scales from photographs of known classes that nothing was fitted on.
+
+    Args:
+        doubt: `[M]`.
+        distance: `[M]`, or None.
+
+    Returns:
+        The detector.
+    """
+
+    def scale(values: np.ndarray) -> tuple[float, float]:
+        median, high = np.quantile(values, (0.5, 0.95))
+        return float(median), float(high)
+
+    return Detector(scale(doubt), None if distance is None else scale(distance))
