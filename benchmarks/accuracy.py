@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py "$FLOWERS102_DIR"
     python benchmarks/accuracy.py "$FLOWERS102_DIR" --rows fast best
 
-Every row is a whole `python train.py`. FLOWERS holds `train`, `valid` and the data set's `setid.mat`.
+Every row is a whole `python train.py`. FLOWERS holds `train`, `valid` and the data's `setid.mat`.
 Rows share one feature cache, so a row's seconds are those from cold only for the first that needs a
 photograph's features. `--keep DIR` keeps finished rows, and a second run goes on from them. The
 classic recipe takes about an hour on two cores; without it all rows take about half of one.
@@ -176,7 +176,7 @@ def cost(backbone: dict[str, Any]) -> tuple[float, float]:
     macs = parameters = 0
     for member in backbone["members"]:
         size = member["image_size"]
-        network, _, _ = load_network(member["name"], size)
+        network: Any = load_network(member["name"], size)[0]
         network.eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network.forward_features(torch.zeros(1, 3, size, size))

@@ -104,7 +104,8 @@ def fit(
     detector = fit_detector(doubts, distances)
     scores = detector.score(doubts, distances)
     threshold, passing = trust.conformal_quantile(scores, known_pass_rate)
-    settings = Trust(temperature, promised, margin, passing, threshold)
+    # What scores below 1 is ordinary, whatever a handful of photographs says.
+    settings = Trust(temperature, promised, margin, passing, max(threshold, 1.0))
     return Calibration(settings, detector, embedding)
 
 

@@ -168,9 +168,10 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     if embedding:
         tensors |= {"embedding.basis": embedding.basis, "embedding.centers": embedding.centers}
     for number, (weight, bias) in enumerate(head.layers):
-        tensors[f"layers.{number}.weight"] = np.ascontiguousarray(weight)
+        tensors[f"layers.{number}.weight"] = weight
         tensors[f"layers.{number}.bias"] = bias
-    return tensors
+    # safetensors writes the memory as it lies, whatever the strides say
+    return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
 
 def load(folder: Path) -> Checkpoint:

@@ -315,5 +315,7 @@ def _standardisation(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         squares += (block**2).sum(axis=0)
     mean = total / (count * views)
     std = np.sqrt(np.maximum(squares / (count * views) - mean**2, 0))
-    std[std < 1e-6] = 1  # a feature that never changes says nothing; it must not become infinite
+    # A feature that changes by less than float16 can tell says nothing; divided by such a spread,
+    # the rounding of the cache would stand between training and serving.
+    std[std < np.maximum(1e-6, np.abs(mean) * 2**-9)] = 1
     return mean.astype(np.float32), std.astype(np.float32)

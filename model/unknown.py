@@ -1,5 +1,6 @@
 """None of these: how little a photograph is like anything the classifier was trained on."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from model.head import Head
 
 MAX_DIRECTIONS = 256
 _SHRINKAGE = 0.1
+_LEAST_DOUBT = 0.5  # nats
 _BLOCK = 1024
 
 
@@ -80,7 +82,9 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     shrunk = (1 - _SHRINKAGE) * within
     shrunk[np.diag_indices(width)] += _SHRINKAGE * max(np.trace(within) / width, 1e-6)
     rank = min(MAX_DIRECTIONS, count - 1, width)
-    _, vectors = eigh(total, shrunk, subset_by_index=(width - rank, width - 1), overwrite_b=True)
+    _, vectors, *_ = eigh(
+        total, shrunk, subset_by_index=(width - rank, width - 1), overwrite_b=True
+    )
     basis = vectors[:, ::-1].astype(np.float16)
     return Embedding(basis, (means @ basis.astype(np.float64)).astype(np.float32))
 
@@ -91,7 +95,8 @@ class Detector:
 
     Doubt (-log of the highest probability) tells a class that was left out from those that were
     not; distance tells anything else, which a classifier may be quite sure of. Each is measured
-    in units of the known photographs' own: 0 is their median, 1 their 95th percentile. Distance
+    in units of the known photographs' own: 0 is their median, 1 their 95th percentile (or more, see
+    `fit_detector`). Distance
     counts beyond 1 only, so that it adds no noise among photographs that are all plausible.
 
     Measured on flowers (two draws of 20 classes left out of training, default backbone): AUROC of
@@ -107,6 +112,12 @@ class Detector:
     doubt: tuple[float, float]
     distance: tuple[float, float] | None
 
+    def __post_init__(self) -> None:
+        """Check the values, which may come from a checkpoint somebody edited."""
+        for scale in (self.doubt, self.distance):
+            if scale and not scale[0] < scale[1] < math.inf:
+                raise ValueError(f"the detector's scale {scale} does not rise")
+
     def score(self, doubt: np.ndarray, distance: np.ndarray | None) -> np.ndarray:
         """Combine doubt `[N]` and distance `[N]` into scores `[N]`; higher is more unlike."""
         score = _relative(doubt, self.doubt)
@@ -116,11 +127,15 @@ class Detector:
 
 
 def _relative(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    return (values - scale[0]) / max(scale[1] - scale[0], 1e-6)
+    return (values - scale[0]) / (scale[1] - scale[0])
 
 
 def fit_detector(doubt: np.ndarray, distance: np.ndarray | None) -> Detector:
     """Take the scales from photographs of known classes that nothing was fitted on.
+
+    A handful of photographs may all be answered with certainty, or be equally far: then their own
+    spread would make a scale of nothing. So a unit is at least half a nat of doubt (an answer given
+    with over 60 % is never odd by its doubt alone), and half the median distance.
 
     Args:
         doubt: `[M]`.
@@ -130,8 +145,11 @@ def fit_detector(doubt: np.ndarray, distance: np.ndarray | None) -> Detector:
         The detector.
     """
 
-    def scale(values: np.ndarray) -> tuple[float, float]:
+    def scale(values: np.ndarray, least: float) -> tuple[float, float]:
         median, high = np.quantile(values, (0.5, 0.95))
-        return float(median), float(high)
+        return float(median), float(max(high, median + least))
 
-    return Detector(scale(doubt), None if distance is None else scale(distance))
+    if distance is None:
+        return Detector(scale(doubt, _LEAST_DOUBT), None)
+    least = max(float(np.median(distance)) / 2, 1e-6)
+    return Detector(scale(doubt, _LEAST_DOUBT), scale(distance, least))

@@ -12,13 +12,16 @@ from safetensors.numpy import load_file, save_file
 
 from model import checkpoint as checkpoints
 from model.backbone import BackboneSpec, Member
+from model.calibrate import Calibration, assess
 from model.checkpoint import Checkpoint, load, require_empty, save
 from model.head import HISTORY_COLUMNS, Head
 from model.scan import Skipped
 from model.transforms import Transforms
+from model.trust import Trust
+from model.unknown import Detector, Embedding
 
 
-def made(hidden: tuple[int, ...] = (), seed: int = 0) -> Checkpoint:
+def made(hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True) -> Checkpoint:
     """A small checkpoint with names that are hard to write."""
     rng = np.random.default_rng(seed)
     widths = (6, *hidden, 3)
@@ -32,10 +35,19 @@ def made(hidden: tuple[int, ...] = (), seed: int = 0) -> Checkpoint:
     head = Head(
         rng.normal(size=6).astype(np.float32), rng.uniform(1, 2, 6).astype(np.float32), layers
     )
+    embedding = Embedding(
+        rng.normal(size=(6, 8)).astype(np.float16)[:, ::-2],  # no contiguous memory
+        rng.normal(size=(3, 4)).astype(np.float32),
+    )
     member = Member("test_resnet", "ab" * 32, 64, (0.5, 0.5, 0.5), (0.5, 0.25, 0.5))
     return Checkpoint(
         backbone=BackboneSpec((member,), 3, Transforms(64, "pad", 0.95)),
         head=head,
+        calibration=Calibration(
+            Trust(0.5, 0.99, 1.5, 0.98, 3.0),
+            Detector((0.1, 0.2), (5.0, 9.0) if embedded else None),
+            embedding if embedded else None,
+        ),
         class_ids=["1", "白い花", "c d"],
         class_names=["Gänseblümchen", 'a "quoted", name', "c d"],
         views=["center", "mirror"],
@@ -86,6 +98,19 @@ def test_a_checkpoint_comes_back_as_it_was(hidden: tuple[int, ...], tmp_path: Pa
     assert np.array_equal(loaded.head.logits(features), original.head.logits(features))
 
 
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_checkpoint_that_comes_back_answers_alike(embedded: bool, tmp_path: Path):
+    original = made(embedded=embedded)
+    save(original, tmp_path / "out")
+    loaded = load(tmp_path / "out")
+    assert loaded.calibration.trust == original.calibration.trust
+    assert loaded.calibration.detector == original.calibration.detector
+    features = np.random.default_rng(1).normal(size=(4, 2, 6)).astype(np.float32)
+    before, after = (assess(c.calibration, c.head, features) for c in (original, loaded))
+    for name in ("logits", "sets", "unknown_scores", "none_of_these"):
+        assert np.array_equal(getattr(after, name), getattr(before, name)), name
+
+
 def test_the_folder_holds_what_is_promised_and_no_pickle(tmp_path: Path):
     skipped = [Skipped(Path("rose/a, b.jpg"), "is empty (0 bytes)")]
     extra = {"README.md": b"card", "history.png": b"png"}
@@ -100,7 +125,7 @@ def test_the_folder_holds_what_is_promised_and_no_pickle(tmp_path: Path):
         "skipped.csv",
         "README.md",
     }
-    assert json.loads(files["config.json"])["format_version"] == 1
+    assert json.loads(files["config.json"])["format_version"] == 2
     assert files["skipped.csv"].decode().splitlines() == [
         "path,reason",
         '"rose/a, b.jpg",is empty (0 bytes)',
@@ -229,8 +254,8 @@ def test_a_missing_file_is_named(name: str, folder: Path):
 
 
 def test_another_format_version_is_refused(folder: Path):
-    edit(folder, lambda config: config.update(format_version=2))
-    assert "has format version 2; this version of Frostflower reads 1" in refused(folder)
+    edit(folder, lambda config: config.update(format_version=1))
+    assert "has format version 1; this version of Frostflower reads 2" in refused(folder)
     edit(folder, lambda config: config.pop("format_version"))
     assert "format version None" in refused(folder)
 
@@ -250,6 +275,9 @@ def test_a_head_of_other_shapes_is_refused(folder: Path):
     assert "layers.0.weight of shape (2, 6), but config.json says (3, 6)" in refused(folder)
     save_file({key: value for key, value in tensors.items() if key != "std"}, path)
     assert "std of shape None" in refused(folder)
+    wrong = {**tensors, "embedding.basis": tensors["embedding.basis"][:2].copy()}
+    save_file(wrong, path)
+    assert "embedding.basis of shape (2, 4), but config.json says (6, 4)" in refused(folder)
     save_file({**tensors, "surplus": tensors["mean"]}, path)
     assert "surplus" in refused(folder)
 
@@ -275,6 +303,14 @@ EDITS: dict[str, Callable[[dict], object]] = {
     "views missing": lambda config: config.pop("views"),
     "views empty": lambda config: config.update(views=[]),
     "views unknown": lambda config: config.update(views=["upside-down"]),
+    "trust missing": lambda config: config.pop("trust"),
+    "temperature": lambda config: config["trust"].update(temperature=-1),
+    "temperature a word": lambda config: config["trust"].update(temperature="warm"),
+    "surplus trust": lambda config: config["trust"].update(surplus=1),
+    "detector missing": lambda config: config.pop("detector"),
+    "detector a word": lambda config: config["detector"].update(doubt="much"),
+    "detector flat": lambda config: config["detector"].update(doubt=[1, 1]),
+    "distance without embedding": lambda config: config["detector"].update(distance=None),
     "training missing": lambda config: config.pop("training"),
 }
 
@@ -286,7 +322,7 @@ def test_an_edited_configuration_is_refused(change: Callable[[dict], None], fold
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.json"])
-@pytest.mark.parametrize("text", ["", '{"format_version": 1', "[1]", "null", "\x00\x01"])
+@pytest.mark.parametrize("text", ["", '{"format_version": 2', "[1]", "null", "\x00\x01"])
 def test_broken_json_is_refused_by_name(name: str, text: str, folder: Path):
     (folder / name).write_text(text)
     assert name in refused(folder)

@@ -116,7 +116,8 @@ def test_it_trains_whatever_the_number_of_workers(
         assert row["learning_rate"] == 1e-3
         assert all(np.isfinite(value) for value in row.values())
     assert [weight.shape for weight, _ in trained.head.layers] == [(16, 96), (8, 16), (3, 8)]
-    logits = classic.classic_logits(backbone, trained, loaded.splits["valid"], workers=workers)
+    features = classic.classic_features(backbone, loaded.splits["valid"], workers=workers)
+    logits = trained.head.view_logits(features)
     assert logits.shape == (3, 3)
     best = trained.history[trained.best_epoch - 1]
     right = (logits.argmax(1) == loaded.splits["valid"].labels).mean()
@@ -168,6 +169,7 @@ def test_the_kept_head_is_the_best_epochs_and_not_the_last(loaded: DataSet, back
     fitted = fit(backbone, loaded, replace(SMALL, epochs=8, lr=0.5, dropout=0.0))
     losses = [row["valid_loss"] for row in fitted.history]
     assert fitted.best_epoch != len(losses) or len(set(losses)) == 1
-    logits = classic.classic_logits(backbone, fitted, loaded.splits["valid"], workers=0)
+    features = classic.classic_features(backbone, loaded.splits["valid"], workers=0)
+    logits = fitted.head.view_logits(features)
     found = cross_entropy(logits, loaded.splits["valid"].labels)
     assert found == pytest.approx(losses[fitted.best_epoch - 1], rel=1e-3)

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tiny
 from drawing import CLASSES, drawn_photograph
+from PIL import Image, ImageOps
 from safetensors.numpy import load_file, save_file
 
 from model import images
 from model.backbone import Backbone
+from model.calibrate import assess
 from model.classifier import Classifier
 from model.data import Photos
 from model.features import extract
@@ -71,8 +73,8 @@ def test_no_photographs_give_no_predictions(classifier: Classifier):
 
 def test_a_batch_gives_what_each_photograph_gives_alone(classifier: Classifier):
     batch = [drawn_photograph(k / 5, k, (40 + 9 * k, 70 - 7 * k)) for k in range(5)]
-    together = classifier.logits(batch)
-    alone = np.concatenate([classifier.logits([image]) for image in batch])
+    together = classifier.assess(batch).logits
+    alone = np.concatenate([classifier.assess([image]).logits for image in batch])
     assert together.shape == (5, 3)
     assert np.allclose(together, alone, atol=1e-3)
 
@@ -85,28 +87,27 @@ def test_serving_gives_the_logits_that_training_measured(
     photos = Photos(paths, np.zeros(len(paths), np.int64), digests)
     views = classifier.checkpoint.views
     cached = extract(classifier.backbone, photos, views, cache_dir=cache_dir)
-    measured = classifier.checkpoint.head.view_logits(cached)
-    served = classifier.logits([images.decode(path) for path in paths])
+    checkpoint = classifier.checkpoint
+    measured = assess(checkpoint.calibration, checkpoint.head, cached).logits
+    served = classifier.assess([images.decode(path) for path in paths]).logits
     assert np.abs(served - measured).max() < 0.05 * np.abs(measured).max()
     assert np.array_equal(served.argmax(1), measured.argmax(1))
 
 
 def test_a_photograph_and_its_mirror_image_are_the_same_to_it(classifier: Classifier):
-    from PIL import ImageOps
-
     image = drawn_photograph(0.4, 3, (64, 48))
-    logits = classifier.logits([image, ImageOps.mirror(image)])
+    logits = classifier.assess([image, ImageOps.mirror(image)]).logits
     assert np.allclose(logits[0], logits[1], atol=1e-2)
 
 
 def test_several_threads_may_ask_at_once(classifier: Classifier, monkeypatch):
     batch = [drawn_photograph(k / 6, k) for k in range(6)]
-    expected = classifier.logits(batch)
+    expected = classifier.assess(batch).logits
     monkeypatch.setattr(classifier.backbone, "_session", None)  # torch, whose hooks hold a state
     found: dict[int, np.ndarray] = {}
 
     def ask(number: int) -> None:
-        found[number] = classifier.logits([batch[number]])[0]
+        found[number] = classifier.assess([batch[number]]).logits[0]
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -114,6 +115,21 @@ def test_several_threads_may_ask_at_once(classifier: Classifier, monkeypatch):
     for thread in threads:
         thread.join()
     assert np.allclose(np.stack([found[k] for k in range(6)]), expected, atol=1e-2)
+
+
+def test_the_set_begins_with_the_first_answer(classifier: Classifier):
+    (prediction,) = classifier.predict([drawn_photograph(1 / 3, 7)], top=3)
+    labels = [candidate.label for candidate in prediction.top]
+    assert prediction.label_set == labels[: len(prediction.label_set)]
+    assert prediction.label_set
+
+
+def test_what_is_no_photograph_of_its_classes_is_none_of_these(classifier: Classifier):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    known, unknown = classifier.predict([drawn_photograph(0, 7), Image.fromarray(noise)])
+    threshold = classifier.checkpoint.calibration.trust.unknown_threshold
+    assert unknown.none_of_these and unknown.unknown_score > threshold
+    assert not known.none_of_these and known.unknown_score <= threshold
 
 
 def test_a_head_that_does_not_fit_the_backbone_is_an_error(
@@ -128,6 +144,7 @@ def test_a_head_that_does_not_fit_the_backbone_is_an_error(
     tensors = load_file(folder / "head.safetensors")
     for name in ("mean", "std", "layers.0.weight"):
         tensors[name] = np.ascontiguousarray(tensors[name][..., 1:])
+    tensors["embedding.basis"] = tensors["embedding.basis"][1:].copy()
     save_file(tensors, folder / "head.safetensors")
     expected = f"its head takes {width - 1} features, but backbone test_resnet gives {width}"
     with pytest.raises(ValueError, match=expected):

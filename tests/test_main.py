@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from drawing import CLASSES, drawn_photograph
 from PIL import Image
@@ -48,6 +49,7 @@ def test_predict_prints_a_table_with_bars(run: Run, rose: Path, capsys):
     assert run("predict", rose) == 0
     first, *rows = capsys.readouterr().out.splitlines()
     assert first == str(rose)
+    rows = [row for row in rows if "%" in row]
     assert len(rows) == 3
     assert rows[0].startswith("  Dog rose ")
     assert "█" in rows[0]
@@ -63,7 +65,7 @@ def test_predict_json_is_one_object_a_line(run: Run, rose: Path, tmp_path: Path,
     assert run("predict", rose, other, "--json", "--top", "2") == 0
     captured = capsys.readouterr()
     first, second = map(json.loads, captured.out.splitlines())
-    assert set(first) == {"path", "top"}
+    assert set(first) == {"path", "top", "set", "none_of_these", "unknown_score"}
     assert [entry["path"] for entry in (first, second)] == [str(rose), str(other)]
     assert len(first["top"]) == len(second["top"]) == 2
     assert set(first["top"][0]) == {"label", "class_id", "probability"}
@@ -85,8 +87,12 @@ def test_predict_csv_is_a_table_for_spreadsheets(run: Run, rose: Path, tmp_path:
     assert 0.5 < float(good_row["probability_1"]) <= 1
     assert set(good_row) == {
         *("path", "label_1", "class_id_1", "probability_1"),
-        *("label_2", "class_id_2", "probability_2", "error"),
+        *("label_2", "class_id_2", "probability_2"),
+        *("set", "none_of_these", "unknown_score", "error"),
     }
+    assert good_row["set"].startswith("Dog rose")
+    assert good_row["none_of_these"] == "False"
+    assert float(good_row["unknown_score"]) < 3
     assert good_row["error"] == ""
     assert bad_row["label_1"] == ""
     assert bad_row["error"].startswith("is not a photograph")
@@ -111,7 +117,9 @@ def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path: Path):
     from model.plots import prediction_png
 
     top = [Candidate("US $5 $bill", "a", 0.9), Candidate("_x^y$", "b", 0.1)]
-    png = prediction_png(drawn_photograph(0.2, 1), Prediction(top, 0.1), "a$b_c$d.jpg")
+    png = prediction_png(
+        drawn_photograph(0.2, 1), Prediction(top, [], False, 0.0, 0.1), "a$b_c$d.jpg"
+    )
     assert png.startswith(b"\x89PNG")
 
 
@@ -233,6 +241,49 @@ def test_help_is_there_for_every_command(capsys):
 # evaluate
 
 
+def test_evaluate_measures_what_is_promised(run: Run, trained: Path, capsys):
+    assert run("evaluate", trained.parent / "photographs", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 0 <= found["ece"] <= 0.5
+    assert 0.8 <= found["coverage"] <= 1
+    assert 1 <= found["mean_set_size"] <= 3
+    assert 0.8 <= found["known_pass_rate"] <= 1
+    assert "unknown_auroc" not in found
+
+
+def test_evaluate_recognises_what_is_none_of_the_classes(
+    run: Run, trained: Path, tmp_path: Path, capsys
+):
+    deep = tmp_path / "unknown" / "some" / "where"
+    deep.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        noise = rng.integers(0, 256, (50, 60, 3), np.uint8)
+        Image.fromarray(noise).save(deep / f"{number}.png")
+    (deep / "bad.jpg").write_text("text")
+    known = trained.parent / "photographs"
+    assert run("evaluate", known, "--unknown", tmp_path / "unknown", "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["unknown_photographs"] == 6
+    assert found["unknown_auroc"] > 0.95
+    assert found["unknown_rejected"] == 1
+    assert "bad.jpg is not a photograph" in captured.err
+    assert run("evaluate", known, "--unknown", tmp_path / "unknown") == 0
+    assert "6 unknown photographs: AUROC " in capsys.readouterr().out
+
+
+def test_a_folder_of_unknown_photographs_must_be_there(
+    run: Run, trained: Path, tmp_path: Path, capsys
+):
+    known = trained.parent / "photographs"
+    assert run("evaluate", known, "--unknown", tmp_path / "none") == 2
+    assert "none is not a folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert run("evaluate", known, "--unknown", tmp_path / "empty") == 2
+    assert "empty has no usable photographs" in capsys.readouterr().err
+
+
 def test_evaluate_matches_folders_by_class_id(run: Run, trained: Path, capsys):
     assert run("evaluate", trained.parent / "photographs", "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -271,7 +322,9 @@ def test_evaluate_prints_a_table_and_the_confusions(
     shutil.copytree(trained.parent / "photographs" / "rose", tmp_path / "wrong" / "tulip")
     assert run("evaluate", tmp_path / "wrong") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["Photographs", "Top-1", "Top-5", "Macro", "F1", "Loss"]
+    columns = ["Photographs", "Top-1", "Top-5", "Macro F1", "Loss"]
+    columns += ["ECE", "Coverage", "Set size", "Known pass"]
+    assert lines[0].split() == " ".join(columns).split()
     assert lines[2].split()[0] == "8"
     assert lines[3].endswith("x Garden tulip taken for Dog rose")
 

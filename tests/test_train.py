@@ -275,9 +275,9 @@ def test_help_shows_defaults(capsys):
         train.parse(["--help"])
     assert stopped.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "(default: efficientnet_lite0)" in text
+    assert "(default: efficientnet_lite0; best: efficientnet_lite0+efficientnet_lite2)" in text
     assert "(default: 0.2)" in text
-    assert "(default: 30; classic recipe: 20)" in text
+    assert "(default: 30; best: 60; classic recipe: 20)" in text
 
 
 # Errors: one line of stderr, exit status 2

@@ -76,14 +76,21 @@ def test_identical_photographs_give_finite_numbers():
 
 
 def test_distance_counts_only_beyond_the_known():
-    doubt, distance = np.linspace(0, 1, 101), np.linspace(10, 20, 101)
+    doubt, distance = np.linspace(0, 2, 101), np.linspace(10, 30, 101)
     detector = fit_detector(doubt, distance)
-    usual = detector.score(np.array([0.5, 0.5]), np.array([12.0, 19.0]))
-    far = detector.score(np.array([0.5]), np.array([30.0]))
+    usual = detector.score(np.array([1.0, 1.0]), np.array([12.0, 29.0]))
+    far = detector.score(np.array([1.0]), np.array([60.0]))
     assert usual == pytest.approx([0.0, 0.0])
     assert far[0] > 2
 
 
 def test_doubt_alone_serves_where_there_is_no_embedding():
-    detector = fit_detector(np.linspace(0, 1, 101), None)
-    assert detector.score(np.array([0.5, 0.95]), None) == pytest.approx([0, 1])
+    detector = fit_detector(np.linspace(0, 2, 101), None)
+    assert detector.score(np.array([1.0, 1.9]), None) == pytest.approx([0, 1])
+
+
+def test_a_handful_of_certain_answers_does_not_make_a_scale_of_nothing():
+    detector = fit_detector(np.full(3, 1e-4), np.full(3, 8.0))
+    plausible = detector.score(np.array([-np.log(0.7)]), np.array([11.0]))
+    assert plausible[0] < 1
+    assert detector.score(np.array([1e-4]), np.array([40.0]))[0] > 3
