@@ -14,6 +14,10 @@ from model import checkpoint as checkpoints
 from model.backbone import Backbone, serving_threads
 from model.cache import default_cache_dir
 from model.evaluate import softmax
+from model.explain import HeatMap, attribute
+
+SIMILAR = 5
+"""How many training photographs stand as evidence."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,51 @@ class Candidate:
     label: str
     class_id: str
     probability: float
+
+
+@dataclass(frozen=True)
+class Similar:
+    """A training photograph that is like the one classified.
+
+    Attributes:
+        label: Its class's name.
+        class_id: Its class.
+        distance: 0 (the same) to 2.
+        name: Its path inside the data folder.
+        thumbnail: JPEG, at most 96 px a side; None where the checkpoint keeps none.
+    """
+
+    label: str
+    class_id: str
+    distance: float
+    name: str
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True)
+class EvidenceCard:
+    """The training photographs nearest to one.
+
+    Attributes:
+        similar: Nearest first.
+        disagree: Most of them are of another class than the answer.
+        training_photograph: Name of the one that this is a copy of, or None.
+    """
+
+    similar: list[Similar]
+    disagree: bool
+    training_photograph: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, without thumbnails."""
+        return {
+            "similar": [
+                {key: value for key, value in asdict(one).items() if key != "thumbnail"}
+                for one in self.similar
+            ],
+            "disagree": self.disagree,
+            "training_photograph": self.training_photograph,
+        }
 
 
 @dataclass(frozen=True)
@@ -37,6 +86,8 @@ class Prediction:
         unknown_score: How unlike: 0 for the median of known photographs, 1 for the oddest
             twentieth; `none_of_these` begins at the checkpoint's `unknown_threshold`.
         seconds: Time from decoded photograph to probabilities, in s.
+        evidence: Training photographs like it; None where the checkpoint keeps none.
+        heat: Where it looked for the first answer; None unless it was asked for.
     """
 
     top: list[Candidate]
@@ -44,14 +95,17 @@ class Prediction:
     none_of_these: bool
     unknown_score: float
     seconds: float
+    evidence: EvidenceCard | None = None
+    heat: HeatMap | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values: `top`, `set`, `none_of_these`, `unknown_score`."""
+        """Return plain JSON values: `top`, `set`, `none_of_these`, `unknown_score`, `evidence`."""
         return {
             "top": [asdict(candidate) for candidate in self.top],
             "set": self.label_set,
             "none_of_these": self.none_of_these,
             "unknown_score": self.unknown_score,
+            "evidence": self.evidence and self.evidence.to_json(),
         }
 
 
@@ -93,6 +147,11 @@ class Classifier:
                 f"backbone {self.checkpoint.backbone.name} gives {found}."
             )
 
+    def _pixels(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Frame photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
+        view, views = self.backbone.transforms.view, self.checkpoint.views
+        return np.stack([view(image, name, "") for image in images for name in views])
+
     def assess(self, images: Sequence[Image.Image]) -> calibrate.Assessment:
         """Score decoded photographs; the views' logits are averaged.
 
@@ -102,18 +161,21 @@ class Classifier:
         Returns:
             Calibrated logits, sets and "none of these".
         """
-        views = self.checkpoint.views
-        transforms = self.backbone.transforms
-        pixels = np.stack([transforms.view(image, view, "") for image in images for view in views])
-        features = self.backbone.features(pixels).reshape(len(images), len(views), -1)
-        return calibrate.assess(self.checkpoint.calibration, self.checkpoint.head, features)
+        return self._assess(self.backbone.features(self._pixels(images)), len(images))
 
-    def predict(self, images: Sequence[Image.Image], top: int = 5) -> list[Prediction]:
+    def _assess(self, features: np.ndarray, count: int) -> calibrate.Assessment:
+        rows = features.reshape(count, len(self.checkpoint.views), -1)
+        return calibrate.assess(self.checkpoint.calibration, self.checkpoint.head, rows)
+
+    def predict(
+        self, images: Sequence[Image.Image], top: int = 5, *, explain: bool = False
+    ) -> list[Prediction]:
         """Classify decoded photographs.
 
         Args:
             images: N upright RGB photographs, as `images.decode` returns them.
             top: How many classes to name; more than there are means all.
+            explain: Say where it looked, too.
 
         Returns:
             N predictions.
@@ -126,20 +188,59 @@ class Classifier:
         if not images:
             return []
         started = time.perf_counter()
-        found = self.assess(images)
+        pixels, heats = self._pixels(images), [None] * len(images)
+        if explain:
+            features, maps = self.backbone.maps(pixels)
+            head, views = self.checkpoint.head, self.checkpoint.views
+            heats = attribute(self.backbone, head, features, maps, views)
+        else:
+            features = self.backbone.features(pixels)
+        found = self._assess(features, len(images))
+        evidence = self._evidence(found, images)
         seconds = (time.perf_counter() - started) / len(images)
-        return [self._prediction(found, number, top, seconds) for number in range(len(images))]
+        return [
+            self._prediction(found, number, top, seconds, evidence[number], heats[number])
+            for number in range(len(images))
+        ]
+
+    def _evidence(
+        self, found: calibrate.Assessment, images: Sequence[Image.Image]
+    ) -> Sequence[EvidenceCard | None]:
+        kept = self.checkpoint.evidence
+        if kept is None or found.embedded is None:
+            return [None] * len(images)
+        names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
+        cards = kept.cards(found.embedded, images, found.logits.argmax(axis=1).tolist(), SIMILAR)
+        return [
+            EvidenceCard(
+                [
+                    Similar(names[n.label], ids[n.label], n.distance, n.name, n.thumbnail)
+                    for n in card.neighbours
+                ],
+                card.disagree,
+                None if card.seen is None else kept.names[card.seen],
+            )
+            for card in cards
+        ]
 
     def _prediction(
-        self, found: calibrate.Assessment, number: int, top: int, seconds: float
+        self,
+        found: calibrate.Assessment,
+        number: int,
+        top: int,
+        seconds: float,
+        evidence: EvidenceCard | None,
+        heat: HeatMap | None,
     ) -> Prediction:
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
         probabilities = softmax(found.logits[number])
         order = np.argsort(-probabilities, kind="stable")
         return Prediction(
-            [Candidate(names[i], ids[i], float(probabilities[i])) for i in order[:top]],
-            [names[i] for i in order if found.sets[number, i]],
-            bool(found.none_of_these[number]),
-            float(found.unknown_scores[number]),
-            seconds,
+            top=[Candidate(names[i], ids[i], float(probabilities[i])) for i in order[:top]],
+            label_set=[names[i] for i in order if found.sets[number, i]],
+            none_of_these=bool(found.none_of_these[number]),
+            unknown_score=float(found.unknown_scores[number]),
+            seconds=seconds,
+            evidence=evidence,
+            heat=heat,
         )
