@@ -26,6 +26,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 _TOLERANCE = 1e-3  # relative; what ONNX Runtime may differ from torch before torch is used instead
 _SLOWER = "torch is used, which is 2-3 times slower."
 EXTRACTOR_VERSION = 1  # part of every cache key: raise it when the module computes otherwise
+_ENGINE_VERSION = 2  # raise it when the exported model has other outputs
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,31 @@ class BackboneSpec:
     def key(self) -> str:
         """A short hash of all fields."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The activations behind some of the features, place by place.
+
+    Attributes:
+        offset: The first of the features, 0 to D - 1.
+        width: Their number, d.
+        values: float32 `[N, d, h, w]`, whose means over places are the features; for a tail, the
+            activations as its network lays them out.
+        member: Number of the network whose tail makes features of them, not being a plain mean
+            (`Backbone.attribute_tail`); None where they are means.
+    """
+
+    offset: int
+    width: int
+    values: np.ndarray
+    member: int | None = None
+
+
+def _as_maps(name: str, values: np.ndarray) -> Maps:
+    """Read what `Extractor.with_maps` put into the name."""
+    kind, offset, width, *member = name.split("_")
+    return Maps(int(offset), int(width), values, int(member[0]) if kind == "tail" else None)
 
 
 def resolve_device(device: str) -> str:
@@ -239,7 +265,8 @@ class Backbone:
         """Open the exported model; export it first if it is new, and compare it with torch."""
         import onnxruntime
 
-        name = f"{self.spec.key}-{EXTRACTOR_VERSION}-{onnxruntime.__version__}.onnx"
+        versions = f"{EXTRACTOR_VERSION}.{_ENGINE_VERSION}-{onnxruntime.__version__}"
+        name = f"{self.spec.key}-{versions}.onnx"
         path = cache_dir / "engines" / name
         if path.is_file():
             try:
@@ -272,7 +299,7 @@ class Backbone:
         size = self.transforms.image_size
         pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
         expected = self.features(pixels)
-        (found,) = session.run(None, {"pixels": pixels})
+        (found,) = session.run(["features"], {"pixels": pixels})
         return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
 
     def _export(self, path: Path) -> None:
@@ -280,19 +307,23 @@ class Backbone:
 
         import torch
 
+        from model.extractor import WithMaps
+
         size = self.transforms.image_size
         pixels = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+        module = WithMaps(self.module).eval()  # the export leaves all of it in the wrapper's mode
+        names = ["features", *module.names(pixels)]
         with warnings.catch_warnings():  # the tracer's remarks on shapes that are constant here
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                self.module,
+                module,
                 (pixels,),
                 str(path),
                 dynamo=False,
                 opset_version=18,
                 input_names=["pixels"],
-                output_names=["features"],
-                dynamic_axes={"pixels": {0: "N"}, "features": {0: "N"}},
+                output_names=names,
+                dynamic_axes={name: {0: "N"} for name in ("pixels", *names)},
             )
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
@@ -307,19 +338,68 @@ class Backbone:
         Raises:
             ValueError: The pixels have another shape or type.
         """
+        pixels = self._checked(pixels)
+        if self._session is not None:
+            return self._session.run(["features"], {"pixels": pixels})[0]
+        import torch
+
+        with self._lock, torch.inference_mode():  # the extractor's hooks serve one call at a time
+            return self.forward(torch.from_numpy(pixels)).cpu().numpy()
+
+    def _checked(self, pixels: np.ndarray) -> np.ndarray:
         size = self.transforms.image_size
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (size, size, 3):
             raise ValueError(
                 f"Pixels have shape {pixels.shape} and type {pixels.dtype}; "
                 f"expected uint8 [N, {size}, {size}, 3]."
             )
-        pixels = np.ascontiguousarray(pixels)
+        return np.ascontiguousarray(pixels)
+
+    def maps(self, pixels: np.ndarray) -> tuple[np.ndarray, list[Maps]]:
+        """Compute features and the maps behind them in one pass; may be called from threads.
+
+        Args:
+            pixels: As `features`.
+
+        Returns:
+            float32 `[N, D]`, and the maps. Features that are in none cannot be attributed to
+            places.
+
+        Raises:
+            ValueError: As `features`.
+        """
+        pixels = self._checked(pixels)
         if self._session is not None:
-            return self._session.run(None, {"pixels": pixels})[0]
+            names = [output.name for output in self._session.get_outputs()]
+            results = dict(zip(names, self._session.run(names, {"pixels": pixels}), strict=True))
+            features = results.pop("features")
+            return features, [_as_maps(name, values) for name, values in results.items()]
         import torch
 
-        with self._lock, torch.inference_mode():  # the extractor's hooks serve one call at a time
-            return self.forward(torch.from_numpy(pixels)).cpu().numpy()
+        with self._lock, torch.no_grad():  # in full precision, that the maps' means are exact
+            module: Any = self.module
+            result, maps = module.with_maps(torch.from_numpy(pixels).to(self.device))
+        found = [_as_maps(name, values.cpu().numpy()) for name, values in maps.items()]
+        return result.cpu().numpy(), found
+
+    def attribute_tail(self, maps: Maps, weights: np.ndarray) -> np.ndarray:
+        """Attribute a weighted sum of a tail's features to places; see `tail.Tail.attribute`.
+
+        Args:
+            maps: Of a tail: `member` is not None.
+            weights: float32 `[N, width]`, of the features.
+
+        Returns:
+            float32 `[N, h, w]`.
+        """
+        import torch
+
+        with self._lock:
+            module: Any = self.module
+            tail = module.members[maps.member].tail
+            values = torch.from_numpy(maps.values).to(self.device)
+            result = tail.attribute(values, torch.from_numpy(weights).to(self.device))
+        return result.cpu().numpy()
 
     def forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
         """Run the torch module, with mixed precision on CUDA; one call at a time.

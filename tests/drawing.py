@@ -1,6 +1,7 @@
 """Photographs drawn for the tests: small, seeded, with colours a classifier can learn."""
 
 import colorsys
+import io
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,18 @@ def same_photograph(path: Path, *copies: Path) -> None:
     for copy in copies:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
+
+
+def patterns(count: int) -> list[Image.Image]:
+    """Photographs that differ in light and shade, not in colour alone."""
+    rng = np.random.default_rng(5)
+    coarse = [Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)) for _ in range(count)]
+    return [image.resize((180, 150), Image.Resampling.BICUBIC) for image in coarse]
+
+
+def recompressed(image: Image.Image, quality: int, scale: float) -> Image.Image:
+    """A copy as it comes back from a website: resized, then saved as a JPEG."""
+    file = io.BytesIO()
+    size = (round(image.width * scale), round(image.height * scale))
+    image.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")

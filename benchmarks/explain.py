@@ -1,0 +1,175 @@
+"""Are the heat maps faithful, and what do they cost?
+
+    python benchmarks/explain.py PHOTOS --photographs 100
+
+Of each photograph the top fifth of the map's places is removed, and as many random ones (mean of
+3 draws); what counts is how far the probability of the predicted class falls. `fill` removes a
+place by continuing its surroundings smoothly into it, `blur` and `mean` by the blurred photograph
+or its mean colour. The last two leave hard edges: a scattered fifth of edges disturbs a network
+by itself, whatever is behind it, so the ratio is that of `fill`. `centre` is a map that knows
+nothing: the places nearest to the middle. That command on the flowers, with the shipped
+classifier, printed 3.3 for `fill`, 2.0 for `blur`, 1.3 for `mean`, and a cost ratio of 1.02.
+
+Source of `fill`: Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution
+Methods", ICML 2022 (there with noise).
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+from scipy.sparse import csc_array, diags_array
+from scipy.sparse.linalg import splu
+
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from model import checkpoint, console, explain, images, scan
+from model.classifier import Classifier
+from model.evaluate import softmax
+
+SHARE, DRAWS, TIMINGS = 0.2, 3, 40
+
+
+def fill(frame: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Replace hidden pixels by the mean of their four neighbours, all at once.
+
+    Args:
+        frame: uint8 `[S, S, 3]`.
+        hidden: bool `[S, S]`.
+
+    Returns:
+        uint8 `[S, S, 3]`.
+    """
+    rows, columns = np.nonzero(hidden)
+    number = np.full(np.add(hidden.shape, 2), -2)  # -2 outside the frame, -1 kept
+    number[1:-1, 1:-1] = -1
+    number[rows + 1, columns + 1] = np.arange(len(rows))
+    padded = np.pad(frame, ((1, 1), (1, 1), (0, 0))).astype(np.float64)
+    degree, known = np.zeros(len(rows)), np.zeros((len(rows), 3))
+    pairs = []
+    for down, right in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        other = number[rows + down, columns + right]
+        degree += other > -2
+        known += padded[rows + down, columns + right] * (other == -1)[:, None]
+        pairs.append(np.stack([np.flatnonzero(other >= 0), other[other >= 0]]))
+    first, second = np.concatenate(pairs, axis=1)
+    links = csc_array((np.ones(len(first)), (first, second)), shape=(len(rows), len(rows)))
+    result = frame.copy()
+    solved = splu(csc_array(diags_array(degree) - links)).solve(known)
+    result[rows, columns] = solved.round().clip(0, 255)
+    return result
+
+
+def removals(frame: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return the ways to remove hidden pixels from a frame, by name."""
+    radius = len(frame) / 12
+    blurred = np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(radius)))
+    mean = frame.mean((0, 1)).astype(np.uint8)
+    return {
+        "fill": lambda hidden: fill(frame, hidden),
+        "blur": lambda hidden: np.where(hidden[..., None], blurred, frame),
+        "mean": lambda hidden: np.where(hidden[..., None], mean, frame),
+    }
+
+
+def hide(values: np.ndarray, size: int) -> np.ndarray:
+    """Mark the pixels of the fifth of the places with the highest values: bool `[size, size]`."""
+    count, side = round(SHARE * values.size), len(values)
+    chosen = np.zeros(values.size, bool)
+    chosen[np.argsort(-values.ravel(), kind="stable")[:count]] = True
+    place = np.arange(size) * side // size
+    return chosen.reshape(side, side)[np.ix_(place, place)]
+
+
+def views(classifier: Classifier, frame: np.ndarray) -> np.ndarray:
+    """Return the views of a framed photograph: uint8 `[V, S, S, 3]`."""
+    names = classifier.checkpoint.views
+    return np.stack([frame[:, ::-1] if name == "mirror" else frame for name in names])
+
+
+def drops(
+    classifier: Classifier, frame: np.ndarray, rng: np.random.Generator
+) -> dict[str, tuple[float, float, float]]:
+    """Return how far the probability falls without the map's, the central and random places."""
+    backbone, head = classifier.backbone, classifier.checkpoint.head
+    names = classifier.checkpoint.views
+    heat = explain.heat_maps(backbone, head, views(classifier, frame)[None], names)[0]
+    side = np.arange(len(heat.values)) - (len(heat.values) - 1) / 2
+    centre = -np.add.outer(side**2, side**2)
+    order = [heat.values, centre, *(rng.random(centre.shape) for _ in range(DRAWS))]
+    hidden = [hide(values, len(frame)) for values in order]
+    result = {}
+    for name, remove in removals(frame).items():
+        frames = [frame, *(remove(mask) for mask in hidden)]
+        pixels = np.concatenate([views(classifier, picture) for picture in frames])
+        features = backbone.features(pixels).reshape(len(frames), len(names), -1)
+        probability = softmax(head.view_logits(features))[:, heat.label]
+        fallen = (probability[0] - probability[1:]).tolist()
+        result[name] = (fallen[0], fallen[1], statistics.mean(fallen[2:]))
+    return result
+
+
+def cost(classifier: Classifier, frame: np.ndarray) -> float:
+    """Return the time of a prediction with a heat map as a multiple of one without."""
+    backbone, head = classifier.backbone, classifier.checkpoint.head
+    names = classifier.checkpoint.views
+    pixels = views(classifier, frame)
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(TIMINGS):
+        started = time.perf_counter()
+        head.view_logits(backbone.features(pixels)[None])
+        between = time.perf_counter()
+        explain.heat_maps(backbone, head, pixels[None], names)
+        seconds[0].append(between - started)
+        seconds[1].append(time.perf_counter() - between)
+    return statistics.median(seconds[1]) / statistics.median(seconds[0])
+
+
+def main() -> int:
+    """Measure and print.
+
+    Returns:
+        Exit status 0.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=console.HelpFormatter, prog="explain.py"
+    )
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of class folders")
+    parser.add_argument("--photographs", type=int, default=100, help="drawn from `valid`, or all")
+    parser.add_argument("--checkpoint", type=Path, default=checkpoint.SHIPPED, metavar="DIR")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the random places")
+    console.add_cache_dir(parser)
+    options = parser.parse_args()
+    classifier = Classifier(options.checkpoint, device="cpu", cache_dir=options.cache_dir)
+    root = scan.split_folders(options.photos).get("valid", options.photos)
+    paths = [path for path, _ in scan.list_photographs(root, [])]
+    if not paths:
+        raise ValueError(f"{root} has no photographs in class folders.")
+    rng = np.random.default_rng(options.seed)
+    chosen = rng.permutation(len(paths))[: options.photographs]
+    center = classifier.backbone.transforms.center
+    frames = [center(images.decode(paths[index])) for index in chosen]
+    measured = [drops(classifier, frame, rng) for frame in frames]
+    rows = []
+    for name in measured[0]:
+        top, centre, random = np.array([entry[name] for entry in measured]).T
+        ratios = top / np.maximum(random, 1e-3)
+        medians = [float(np.median(values)) for values in (top, centre, random)]
+        rows.append((name, *(f"{value:.3f}" for value in medians), f"{np.median(ratios):.1f}"))
+        rows[-1] += (f"{medians[0] / medians[2]:.1f}",)
+    print(f"{len(frames)} photographs, {classifier.checkpoint.backbone.name}; median falls")
+    header = ("Removed by", "Map", "Centre", "Random", "Median ratio", "Ratio of medians")
+    print(console.table(header, rows))
+    print(f"cost ratio {cost(classifier, frames[0]):.2f}")
+    print(f"faithfulness ratio {rows[0][4]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(console.run("explain.py", main))
