@@ -5,6 +5,7 @@ import html
 import gradio as gr
 import pandas as pd
 
+from demo.audit import audit_panels
 from demo.charts import history_chart
 from model.card import percent
 from model.checkpoint import Checkpoint
@@ -118,6 +119,7 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
                 datatype=["str", "number", "number", "number"],
                 column_widths=["37%", "25%", "20%", "18%"],
             )
+    gr.HTML(audit_panels(checkpoint), elem_id="audit")
 
 
 def _confusions(checkpoint: Checkpoint, split: str) -> str:
