@@ -5,6 +5,7 @@ import html
 import gradio as gr
 import pandas as pd
 
+from demo.audit import audit_panels
 from demo.charts import history_chart, reliability_chart
 from model.card import percent
 from model.checkpoint import Checkpoint
@@ -127,6 +128,7 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
             )
         with gr.Column(min_width=320):
             gr.HTML(_honesty(checkpoint, split), elem_id="honesty")
+    gr.HTML(audit_panels(checkpoint), elem_id="audit")
 
 
 def _honesty(checkpoint: Checkpoint, split: str) -> str:

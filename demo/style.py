@@ -91,6 +91,7 @@ table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
   font-variant-numeric: tabular-nums; }
 .ff-panel { padding: 16px 18px; border: 1px solid var(--block-border-color);
   border-radius: var(--block-radius); background: var(--block-background-fill); }
+.ff-panels { display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
 .ff-panel h3 { margin: 0 0 8px; font-size: 1.02rem; font-weight: 620; }
 
 #history-loss .altair, #history-accuracy .altair { padding-top: 30px; }

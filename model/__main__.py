@@ -4,6 +4,7 @@ python -m model predict flower.jpg photographs/
 python -m model predict photographs/ --csv predictions.csv
 python -m model predict flower.jpg --figure flower.png
 python -m model evaluate photographs/ --checkpoint runs/roses
+python -m model audit photographs/ --csv problems.csv
 """
 
 import argparse
@@ -237,6 +238,47 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def audit(options: argparse.Namespace) -> int:
+    """Look for problems in a data folder.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        FileNotFoundError: No folder for the table.
+        ValueError: `--save` without `--checkpoint`, or `--top` below 1.
+    """
+    from model import audit as audits
+    from model import checkpoint as checkpoints
+    from model.backbone import Backbone, open_backbone
+    from model.findings import render, write_csv
+
+    require_folder_of(options.csv)
+    if options.top < 1:
+        raise ValueError(f"--top {options.top} must be 1 or more.")
+    if options.save and not options.checkpoint:
+        raise ValueError("--save writes into a checkpoint folder. Name it with --checkpoint DIR.")
+    places = {"device": options.device, "cache_dir": options.cache_dir}
+    if options.checkpoint:
+        backbone = Backbone(checkpoints.load(options.checkpoint).backbone, **places)
+    else:
+        backbone = open_backbone(**places)
+    data = audits.collect(options.folder, cache_dir=options.cache_dir)
+    for bad in data.skipped:
+        print(f"{bad.path} {bad.reason}", file=sys.stderr)
+    found = audits.audit(data, backbone, cache_dir=options.cache_dir)
+    if options.json:
+        print(json.dumps(found.summary(options.top), ensure_ascii=False))
+    else:
+        print(render(found, options.top))
+    if options.csv:
+        print(f"{options.csv}: {write_csv(found, options.csv):,} rows", file=sys.stderr)
+    if options.save:
+        path = checkpoints.save_audit(options.checkpoint, found.summary())
+        print(f"{path}: shown on the page's Evaluation tab", file=sys.stderr)
+    return 0
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line.
 
@@ -250,7 +292,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="python -m model", description=__doc__, formatter_class=console.HelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    shared = argparse.ArgumentParser(add_help=False)
+    places = argparse.ArgumentParser(add_help=False)
+    places.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
+    )
+    console.add_cache_dir(places)
+    shared = argparse.ArgumentParser(add_help=False, parents=[places])
     shared.add_argument(
         "--checkpoint",
         type=Path,
@@ -258,10 +305,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="checkpoint folder (default: the shipped flowers)",
     )
-    shared.add_argument(
-        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
-    )
-    console.add_cache_dir(shared)
     command = commands.add_parser(
         "predict",
         parents=[shared],
@@ -297,7 +340,42 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=evaluate)
+    _add_audit(commands, places)
     return parser.parse_args(arguments)
+
+
+def _add_audit(commands: Any, places: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "audit",
+        parents=[places],
+        help="look for problems in a data folder",
+        description="Look for copies, likely label errors and outliers in a folder of class "
+        "folders, with or without train, valid and test above them, and for the classes that would "
+        "gain most from more photographs.",
+        formatter_class=console.HelpFormatter,
+    )
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="the data folder")
+    command.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="DIR",
+        help="use its backbone; its classes need not be FOLDER's "
+        "(default: the default backbone, which is quick)",
+    )
+    command.add_argument("--top", type=int, default=20, metavar="N", help="rows a table on screen")
+    command.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write all findings; label_error ranks every photograph, however sound it looks",
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument(
+        "--save",
+        action="store_true",
+        help="write the summary into the checkpoint folder, for the page",
+    )
+    command.set_defaults(run=audit)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
 from model.backbone import BackboneSpec
+from model.cache import atomic_path
 from model.calibrate import Calibration
+from model.evidence import FILE as EVIDENCE
+from model.evidence import Evidence
 from model.head import HISTORY_COLUMNS, Head, Row
 from model.scan import Skipped
 from model.transforms import EVALUATION_VIEWS
@@ -26,8 +29,8 @@ FORMAT_VERSION = 2
 SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"
 
 CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
-SKIPPED, CARD, PLOT = "skipped.csv", "README.md", "history.png"
-FILES = {CONFIG, HEAD, HISTORY, METRICS, SKIPPED, CARD, PLOT}
+SKIPPED, CARD, PLOT, AUDIT = "skipped.csv", "README.md", "history.png", "audit.json"
+FILES = {CONFIG, HEAD, HISTORY, METRICS, SKIPPED, CARD, PLOT, AUDIT}
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Checkpoint:
         history: One row an epoch.
         metrics: `splits.valid` and so on, as `evaluate.metrics`, with the data's fingerprint.
         folder: Where it was loaded from.
+        audit: What `python -m model audit --save` found in its data, if that was run.
     """
 
     backbone: BackboneSpec
@@ -57,6 +61,7 @@ class Checkpoint:
     history: list[Row]
     metrics: dict[str, Any]
     folder: Path | None = field(default=None, compare=False)
+    audit: dict[str, Any] | None = field(default=None, compare=False)
 
 
 def require_empty(out: Path, overwrite: bool) -> None:
@@ -158,6 +163,21 @@ def save(
             raise
 
 
+def save_audit(folder: Path, summary: dict[str, Any]) -> Path:
+    """Add the summary of an audit to a checkpoint folder, in place of an earlier one.
+
+    Args:
+        folder: The checkpoint folder.
+        summary: As `findings.Audit.summary`.
+
+    Returns:
+        The file written.
+    """
+    with atomic_path(folder / AUDIT) as temporary:
+        _write_json(temporary, summary)
+    return folder / AUDIT
+
+
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -223,6 +243,7 @@ def load(folder: Path) -> Checkpoint:
             history=history,
             metrics=metrics,
             folder=folder,
+            audit=_read_json(folder / AUDIT) if (folder / AUDIT).exists() else None,
         )
     except KeyError as error:
         raise ValueError(f"Checkpoint {folder} lacks the entry {error}. Train again.") from error

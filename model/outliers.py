@@ -1,0 +1,47 @@
+"""Photographs that are far from every class."""
+
+import numpy as np
+
+LIMIT = 3.5
+"""Robust z-score from which a photograph is an outlier (Iglewicz and Hoaglin, 1993)."""
+
+
+def scores(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Measure how far each photograph is from every class.
+
+    The distance to a class is Euclidean, to its mean, each feature divided by its standard
+    deviation within classes; a full covariance is fooled by outliers of one kind, which it learns.
+    A photograph's own class mean is taken without it. The smallest distance counts.
+
+    Args:
+        features: float32 `[N, D]`.
+        labels: int64 `[N]`.
+
+    Returns:
+        float64 `[N]`, robust z-scores: (distance - median) / (1.4826 median absolute deviation).
+    """
+    counts = np.bincount(labels)
+    present = np.flatnonzero(counts)
+    means = np.stack([features[labels == label].mean(axis=0) for label in present])
+    own = np.searchsorted(present, labels)
+    within = np.zeros(features.shape[1])
+    for row, label in enumerate(present):
+        within += ((features[labels == label] - means[row]) ** 2).sum(axis=0, dtype=np.float64)
+    scale = np.sqrt(within / len(features)).astype(np.float32)
+    scale = np.where(scale > 1e-3, scale, np.float32(np.inf))
+    means = means / scale
+    nearest = np.empty(len(features))
+    for start in range(0, len(features), 1024):
+        rows = slice(start, start + 1024)
+        block, mine = features[rows] / scale, own[rows]
+        squares = (block**2).sum(1)[:, None] - 2 * block @ means.T + (means**2).sum(1)
+        size = counts[present[mine]]
+        with np.errstate(divide="ignore"):  # a class of one is no class without it
+            squares[np.arange(len(block)), mine] *= np.where(size > 1, (size / (size - 1)) ** 2, 1)
+        squares[np.arange(len(block))[size == 1], mine[size == 1]] = np.inf
+        nearest[rows] = np.sqrt(np.maximum(squares.min(axis=1), 0))
+    if not np.isfinite(nearest).all():  # every class has one photograph
+        return np.zeros(len(features))
+    median = np.median(nearest)
+    spread = 1.4826 * np.median(np.abs(nearest - median))
+    return (nearest - median) / max(spread, 1e-6 * max(median, 1e-6))
