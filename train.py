@@ -274,6 +274,7 @@ def configure(options: argparse.Namespace) -> training.TrainConfig:
         head=head,
         coverage=options.coverage,
         known_pass_rate=options.known_pass_rate,
+        evidence=not options.no_evidence,
         device=options.device,
         workers=options.workers,
     )
@@ -346,6 +347,12 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
     print(f"\nBest epoch on valid: {trained.training['best_epoch']}\n")
     print(console.table(("Split", "Photographs", "Top-1", "Top-5", "Macro F1", "Loss"), rows))
     print(f"\n{card.trust_text(trained)}")
+    if trained.evidence:
+        size = (out / checkpoint.EVIDENCE).stat().st_size
+        print(
+            f"\nEvidence: {len(trained.evidence.names):,} training photographs as embeddings and "
+            f"thumbnails, {size / 1e6:.1f} MB in {checkpoint.EVIDENCE}; --no-evidence leaves it out."
+        )
     print(f"\nCheckpoint {out} written; {seconds:.0f} s in all. Serve it with:\n")
     print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")
 

@@ -71,6 +71,35 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def open_database(path: Path, table: str) -> sqlite3.Connection:
+    """Open a list that only saves time: a damaged one is made anew.
+
+    Args:
+        path: The file; its folder is made.
+        table: Name and columns of its one table.
+
+    Returns:
+        The connection, for several threads that keep a lock of their own.
+
+    Raises:
+        OSError: It is locked, or cannot be written.
+    """
+
+    def connect() -> sqlite3.Connection:
+        database = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+        database.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+        return database
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return connect()
+    except sqlite3.OperationalError as error:  # locked or not writable: not the list's fault
+        raise OSError(f"{path} cannot be used ({error}). Give another --cache-dir.") from error
+    except sqlite3.DatabaseError:
+        path.unlink()
+        return connect()
+
+
 class SoundFiles:
     """Content hashes of files that were decoded without an error, and need no second check.
 
@@ -84,25 +113,12 @@ class SoundFiles:
             cache_dir: The cache folder.
             decoder_version: Version of the decoder that checks; another version starts anew.
         """
-        cache_dir.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         path = cache_dir / f"sound-files-{decoder_version}.sqlite"
-        try:
-            self._database = self._open(path)
-        except sqlite3.OperationalError as error:  # locked or not writable: not the list's fault
-            raise OSError(f"{path} cannot be used ({error}). Give another --cache-dir.") from error
-        except sqlite3.DatabaseError:  # damaged; it only saves time, so it is made anew
-            path.unlink()
-            self._database = self._open(path)
+        self._database = open_database(path, "sound (digest BLOB PRIMARY KEY)")
         rows = self._database.execute("SELECT digest FROM sound")
         self._known: set[bytes] = {row[0] for row in rows}
         self._new: list[tuple[bytes]] = []
-
-    @staticmethod
-    def _open(path: Path) -> sqlite3.Connection:
-        database = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-        database.execute("CREATE TABLE IF NOT EXISTS sound (digest BLOB PRIMARY KEY)")
-        return database
 
     def __contains__(self, digest: str) -> bool:
         """Tell whether the file with this SHA-256 (hexadecimal) is known to be sound."""

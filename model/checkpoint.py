@@ -30,7 +30,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"
 
 CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
 SKIPPED, CARD, PLOT, AUDIT = "skipped.csv", "README.md", "history.png", "audit.json"
-FILES = {CONFIG, HEAD, HISTORY, METRICS, SKIPPED, CARD, PLOT, AUDIT}
+FILES = {CONFIG, HEAD, HISTORY, METRICS, SKIPPED, CARD, PLOT, AUDIT, EVIDENCE}
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Checkpoint:
         metrics: `splits.valid` and so on, as `evaluate.metrics`, with the data's fingerprint.
         folder: Where it was loaded from.
         audit: What `python -m model audit --save` found in its data, if that was run.
+        evidence: The training photographs as embeddings; None where none were kept.
     """
 
     backbone: BackboneSpec
@@ -62,6 +63,7 @@ class Checkpoint:
     metrics: dict[str, Any]
     folder: Path | None = field(default=None, compare=False)
     audit: dict[str, Any] | None = field(default=None, compare=False)
+    evidence: Evidence | None = field(default=None, compare=False)
 
 
 def require_empty(out: Path, overwrite: bool) -> None:
@@ -136,6 +138,8 @@ def save(
         _write_json(folder / CONFIG, config)
         _write_json(folder / METRICS, checkpoint.metrics)
         (folder / HEAD).write_bytes(serialize(_tensors(checkpoint)))
+        if checkpoint.evidence:
+            checkpoint.evidence.save(folder / EVIDENCE)
         with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, HISTORY_COLUMNS)
             writer.writeheader()
@@ -236,6 +240,7 @@ def load(folder: Path) -> Checkpoint:
             backbone=BackboneSpec.from_json(config["backbone"]),
             head=head,
             calibration=_load_calibration(config, embedding),
+            evidence=_load_evidence(folder / EVIDENCE, embedding, len(class_ids)),
             class_ids=class_ids,
             class_names=class_names,
             views=views,
@@ -272,6 +277,19 @@ def _load_calibration(config: dict[str, Any], embedding: Embedding | None) -> Ca
         for scale in (scales["doubt"], scales["distance"])
     )
     return Calibration(Trust(**config["trust"]), Detector(doubt, distance), embedding)
+
+
+def _load_evidence(path: Path, embedding: Embedding | None, num_classes: int) -> Evidence | None:
+    """Load the file that a checkpoint may do without."""
+    if not path.is_file():
+        return None
+    evidence = Evidence.load(path)
+    width = embedding.centers.shape[1] if embedding else 0
+    if evidence.vectors.shape[1] != width or evidence.labels.max() >= num_classes:
+        raise ValueError(
+            f"{EVIDENCE} is not of this checkpoint. Remove the file to do without evidence."
+        )
+    return evidence
 
 
 def _load_tensors(

@@ -1,7 +1,8 @@
 """Copies of a photograph, recognised by a signature of its light and shade; and its thumbnail."""
 
+import contextlib
 import io
-from collections.abc import Sequence
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from model import images
-from model.cache import default_workers
+from model.cache import default_workers, open_database, progress_bar
+from model.data import Photos
 
 SIGNATURE_BYTES = 32
 _SIDE = 16  # fields a side; _SIDE**2 bits are SIGNATURE_BYTES
@@ -45,27 +47,70 @@ def thumbnail(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def summarise(paths: Sequence[Path], workers: int | None = None) -> tuple[np.ndarray, list[bytes]]:
-    """Decode photographs once for their signatures and thumbnails, in threads.
+def summarise(
+    photos: Photos, *, cache_dir: Path, workers: int | None = None
+) -> tuple[np.ndarray, list[bytes]]:
+    """Make signatures and thumbnails, in threads; those made before are read from the cache.
 
     Args:
-        paths: N checked photographs.
+        photos: N checked photographs.
+        cache_dir: The cache folder.
         workers: Threads; by default one a core.
 
     Returns:
         Signatures uint8 `[N, 32]` and N thumbnails.
 
     Raises:
-        BadImageError: A file cannot be decoded any more.
+        ValueError: A file cannot be decoded any more.
     """
+    file = cache_dir / f"thumbnails-{images.DECODER_VERSION}.sqlite"
+    columns = "thumbnail (digest BLOB PRIMARY KEY, signature BLOB, jpeg BLOB)"
+    wanted = dict(zip(photos.digests, photos.paths, strict=True))
+    with contextlib.closing(open_database(file, columns)) as database:
+        found = {digest: _stored(database, digest) for digest in wanted}
+        missing = [digest for digest, row in found.items() if row is None]
+        if missing:
+            _summarise_missing(database, found, wanted, missing, workers or default_workers())
+    rows = [row for digest in photos.digests if (row := found[digest])]
+    bits = np.frombuffer(b"".join(bits for bits, _ in rows), np.uint8)
+    return bits.reshape(-1, SIGNATURE_BYTES), [jpeg for _, jpeg in rows]
 
-    def one(path: Path) -> tuple[np.ndarray, bytes]:
-        image = images.decode(path)
-        return signature(image), thumbnail(image)
 
-    with ThreadPoolExecutor(workers or default_workers()) as pool:
-        results = list(pool.map(one, paths))
-    return np.stack([bits for bits, _ in results]), [jpeg for _, jpeg in results]
+def _stored(database: sqlite3.Connection, digest: str) -> tuple[bytes, bytes] | None:
+    query = "SELECT signature, jpeg FROM thumbnail WHERE digest = ?"
+    return database.execute(query, (bytes.fromhex(digest)[:16],)).fetchone()
+
+
+def _summarise_missing(
+    database: sqlite3.Connection,
+    found: dict[str, tuple[bytes, bytes] | None],
+    paths: dict[str, Path],
+    missing: list[str],
+    workers: int,
+) -> None:
+    """Fill in what is missing, and keep it even when the run is interrupted."""
+
+    def one(digest: str) -> tuple[bytes, bytes]:
+        path = paths[digest]
+        try:
+            image = images.decode(path)
+        except images.BadImageError as error:
+            raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
+        return signature(image).tobytes(), thumbnail(image)
+
+    rows = []
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with progress_bar(len(missing), "Thumbnails") as bar:
+            for digest, row in zip(missing, pool.map(one, missing), strict=True):
+                found[digest] = row
+                rows.append((bytes.fromhex(digest)[:16], *row))
+                bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        database.execute("BEGIN IMMEDIATE")
+        database.executemany("INSERT OR IGNORE INTO thumbnail VALUES (?, ?, ?)", rows)
+        database.execute("COMMIT")
 
 
 def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:

@@ -14,7 +14,9 @@ from model import calibrate
 from model.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
 from model.calibrate import Calibration
 from model.checkpoint import Checkpoint
+from model.copies import summarise
 from model.data import DataSet
+from model.evidence import Evidence
 from model.features import extract
 from model.head import Fit, HeadConfig, Row, fit_head
 from model.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
@@ -37,6 +39,7 @@ class TrainConfig:
         head: How the head is fitted.
         coverage: Share of photographs whose prediction set shall hold the right class, 0-1.
         known_pass_rate: Share of known photographs that shall not be "none of these", 0-1.
+        evidence: Keep embeddings and thumbnails of the training photographs.
         device: As `backbone.resolve_device`.
         workers: Threads (default recipe) or processes (classic) that decode; None for the
             recipe's own: one a core, and the tutorial's 4.
@@ -51,6 +54,7 @@ class TrainConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     coverage: float = 0.99
     known_pass_rate: float = 0.99
+    evidence: bool = True
     device: str = "auto"
     workers: int | None = None
 
@@ -135,9 +139,11 @@ def train(
     )
     fitted = time.perf_counter()
     head, labels = run.fit.head, {split: photos.labels for split, photos in data.splits.items()}
-    embedding = None
+    embedding = evidence = None
     if run.train is not None:
         embedding = fit_embedding(head, run.train, labels["train"])
+        if config.evidence:
+            evidence = _gather_evidence(data, embedding.project(head, run.train), cache_dir, config)
     calibration, valid_figures = _calibrate(run, embedding, labels["valid"], config)
     measured = {
         split: calibrate.measure(
@@ -169,6 +175,7 @@ def train(
             "device": backbone.device_text,
             "seconds": {**run.seconds, "total": round(time.perf_counter() - started, 2)},
         },
+        evidence=evidence,
     )
 
 
@@ -204,6 +211,19 @@ def _calibrate(
     return calibration, calibrate.cross_fitted_figures(
         logits, labels, distances, seed=seed, **wanted
     )
+
+
+def _gather_evidence(
+    data: DataSet, embedded: np.ndarray, cache_dir: Path, config: TrainConfig
+) -> Evidence:
+    """Keep what is needed to show the training photographs that are like a new one."""
+    photos = data.splits["train"]
+    signatures, thumbnails = summarise(photos, cache_dir=cache_dir, workers=config.workers)
+    names = [
+        f"{data.class_ids[label]}/{path.name}"
+        for label, path in zip(photos.labels, photos.paths, strict=True)
+    ]
+    return Evidence.build(embedded, photos.labels, photos.digests, names, signatures, thumbnails)
 
 
 def _run_cached(

@@ -1,6 +1,7 @@
 """None of these: how little a photograph is like anything the classifier was trained on."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +33,25 @@ class Embedding:
 
         Args:
             head: Its mean and standard deviation standardise the features.
-            features: `[N, V, D]`; the views are averaged.
+            features: `[N, V, D]`; the first two views, centre and mirror image, are averaged.
 
         Returns:
             float32 `[N, R]`.
         """
-        mean = features.mean(axis=1, dtype=np.float32)
-        return ((mean - head.mean) / head.std) @ self.basis.astype(np.float32)
+        basis = self.basis.astype(np.float32)
+        return np.concatenate([block @ basis for block in _standardised(head, features)])
 
     def distances(self, embedded: np.ndarray) -> np.ndarray:
         """Return the squared distance to the nearest class mean, `[N]`, for `[N, R]`."""
         squares = (embedded**2).sum(axis=1)[:, None] + (self.centers**2).sum(axis=1)
         return np.maximum(squares - 2 * embedded @ self.centers.T, 0).min(axis=1)
+
+
+def _standardised(head: Head, features: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield blocks `[<= 1024, D]` of the mean of each photograph's first two views."""
+    for start in range(0, len(features), _BLOCK):
+        block = features[start : start + _BLOCK, :2].mean(axis=1, dtype=np.float32)
+        yield (block - head.mean) / head.std
 
 
 def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embedding:
@@ -69,9 +77,8 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     classes = int(labels.max()) + 1
     sums = np.zeros((classes, width))
     products = np.zeros((width, width))
-    for start in range(0, count, _BLOCK):
-        block = features[start : start + _BLOCK, :2].mean(axis=1, dtype=np.float32)
-        block = (block - head.mean) / head.std
+    for number, block in enumerate(_standardised(head, features)):
+        start = number * _BLOCK
         np.add.at(sums, labels[start : start + _BLOCK], block)
         products += block.T @ block
     sizes = np.bincount(labels, minlength=classes)
