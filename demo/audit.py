@@ -56,14 +56,19 @@ def _head(found: dict[str, Any]) -> str:
 
 def _tables(found: dict[str, Any]) -> list[tuple[str, Sequence[str], list[Sequence[str]]]]:
     """Return title, columns and rows of each panel; the last column holds numbers."""
-    rows = found["findings"]
+    rows, name = found["findings"], found["class_names"]
     copies = [*rows["exact_duplicate"], *rows["near_duplicate"]]
     return [
         (
             "Likely label errors",
             ("Photograph", "Is in", "Rather", "Score"),
             [
-                (row["path"], row["label"], row["suggested_label"], f"{row['score']:.1f}")
+                (
+                    row["path"],
+                    name[row["label"]],
+                    name[row["suggested_label"]],
+                    f"{row['score']:.1f}",
+                )
                 for row in rows["label_error"]
             ],
         ),
@@ -75,17 +80,17 @@ def _tables(found: dict[str, Any]) -> list[tuple[str, Sequence[str], list[Sequen
         (
             "Outliers",
             ("Photograph", "Is in", "Score"),
-            [(row["path"], row["label"], f"{row['score']:.1f}") for row in rows["outlier"]],
+            [(row["path"], name[row["label"]], f"{row['score']:.1f}") for row in rows["outlier"]],
         ),
         (
             f"What {MORE} more photographs would bring",
             ("Class", "Photographs", "Right", "Taken for", "Points"),
             [
                 (
-                    row["class_id"],
+                    name[row["class_id"]],
                     f"{row['photographs']:,}",
                     percent(row["accuracy"]),
-                    row["taken_for"],
+                    name.get(row["taken_for"], ""),
                     f"{100 * row['gain']:+.1f}",
                 )
                 for row in found["classes"]

@@ -114,6 +114,7 @@ class Audit:
             "data": folder.resolve().name,
             "photographs": len(photos),
             "num_classes": len(self.data.class_ids),
+            "class_names": dict(zip(self.data.class_ids, self.data.class_names, strict=True)),
             "skipped": len(self.data.skipped),
             "backbone": self.backbone,
             "counts": counts | {"label_error": self.suspected},

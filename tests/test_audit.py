@@ -169,6 +169,7 @@ def test_save_is_loaded_shown_and_overwritten(
     run: Run, planted: Path, trained: Path, tmp_path: Path
 ):
     folder = Path(shutil.copytree(trained, tmp_path / "checkpoint"))
+    (planted / "cat_to_name.json").write_text('{"daisy": "Oxeye daisy"}')
     assert checkpoints.load(folder).audit is None
     assert "model audit PHOTOGRAPHS" in audit_panels(checkpoints.load(folder))
     assert run(planted, "--checkpoint", folder, "--save") == 0
