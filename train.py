@@ -351,7 +351,7 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
         size = (out / checkpoint.EVIDENCE).stat().st_size
         print(
             f"\nEvidence: {len(trained.evidence.names):,} training photographs as embeddings and "
-            f"thumbnails, {size / 1e6:.1f} MB in {checkpoint.EVIDENCE}; --no-evidence leaves it out."
+            f"thumbnails, {size / 1e6:.1f} MB in {checkpoint.EVIDENCE} (--no-evidence: none)."
         )
     print(f"\nCheckpoint {out} written; {seconds:.0f} s in all. Serve it with:\n")
     print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")

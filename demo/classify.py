@@ -12,9 +12,11 @@ from PIL import Image
 from demo.gpu import on_gpu
 from demo.photo import PREVIEW, UNSEEN, Photo
 from demo.style import LOGO
+from demo.why import why
 from model.classifier import Classifier, Prediction
 
 TOP = 5
+_SET_SHOWN = 12
 
 _EMPTY = f"""<div class="ff-result"><div class="ff-empty">{LOGO}
 Add a photograph, paste one, use the camera, or choose an example. The answer appears here.
@@ -37,12 +39,13 @@ def percent(share: float) -> str:
     return f"{math.floor(tenths + 0.5) / 10:.1f} %"
 
 
-def bars(prediction: Prediction, device: str) -> str:
-    """Render a prediction: the answer, a bar a class, the time it took and where.
+def bars(prediction: Prediction, device: str, coverage: float) -> str:
+    """Render a prediction: warning, answer, a bar a class, the set, the time it took and where.
 
     Args:
         prediction: The five most probable classes.
         device: The device in words.
+        coverage: What the set promises, 0-1.
 
     Returns:
         HTML; class names are escaped.
@@ -57,12 +60,33 @@ def bars(prediction: Prediction, device: str) -> str:
             f'<meter class="{mark.strip()}" min="0" max="1" value="{candidate.probability:.6f}" '
             f'aria-label="{name}"></meter>'
         )
+    answer = html.escape(prediction.top[0].label)
+    if prediction.none_of_these:
+        heading = (
+            '<p class="ff-banner" role="status"><b>None of these.</b> This is unlike the '
+            f'photographs that the classifier knows. Its nearest guess:</p><p class="ff-answer">{answer}</p>'
+        )
+    else:
+        heading = f'<p class="ff-answer">{answer}</p>'
     return (
-        f'<div class="ff-result"><p class="ff-answer">{html.escape(prediction.top[0].label)}</p>'
-        f'<div class="ff-bars">{"".join(rows)}</div>'
+        f'<div class="ff-result">{heading}<div class="ff-bars">{"".join(rows)}</div>'
+        f"{label_set(prediction, coverage)}"
         f'<div class="ff-note">{prediction.seconds * 1000:,.0f} ms on {html.escape(device)}</div>'
         "</div>"
     )
+
+
+def label_set(prediction: Prediction, coverage: float) -> str:
+    """Render the prediction set with its promise; nothing where it cannot hold."""
+    if prediction.none_of_these:
+        return ""
+    names = [html.escape(name) for name in prediction.label_set]
+    promise = f"Sets like this hold the right class in {percent(coverage)} of photographs."
+    if len(names) == 1:
+        return f'<p class="ff-set">Sure enough to name one class. {promise}</p>'
+    shown = ", ".join(names[:_SET_SHOWN])
+    more = f" and {len(names) - _SET_SHOWN} more" if len(names) > _SET_SHOWN else ""
+    return f'<p class="ff-set">It is one of <b>{shown}</b>{more}. {promise}</p>'
 
 
 def preview(photo: Image.Image) -> Image.Image:
@@ -85,21 +109,29 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
         max_bytes: Largest upload, in bytes.
     """
     device = classifier.backbone.device_text
+    coverage = classifier.checkpoint.calibration.trust.coverage
+    transforms = classifier.backbone.transforms
     run = on_gpu(classifier.predict)
 
-    def show(photo: Image.Image | None) -> tuple[Any, Any]:
+    def show(photo: Image.Image | None) -> tuple[Any, Any, Any]:
         if photo is None:
-            return gr.skip(), _EMPTY
+            return gr.skip(), _EMPTY, ""
         if photo.info[PREVIEW]:  # of a photograph that was classified a moment ago
-            return gr.skip(), gr.skip()
-        answer = bars(run([photo], TOP)[0], device)
-        return (preview(photo) if photo.info[UNSEEN] else gr.skip()), answer
+            return gr.skip(), gr.skip(), gr.skip()
+        prediction = run([photo], TOP, explain=True)[0]
+        shown = preview(photo) if photo.info[UNSEEN] else gr.skip()
+        return shown, bars(prediction, device, coverage), why(photo, prediction, transforms)
 
-    def predict(photo: Image.Image | None) -> dict[str, float]:
-        """Classify a photograph: the five most probable classes and their probabilities."""
+    def predict(photo: Image.Image | None) -> tuple[dict[str, float], dict[str, Any]]:
+        """Classify a photograph: the five most probable classes, and how far to trust them.
+
+        The second value holds the set of classes that may be right, whether it is none of them,
+        and the training photographs most like it.
+        """
         if photo is None:
             raise gr.Error("No photograph was sent.")
-        return label_json(run([photo], TOP)[0])
+        prediction = run([photo], TOP)[0]
+        return label_json(prediction), prediction.to_json()
 
     with gr.Row(equal_height=True):
         with gr.Column(min_width=300):
@@ -115,6 +147,7 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
             photo.max_bytes = max_bytes
         with gr.Column(min_width=300):
             result = gr.HTML(_EMPTY, elem_id="top5", container=True, padding=False)
+    reasons = gr.HTML("", elem_id="why")
     gr.Examples(
         [[str(path)] for path in example_photographs()],
         inputs=photo,
@@ -125,8 +158,9 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
     )
     # `change` covers upload, paste, camera, examples and clearing alike, once each.
     arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-    shown = photo.change(show, photo, [photo, result], **arguments)
+    shown = photo.change(show, photo, [photo, result, reasons], **arguments)
     # The reason is in the message; a picture that no browser can draw is of no use.
-    shown.failure(lambda: (None, _EMPTY), None, [photo, result], **arguments)
+    shown.failure(lambda: (None, _EMPTY, ""), None, [photo, result, reasons], **arguments)
     endpoint, answer = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
-    endpoint.click(predict, photo, answer, api_name="predict")
+    details = gr.JSON(visible=False)
+    endpoint.click(predict, photo, [answer, details], api_name="predict")

@@ -35,8 +35,10 @@ CSS = """
 .gradio-container { max-width: none !important; }
 .gradio-container main.app, .gradio-container .main { width: 100%; max-width: 1040px !important;
   margin: 0 auto !important; padding: 28px 20px !important; }
-:root { --ff-accent: #0f766e; --ff-soft: #d5e8e5; --ff-second: #8fbfb8; --ff-muted: #5b6b75; }
-.dark { --ff-accent: #2dd4bf; --ff-soft: #22323a; --ff-second: #3d7f78; --ff-muted: #9fb0ba; }
+:root { --ff-accent: #0f766e; --ff-soft: #d5e8e5; --ff-second: #8fbfb8; --ff-muted: #5b6b75;
+  --ff-warn: #fdf0d5; --ff-warn-text: #6b4a06; --ff-other: #a15c07; }
+.dark { --ff-accent: #2dd4bf; --ff-soft: #22323a; --ff-second: #3d7f78; --ff-muted: #9fb0ba;
+  --ff-warn: #3a2e14; --ff-warn-text: #f6d794; --ff-other: #f0b95e; }
 
 .ff-head { display: flex; gap: 14px; align-items: center; }
 .ff-head svg { width: 46px; height: 46px; flex: none; color: var(--ff-accent); }
@@ -65,6 +67,31 @@ CSS = """
 .ff-bars meter.first::-webkit-meter-optimum-value { background: var(--ff-accent); }
 .ff-bars meter::-moz-meter-bar { background: var(--ff-second); border-radius: 5px; }
 .ff-bars meter.first::-moz-meter-bar { background: var(--ff-accent); }
+.ff-banner { margin: 0 0 14px; padding: 10px 14px; border-radius: 9px; font-size: .95rem;
+  background: var(--ff-warn); color: var(--ff-warn-text); }
+.ff-set { margin: 2px 0 10px; color: var(--ff-muted); font-size: .92rem; }
+.ff-set b { color: var(--body-text-color); font-weight: 600; }
+.ff-why { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr)); gap: 16px;
+  margin: 2px 0; }
+.ff-heat { display: block; width: 100%; max-height: 400px; object-fit: contain;
+  border-radius: 8px; background: #0b0f12; }
+.ff-similar { list-style: none; margin: 0; padding: 0; }
+.ff-similar li { display: grid; grid-template-columns: auto minmax(0, 1fr) 84px; gap: 0 12px;
+  align-items: center; padding: 7px 0; margin: 0;
+  border-bottom: 1px solid var(--block-border-color); }
+.ff-similar img { width: 56px; height: 56px; object-fit: cover; border-radius: 7px;
+  grid-row: span 2; }
+.ff-similar .name { grid-column: 2; overflow-wrap: anywhere; }
+.ff-similar .other .name { color: var(--ff-other); }
+.ff-similar .file { grid-column: 2; color: var(--ff-muted); font-size: .8rem;
+  overflow-wrap: anywhere; }
+.ff-similar meter { grid-column: 3; grid-row: span 2; width: 84px; height: 8px; appearance: none;
+  background: var(--ff-soft); border: 0; border-radius: 4px; overflow: hidden; }
+.ff-similar meter::-webkit-meter-inner-element { height: 8px; display: grid; }
+.ff-similar meter::-webkit-meter-bar { background: var(--ff-soft); border: 0; height: 8px;
+  border-radius: 4px; }
+.ff-similar meter::-webkit-meter-optimum-value { background: var(--ff-second); }
+.ff-similar meter::-moz-meter-bar { background: var(--ff-second); }
 .ff-note { margin-top: auto; padding-top: 6px; color: var(--ff-muted); font-size: .88rem; }
 
 .ff-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));

@@ -1,15 +1,23 @@
 """Copies are told from other photographs by what the data set is like; thumbnails are small."""
 
+import hashlib
 import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from drawing import drawn_photograph, patterns, recompressed
 from PIL import Image
 
-from model import images
+from model import copies, images
 from model.copies import differing_bits, same_below, signature, summarise
+from model.data import Photos
 from model.scan import list_photographs
+
+
+def photos_of(paths: list[Path]) -> Photos:
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    return Photos(paths, np.zeros(len(paths), np.int64), digests)
 
 
 def signatures(count: int) -> np.ndarray:
@@ -36,10 +44,10 @@ def test_the_data_sets_own_copies_do_not_loosen_or_tighten_it():
     assert abs(same_below(with_copies) - same_below(alone)) <= 2
 
 
-def test_real_copies_are_recognised_and_others_are_not(flowers102_dir: Path):
+def test_real_copies_are_recognised_and_others_are_not(flowers102_dir: Path, cache_dir: Path):
     train = [p for p, _ in list_photographs(flowers102_dir / "train", [])][::32]
     valid = [p for p, _ in list_photographs(flowers102_dir / "valid", [])][::16]
-    signatures, _ = summarise(train)
+    signatures, _ = summarise(photos_of(train), cache_dir=cache_dir)
     limit = same_below(signatures)
     copies = [signature(recompressed(images.decode(path), 60, 0.5)) for path in train[::8]]
     bits = differing_bits(np.stack(copies), signatures)
@@ -54,11 +62,35 @@ def test_thumbnails_are_small_jpegs_in_the_order_of_the_paths(tmp_path: Path):
     for index, size in enumerate([(300, 200), (100, 400), (50, 40)]):
         paths.append(tmp_path / f"{index}.png")
         drawn_photograph(0.3, index, size).save(paths[-1])
-    signatures, thumbnails = summarise(paths, workers=2)
+    signatures, thumbnails = summarise(photos_of(paths), cache_dir=tmp_path, workers=2)
     assert signatures.shape == (3, 32)
     opened = [Image.open(io.BytesIO(jpeg)) for jpeg in thumbnails]
     assert [image.size for image in opened] == [(96, 64), (24, 96), (50, 40)]
     assert {image.format for image in opened} == {"JPEG"}
+
+
+def test_a_second_run_reads_what_the_first_made(tmp_path: Path, monkeypatch):
+    paths = []
+    for index in range(4):
+        paths.append(tmp_path / f"{index}.png")
+        drawn_photograph(0.3, index).save(paths[-1])
+    first = summarise(photos_of(paths[:3]), cache_dir=tmp_path)
+    decoded = []
+    real = images.decode
+    monkeypatch.setattr(copies.images, "decode", lambda path: decoded.append(path) or real(path))
+    again = summarise(photos_of([paths[2], paths[3], paths[0]]), cache_dir=tmp_path)
+    assert decoded == [paths[3]]
+    assert again[1][0] == first[1][2] and again[1][2] == first[1][0]
+    assert (again[0][[0, 2]] == first[0][[2, 0]]).all()
+
+
+def test_a_file_that_went_bad_is_named(tmp_path: Path):
+    path = tmp_path / "gone.jpg"
+    drawn_photograph(0.3, 0).save(path)
+    photos = photos_of([path])
+    path.write_text("text")
+    with pytest.raises(ValueError, match=r"gone\.jpg is not a photograph"):
+        summarise(photos, cache_dir=tmp_path)
 
 
 def test_a_thumbnail_carries_no_metadata(tmp_path: Path):
@@ -66,6 +98,6 @@ def test_a_thumbnail_carries_no_metadata(tmp_path: Path):
     exif[0x010F] = "A camera"
     path = tmp_path / "photograph.jpg"
     drawn_photograph(0.3, 0).save(path, exif=exif, comment=b"somewhere")
-    small = Image.open(io.BytesIO(summarise([path])[1][0]))
+    small = Image.open(io.BytesIO(summarise(photos_of([path]), cache_dir=tmp_path)[1][0]))
     assert not small.getexif()
     assert "comment" not in small.info
