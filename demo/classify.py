@@ -64,7 +64,8 @@ def bars(prediction: Prediction, device: str, coverage: float) -> str:
     if prediction.none_of_these:
         heading = (
             '<p class="ff-banner" role="status"><b>None of these.</b> This is unlike the '
-            f'photographs that the classifier knows. Its nearest guess:</p><p class="ff-answer">{answer}</p>'
+            "photographs that the classifier knows. Its nearest guess:</p>"
+            f'<p class="ff-answer">{answer}</p>'
         )
     else:
         heading = f'<p class="ff-answer">{answer}</p>'

@@ -90,10 +90,9 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     shrunk = (1 - _SHRINKAGE) * within
     shrunk[np.diag_indices(width)] += _SHRINKAGE * max(np.trace(within) / width, 1e-6)
     rank = min(MAX_DIRECTIONS, count - 1, width)
-    _, vectors, *_ = eigh(
-        total, shrunk, subset_by_index=(width - rank, width - 1), overwrite_b=True
-    )
-    basis = vectors[:, ::-1].astype(np.float16)
+    chosen = (width - rank, width - 1)
+    solution: Any = eigh(total, shrunk, subset_by_index=chosen, overwrite_b=True)
+    basis = solution[1][:, ::-1].astype(np.float16)  # the largest first
     return Embedding(basis, (means @ basis.astype(np.float64)).astype(np.float32))
 
 

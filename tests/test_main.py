@@ -65,7 +65,7 @@ def test_predict_json_is_one_object_a_line(run: Run, rose: Path, tmp_path: Path,
     assert run("predict", rose, other, "--json", "--top", "2") == 0
     captured = capsys.readouterr()
     first, second = map(json.loads, captured.out.splitlines())
-    assert set(first) == {"path", "top", "set", "none_of_these", "unknown_score"}
+    assert set(first) == {*("path", "top", "set", "none_of_these", "unknown_score", "evidence")}
     assert [entry["path"] for entry in (first, second)] == [str(rose), str(other)]
     assert len(first["top"]) == len(second["top"]) == 2
     assert set(first["top"][0]) == {"label", "class_id", "probability"}
