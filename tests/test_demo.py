@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 import pytest
 from drawing import drawn_photograph
 from gradio.components.image import ImageData
@@ -22,7 +23,11 @@ from demo.__main__ import parse, sign_in
 from demo.photo import PREVIEW, Photo
 from demo.serve import launch
 from demo.ui import build, parse_size
-from model.classifier import Candidate, Prediction
+from demo.why import why
+from model.classifier import Candidate, EvidenceCard, Prediction, Similar
+from model.copies import thumbnail
+from model.explain import HeatMap
+from model.transforms import Transforms
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -96,11 +101,68 @@ def test_a_data_url_goes_through_the_same_decoder_and_limit(photo: Photo):
         photo.preprocess(ImageData(url=text))
 
 
+def predicted(**changes: object) -> Prediction:
+    values = {
+        "top": [Candidate("<rose>", "1", 0.98764), Candidate("tulip", "2", 0.0123)],
+        "label_set": ["<rose>"],
+        "none_of_these": False,
+        "unknown_score": 0.3,
+        "seconds": 0.0421,
+    }
+    return Prediction(**{**values, **changes})
+
+
+def test_a_set_of_several_classes_is_named_with_its_promise():
+    shown = classify.bars(predicted(label_set=["<rose>", "tulip"]), "CPU", 0.99)
+    assert "one of <b>&lt;rose&gt;, tulip</b>" in shown
+    assert "hold the right class in 99.0 % of photographs" in shown
+
+
+def test_a_long_set_is_cut():
+    shown = classify.bars(predicted(label_set=[f"class {n}" for n in range(30)]), "CPU", 0.99)
+    assert "class 11</b> and 18 more" in shown
+    assert "class 12" not in shown
+
+
+def test_what_is_none_of_these_is_said_and_the_bars_stay():
+    shown = classify.bars(predicted(none_of_these=True), "CPU", 0.99)
+    assert "None of these." in shown
+    assert "hold the right class" not in shown
+    assert shown.count("<meter") == 2
+    assert "None of these." not in classify.bars(predicted(), "CPU", 0.99)
+
+
+def test_evidence_names_what_disagrees_and_what_was_seen():
+    jpeg = thumbnail(drawn_photograph(0.1, 1))
+    similar = [
+        Similar("<rose>", "1", 0.1, "1/a&b.jpg", jpeg),
+        Similar("tulip", "2", 0.9, "2/c.jpg", None),
+    ]
+    card = EvidenceCard(similar, True, "1/a&b.jpg")
+    transforms = Transforms(64)
+    shown = why(drawn_photograph(0.1, 1), predicted(evidence=card), transforms)
+    assert "one of the training photographs (1/a&amp;b.jpg)" in shown
+    assert "Most of them are not “&lt;rose&gt;”" in shown
+    assert shown.count("<img") == 1
+    assert shown.count('class="other"') == 1
+    quiet = EvidenceCard(similar, False, None)
+    shown = why(drawn_photograph(0.1, 1), predicted(evidence=quiet), transforms)
+    assert "ff-banner" not in shown
+    assert why(drawn_photograph(0.1, 1), predicted(), transforms) == ""
+
+
+def test_the_heat_map_is_painted_over_the_photograph():
+    heat = HeatMap(np.eye(4, dtype=np.float32), 0.0, 4.0, 0)
+    photo = drawn_photograph(0.1, 1, (90, 60))
+    shown = why(photo, predicted(heat=heat), Transforms(64))
+    data = base64.b64decode(shown.partition("base64,")[2].partition('"')[0])
+    painted = Image.open(io.BytesIO(data))
+    assert painted.size == (90, 60)
+    assert np.abs(np.asarray(painted).astype(int) - np.asarray(photo)).mean() > 10
+
+
 def test_bars_show_names_escaped_and_one_decimal():
-    prediction = Prediction(
-        [Candidate("<rose>", "1", 0.98764), Candidate("tulip", "2", 0.0123)], seconds=0.0421
-    )
-    shown = classify.bars(prediction, "CPU (ONNX Runtime)")
+    shown = classify.bars(predicted(), "CPU (ONNX Runtime)", 0.99)
     assert "98.8 %" in shown
     assert "1.2 %" in shown
     assert "42 ms on CPU (ONNX Runtime)" in shown
@@ -179,12 +241,18 @@ def test_no_example_is_cached_and_all_come_from_packages():
 
 
 def test_the_api_answers_label_json(demo_address: str, flower: Path):
-    answer = Client(demo_address, verbose=False).predict(handle_file(flower), api_name="/predict")
+    answer, details = Client(demo_address, verbose=False).predict(
+        handle_file(flower), api_name="/predict"
+    )
     assert len(answer["confidences"]) == 5
     assert answer["label"] == answer["confidences"][0]["label"]
     shares = [entry["confidence"] for entry in answer["confidences"]]
     assert shares == sorted(shares, reverse=True)
     assert 0 < sum(shares) <= 1.0001
+    assert details["set"][0] == answer["label"] == details["top"][0]["label"]
+    assert details["none_of_these"] is False
+    assert details["evidence"]["similar"][0]["label"] == answer["label"]
+    assert "thumbnail" not in details["evidence"]["similar"][0]
 
 
 def test_the_api_does_not_open_files_of_the_server(demo_address: str, tmp_path: Path):

@@ -65,6 +65,24 @@ def test_an_upload_shows_five_bars_the_answer_and_the_time(page: Page, flower: P
     expect(page.locator("#top5 .ff-note")).to_have_text(re.compile(r"\d+ ms on \w+ \(.+\)"))
 
 
+def test_it_shows_where_it_looked_and_which_photographs_are_like_it(page: Page, flower: Path):
+    choose(page, flower)
+    expect(page.locator("#why .ff-heat")).to_be_visible()
+    assert page.locator("#why .ff-heat").evaluate("image => image.naturalWidth") > 200
+    expect(page.locator("#why .ff-similar li")).to_have_count(5)
+    expect(page.locator("#why .ff-similar .name").first).to_have_text("pink-yellow dahlia")
+    expect(page.locator("#top5 .ff-set")).to_contain_text("hold the right class in 99.0 %")
+    expect(page.locator("#top5 .ff-banner")).to_have_count(0)
+    page.locator("#photograph button[aria-label*='emove']").click()
+    expect(page.locator("#why .ff-heat")).to_have_count(0)
+
+
+def test_what_is_no_flower_is_called_none_of_these(page: Page):
+    page.locator("#examples button").nth(1).click()  # a cheetah
+    expect(page.locator("#top5 .ff-banner")).to_contain_text("None of these")
+    expect(page.locator("#top5 meter")).to_have_count(5)
+
+
 def test_an_example_is_classified_and_clearing_empties_the_result(page: Page):
     page.locator("#examples button").first.click()
     expect(page.locator("#top5 meter")).to_have_count(5)
@@ -136,6 +154,9 @@ def test_every_tab_shows_its_content(page: Page):
     table = page.locator("#per-class")
     expect(table.get_by_text("sunflower").locator("visible=true").first).to_be_visible()
     expect(table.get_by_text("fire lily").locator("visible=true")).to_have_count(0)
+    expect(page.locator("#reliability .marks")).to_be_visible()
+    expect(page.locator("#honesty")).to_contain_text("Classes in a set, on average")
+    expect(page.locator("#audit")).to_be_visible()
     page.get_by_role("tab", name="About").click()
     for text in ("efficientnet_lite0", "Limits", "gradio_client"):
         expect(page.get_by_text(text).locator("visible=true").first).to_be_visible()

@@ -62,7 +62,7 @@ def test_the_first_command_serves_the_flower_classifier(tmp_path: Path, flower: 
         )
     try:
         wait_for("http://127.0.0.1:7860/", process, log)
-        answer = Client("http://127.0.0.1:7860/", verbose=False).predict(
+        answer, _ = Client("http://127.0.0.1:7860/", verbose=False).predict(
             handle_file(flower), api_name="/predict"
         )
         names = json.loads((ROOT / "demo/flowers102/config.json").read_text())["class_names"]
