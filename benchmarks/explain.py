@@ -29,7 +29,7 @@ from scipy.sparse.linalg import splu
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import checkpoint, console, explain, images, scan
+from model import calibrate, checkpoint, console, explain, images, scan
 from model.classifier import Classifier
 from model.evaluate import softmax
 
@@ -109,7 +109,8 @@ def drops(
         frames = [frame, *(remove(mask) for mask in hidden)]
         pixels = np.concatenate([views(classifier, picture) for picture in frames])
         features = backbone.features(pixels).reshape(len(frames), len(names), -1)
-        probability = softmax(head.view_logits(features))[:, heat.label]
+        found = calibrate.assess(classifier.checkpoint.calibration, head, features)
+        probability = softmax(found.logits)[:, heat.label]
         fallen = (probability[0] - probability[1:]).tolist()
         result[name] = (fallen[0], fallen[1], statistics.mean(fallen[2:]))
     return result

@@ -257,7 +257,8 @@ def test_the_api_answers_label_json(demo_address: str, flower: Path):
     assert 0 < sum(shares) <= 1.0001
     assert details["set"][0] == answer["label"] == details["top"][0]["label"]
     assert details["none_of_these"] is False
-    assert details["evidence"]["similar"][0]["label"] == answer["label"]
+    distances = [similar["distance"] for similar in details["evidence"]["similar"]]
+    assert len(distances) == 5 and distances == sorted(distances)
     assert "thumbnail" not in details["evidence"]["similar"][0]
 
 

@@ -1,0 +1,170 @@
+"""Does it notice what it does not know?
+
+    python benchmarks/unknown.py "$FLOWERS102_DIR"
+    python benchmarks/unknown.py "$FLOWERS102_DIR" --others FOLDER
+
+The hard half: 20 classes are left out of training (three seeded draws), and their photographs are
+set against `valid` of the other classes. The easy half: the shipped checkpoint on all of `valid`
+against drawings, noise, text and scikit-learn's scanned digits, which are made on the spot, and
+against the photographs in `--others`, if they are none of its classes.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+from sklearn.datasets import load_digits
+
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from model import console
+
+ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = 20
+EACH = 50
+
+
+def leave_out(flowers: Path, out: Path, seed: int) -> None:
+    """Link `known/train`, `known/valid` and `unknown`, where 20 drawn classes go."""
+    classes = sorted(folder.name for folder in (flowers / "train").iterdir())
+    chosen = set(np.random.default_rng(seed).choice(classes, LEFT_OUT, replace=False).tolist())
+    for path in sorted(flowers.glob("*/*/*.jpg")):
+        split, class_id = path.parts[-3:-1]
+        target = out / ("unknown" if class_id in chosen else f"known/{split}") / class_id
+        target.mkdir(parents=True, exist_ok=True)
+        (target / path.name).symlink_to(path.resolve())
+
+
+def scribble(rng: np.random.Generator) -> Image.Image:
+    """Draw a few coloured shapes."""
+    image = Image.new("RGB", (400, 300), tuple(rng.integers(150, 256, 3).tolist()))
+    draw = ImageDraw.Draw(image)
+    for _ in range(8):
+        x, y, width, height = rng.integers(0, 300, 4).tolist()
+        shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
+        shape((x, y, x + width // 2, y + height // 2), fill=tuple(rng.integers(0, 256, 3).tolist()))
+    return image
+
+
+def flower_drawing(rng: np.random.Generator) -> Image.Image:
+    """Draw a flower as a child does: six petals around a disc."""
+    image = Image.new("RGB", (300, 300), tuple(rng.integers(100, 256, 3).tolist()))
+    draw = ImageDraw.Draw(image)
+    petal, radius = tuple(rng.integers(0, 256, 3).tolist()), int(rng.integers(40, 60))
+    for angle in np.arange(6) * np.pi / 3:
+        x, y = 150 + 70 * np.cos(angle), 150 + 70 * np.sin(angle)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=petal, outline="black")
+    draw.ellipse((115, 115, 185, 185), fill="yellow", outline="black")
+    return image
+
+
+def page(rng: np.random.Generator) -> Image.Image:
+    """Typeset random words, black on white."""
+    image = Image.new("RGB", (400, 300), "white")
+    draw = ImageDraw.Draw(image)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz     "))
+    for y in range(10, 290, 14):
+        draw.text((10, y), "".join(rng.choice(letters, 60)), fill="black")
+    return image
+
+
+def noise(rng: np.random.Generator) -> Image.Image:
+    """Make noise, blurred or not."""
+    image = Image.fromarray(rng.integers(0, 256, (300, 400, 3), np.uint8))
+    return image.filter(ImageFilter.GaussianBlur(int(rng.integers(0, 20))))
+
+
+def make_others(out: Path, seed: int) -> list[Path]:
+    """Write 50 pictures of each kind into a folder of its own."""
+    rng = np.random.default_rng(seed)
+    folders = []
+    makers = {"scribbles": scribble, "drawn-flowers": flower_drawing, "pages": page, "noise": noise}
+    for name, make in makers.items():
+        folder = out / name
+        folder.mkdir()
+        for number in range(EACH):
+            make(rng).save(folder / f"{number}.png")
+        folders.append(folder)
+    folder = out / "scanned-digits"
+    folder.mkdir()
+    pixels, _ = load_digits(return_X_y=True)
+    for number, digit in enumerate(pixels[:EACH].reshape(-1, 8, 8)):
+        scan = Image.fromarray((digit * 15.9).astype(np.uint8)).resize((160, 160))
+        scan.save(folder / f"{number}.png")
+    return [*folders, folder]
+
+
+def evaluate(known: Path, unknown: Path, cache: Path, *options: str) -> dict[str, Any]:
+    """Run `python -m model evaluate --unknown`."""
+    command = [sys.executable, "-m", "model", "evaluate", str(known), "--unknown", str(unknown)]
+    command += ["--json", "--cache-dir", str(cache), *options]
+    done = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def row(name: str, found: dict[str, Any]) -> list[str]:
+    """Lay out a row of the table."""
+    return [
+        name,
+        f"{found['photographs']:,}",
+        f"{found['unknown_photographs']:,}",
+        f"{found['unknown_auroc']:.4f}",
+        f"{found['unknown_rejected']:.1%}",
+        f"{1 - found['known_pass_rate']:.1%}",
+    ]
+
+
+def main() -> int:
+    """Measure and print.
+
+    Returns:
+        Exit status 0.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=console.HelpFormatter, prog="unknown.py"
+    )
+    parser.add_argument("flowers", type=Path, metavar="FLOWERS", help="the flowers' folder")
+    parser.add_argument("--others", type=Path, metavar="FOLDER", help="more that are no flowers")
+    parser.add_argument("--draws", type=int, default=3, help="draws of 20 classes")
+    parser.add_argument("--quality", default="fast", help="of the training without them")
+    console.add_cache_dir(parser)
+    options = parser.parse_args()
+    rows, areas, cache = [], [], options.cache_dir.absolute()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary).absolute()
+        for seed in range(options.draws):
+            home = work / f"draw-{seed}"
+            leave_out(options.flowers, home, seed)
+            command = [sys.executable, "train.py", str(home / "known"), "--no-evidence"]
+            command += ["--out", str(home / "checkpoint"), "--quality", options.quality]
+            command += ["--cache-dir", str(cache)]
+            subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+            found = evaluate(
+                home / "known" / "valid",
+                home / "unknown",
+                cache,
+                "--checkpoint",
+                str(home / "checkpoint"),
+            )
+            rows.append(row(f"20 classes left out, draw {seed}", found))
+            areas.append(found["unknown_auroc"])
+        valid = (options.flowers / "valid").absolute()
+        for folder in make_others(work, 0) + (
+            [options.others.absolute()] if options.others else []
+        ):
+            rows.append(row(folder.name, evaluate(valid, folder, cache)))
+    header = ("Unknown", "Known", "Unknown", "AUROC", "Rejected", "Known rejected")
+    print(console.table(header, rows))
+    print(f"left out AUROC {np.mean(areas):.4f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(console.run("unknown.py", main))
