@@ -49,13 +49,12 @@ def percent(share: float) -> str:
     return f"{math.floor(tenths + 0.5) / 10:.1f} %"
 
 
-def bars(prediction: Prediction, device: str, coverage: float) -> str:
+def bars(prediction: Prediction, device: str) -> str:
     """Render a prediction: warning, answer, a bar a class, the set, the time it took and where.
 
     Args:
         prediction: The five most probable classes.
         device: The device in words.
-        coverage: What the set promises, 0-1.
 
     Returns:
         HTML; class names are escaped.
@@ -81,18 +80,20 @@ def bars(prediction: Prediction, device: str, coverage: float) -> str:
         heading = f'<p class="ff-answer">{answer}</p>'
     return (
         f'<div class="ff-result">{heading}<div class="ff-bars">{"".join(rows)}</div>'
-        f"{label_set(prediction, coverage)}"
+        f"{label_set(prediction)}"
         f'<div class="ff-note">{prediction.seconds * 1000:,.0f} ms on {html.escape(device)}</div>'
         "</div>"
     )
 
 
-def label_set(prediction: Prediction, coverage: float) -> str:
+def label_set(prediction: Prediction) -> str:
     """Render the prediction set with its promise; nothing where it cannot hold."""
     if prediction.none_of_these:
         return ""
     names = [html.escape(name) for name in prediction.label_set]
-    promise = f"Sets like this hold the right class in {percent(coverage)} of photographs."
+    promise = (
+        f"Sets like this hold the right class in {percent(prediction.coverage)} of photographs."
+    )
     if len(names) == 1:
         return f'<p class="ff-set">Sure enough to name one class. {promise}</p>'
     shown = ", ".join(names[:_SET_SHOWN])
@@ -120,7 +121,6 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
         max_bytes: Largest upload, in bytes.
     """
     device = classifier.backbone.device_text
-    coverage = classifier.checkpoint.calibration.trust.coverage
     transforms = classifier.backbone.transforms
     run = on_gpu(classifier.predict)
 
@@ -131,7 +131,7 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
             return gr.skip(), gr.skip(), gr.skip()
         prediction = run([photo], TOP, explain=True)[0]
         shown = preview(photo) if photo.info[UNSEEN] else gr.skip()
-        return shown, bars(prediction, device, coverage), why(photo, prediction, transforms)
+        return shown, bars(prediction, device), why(photo, prediction, transforms)
 
     def predict(photo: Image.Image | None) -> tuple[dict[str, float], dict[str, Any]]:
         """Classify a photograph: the five most probable classes, and how far to trust them.

@@ -79,9 +79,16 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
         share = candidate.probability
         print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
     if prediction.none_of_these:
-        print("  None of these: unlike anything that the classifier knows.", file=out)
-    elif len(prediction.label_set) > 1:
-        print(f"  Could be: {', '.join(prediction.label_set)}", file=out)
+        print("  Probably none of these: unlike what the classifier knows.", file=out)
+    else:
+        promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
+        print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
+    evidence = prediction.evidence
+    if evidence and evidence.training_photograph:
+        print(f"  It is the training photograph {evidence.training_photograph}.", file=out)
+    elif evidence and evidence.disagree:
+        labels = ", ".join(dict.fromkeys(similar.label for similar in evidence.similar))
+        print(f"  Look twice: the training photographs most like it are {labels}.", file=out)
 
 
 def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:
@@ -155,7 +162,8 @@ def predict(options: argparse.Namespace) -> int:
             )
             write_row = csv.writer(file).writerow
             write_row(csv_header(top))
-        for path, image, outcome in predict_all(classifier, paths, top):
+        explain = options.figure is not None
+        for path, image, outcome in predict_all(classifier, paths, top, explain=explain):
             bad = isinstance(outcome, images.BadImageError)
             failed += bad
             if bad:
@@ -169,14 +177,15 @@ def predict(options: argparse.Namespace) -> int:
             if options.figure and image and isinstance(outcome, Prediction):
                 from model.plots import prediction_png
 
-                options.figure.write_bytes(prediction_png(image, outcome, path.name))
+                transforms = classifier.backbone.transforms
+                options.figure.write_bytes(prediction_png(image, outcome, transforms, path.name))
     if options.csv:
         print(f"{options.csv}: {len(paths)} rows", file=sys.stderr)
     return 1 if failed else 0
 
 
 def predict_all(
-    classifier: Classifier, paths: Sequence[Path], top: int
+    classifier: Classifier, paths: Sequence[Path], top: int, *, explain: bool = False
 ) -> Iterator[tuple[Path, Image.Image | None, Prediction | images.BadImageError]]:
     """Classify files batch by batch.
 
@@ -184,13 +193,14 @@ def predict_all(
         classifier: The classifier.
         paths: N files.
         top: How many classes to name.
+        explain: Say where it looked, too.
 
     Yields:
         Path, photograph and prediction; or path, None and the reason, in order.
     """
     for batch in decode_all(paths, default_workers()):
         decoded = [image for _, image in batch if isinstance(image, Image.Image)]
-        predictions = iter(classifier.predict(decoded, top))
+        predictions = iter(classifier.predict(decoded, top, explain=explain))
         for path, image in batch:
             if isinstance(image, images.BadImageError):
                 yield path, None, image
@@ -320,7 +330,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     output.add_argument("--json", action="store_true", help="one JSON object a line")
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
     command.add_argument(
-        "--figure", type=Path, metavar="FILE.png", help="draw the photograph beside its bars"
+        "--figure",
+        type=Path,
+        metavar="FILE.png",
+        help="draw the photograph, where the classifier looked, and the bars",
     )
     command.set_defaults(run=predict)
     command = commands.add_parser(

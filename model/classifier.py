@@ -80,8 +80,8 @@ class Prediction:
 
     Attributes:
         top: The most probable classes, highest first.
-        label_set: The classes that hold the right one as often as the checkpoint promises, most
-            probable first; never empty.
+        label_set: The prediction set, most probable first; never empty.
+        coverage: Share of photographs whose set holds the right class, as promised, 0-1.
         none_of_these: Whether the photograph is unlike everything the classifier knows.
         unknown_score: How unlike: 0 for the median of known photographs, 1 for the oddest
             twentieth; `none_of_these` begins at the checkpoint's `unknown_threshold`.
@@ -92,6 +92,7 @@ class Prediction:
 
     top: list[Candidate]
     label_set: list[str]
+    coverage: float
     none_of_these: bool
     unknown_score: float
     seconds: float
@@ -99,10 +100,11 @@ class Prediction:
     heat: HeatMap | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values: `top`, `set`, `none_of_these`, `unknown_score`, `evidence`."""
+        """Return plain JSON values, without heat map and thumbnails."""
         return {
             "top": [asdict(candidate) for candidate in self.top],
             "set": self.label_set,
+            "coverage": self.coverage,
             "none_of_these": self.none_of_these,
             "unknown_score": self.unknown_score,
             "evidence": self.evidence and self.evidence.to_json(),
@@ -238,6 +240,7 @@ class Classifier:
         return Prediction(
             top=[Candidate(names[i], ids[i], float(probabilities[i])) for i in order[:top]],
             label_set=[names[i] for i in order if found.sets[number, i]],
+            coverage=self.checkpoint.calibration.trust.coverage,
             none_of_these=bool(found.none_of_these[number]),
             unknown_score=float(found.unknown_scores[number]),
             seconds=seconds,

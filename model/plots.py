@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from model.explain import overlay
 from model.head import Row, best_epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from model.classifier import Prediction
+    from model.transforms import Transforms
 
 _TRAIN, _VALID, _INK = "#9a6fb0", "#2f6f6a", "#333333"
 
@@ -60,22 +62,33 @@ def history_png(history: Sequence[Row]) -> bytes:
     return _png(figure)
 
 
-def prediction_png(image: Image.Image, prediction: "Prediction", title: str) -> bytes:
-    """Draw a photograph beside the bars of its most probable classes.
+def prediction_png(
+    image: Image.Image, prediction: "Prediction", transforms: "Transforms", title: str
+) -> bytes:
+    """Draw a photograph, where the classifier looked, and the bars of the most probable classes.
 
     Args:
         image: The decoded photograph.
-        prediction: What the classifier says of it.
+        prediction: What the classifier says of it, with its heat map.
+        transforms: How it was framed.
         title: A line above the photograph, such as its file name.
 
     Returns:
         A PNG file.
     """
-    figure = _figure(9, 3.6)
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    left.imshow(np.asarray(image))
-    left.set_title(title, fontsize=9, parse_math=False)
-    left.axis("off")
+    pictures = {title: image}
+    if prediction.heat:
+        pictures[f"what speaks for {prediction.top[0].label}"] = overlay(
+            image, prediction.heat, transforms
+        )
+    figure = _figure(6 + 3.2 * len(pictures), 3.6)
+    *left, right = figure.subplots(1, len(pictures) + 1, width_ratios=(*[1] * len(pictures), 1.15))
+    for axes, (name, picture) in zip(left, pictures.items(), strict=True):
+        axes.imshow(np.asarray(picture))
+        axes.set_title(name, fontsize=9, parse_math=False)
+        axes.axis("off")
+    if prediction.none_of_these:
+        right.set_title("probably none of these", fontsize=9)
     labels = [candidate.label for candidate in prediction.top]
     shares = [candidate.probability * 100 for candidate in prediction.top]
     places = np.arange(len(labels))

@@ -107,6 +107,7 @@ def predicted(**changes: object) -> Prediction:
     values = {
         "top": [Candidate("<rose>", "1", 0.98764), Candidate("tulip", "2", 0.0123)],
         "label_set": ["<rose>"],
+        "coverage": 0.99,
         "none_of_these": False,
         "unknown_score": 0.3,
         "seconds": 0.0421,
@@ -115,23 +116,23 @@ def predicted(**changes: object) -> Prediction:
 
 
 def test_a_set_of_several_classes_is_named_with_its_promise():
-    shown = classify.bars(predicted(label_set=["<rose>", "tulip"]), "CPU", 0.99)
+    shown = classify.bars(predicted(label_set=["<rose>", "tulip"]), "CPU")
     assert "one of <b>&lt;rose&gt;, tulip</b>" in shown
     assert "hold the right class in 99.0 % of photographs" in shown
 
 
 def test_a_long_set_is_cut():
-    shown = classify.bars(predicted(label_set=[f"class {n}" for n in range(30)]), "CPU", 0.99)
+    shown = classify.bars(predicted(label_set=[f"class {n}" for n in range(30)]), "CPU")
     assert "class 11</b> and 18 more" in shown
     assert "class 12" not in shown
 
 
 def test_what_is_none_of_these_is_said_and_the_bars_stay():
-    shown = classify.bars(predicted(none_of_these=True), "CPU", 0.99)
+    shown = classify.bars(predicted(none_of_these=True), "CPU")
     assert "Probably none of these." in shown
     assert "hold the right class" not in shown
     assert shown.count("<meter") == 2
-    assert "none of these" not in classify.bars(predicted(), "CPU", 0.99)
+    assert "none of these" not in classify.bars(predicted(), "CPU")
 
 
 def test_evidence_names_what_disagrees_and_what_was_seen():
@@ -164,7 +165,7 @@ def test_the_heat_map_is_painted_over_the_photograph():
 
 
 def test_bars_show_names_escaped_and_one_decimal():
-    shown = classify.bars(predicted(), "CPU (ONNX Runtime)", 0.99)
+    shown = classify.bars(predicted(), "CPU (ONNX Runtime)")
     assert "98.8 %" in shown
     assert "1.2 %" in shown
     assert "42 ms on CPU (ONNX Runtime)" in shown

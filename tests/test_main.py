@@ -16,6 +16,7 @@ from PIL import Image
 from model import __main__ as cli
 from model import console
 from model.backbone import Backbone
+from model.evidence import Evidence
 from model.features import FeatureCache
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,9 +48,10 @@ def rose(tmp_path: Path, trained: Path) -> Path:
 
 def test_predict_prints_a_table_with_bars(run: Run, rose: Path, capsys):
     assert run("predict", rose) == 0
-    first, *rows = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().out
+    first, *rows = shown.splitlines()
     assert first == str(rose)
-    rows = [row for row in rows if "%" in row]
+    rows = [row for row in rows if row.endswith("%")]
     assert len(rows) == 3
     assert rows[0].startswith("  Dog rose ")
     assert "█" in rows[0]
@@ -57,6 +59,28 @@ def test_predict_prints_a_table_with_bars(run: Run, rose: Path, capsys):
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.2)
     assert rows[0].count("█") > rows[2].count("█")
+    assert "  Set: Dog rose" in shown and "of photographs)" in shown
+
+
+def test_predict_says_that_it_is_none_of_these(run: Run, tmp_path: Path, capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    assert run("predict", tmp_path / "noise.png") == 0
+    text = capsys.readouterr().out
+    assert "Probably none of these" in text
+    assert "Set:" not in text
+
+
+def test_predict_recognises_a_training_photograph(run: Run, trained: Path, capsys):
+    names = Evidence.load(trained / "evidence.safetensors").names
+    known = trained.parent / "photographs" / names[0]
+    assert run("predict", known, "--json") == 0
+    evidence = json.loads(capsys.readouterr().out)["evidence"]
+    assert evidence["training_photograph"] in names
+    assert evidence["similar"][0]["name"] == names[0]
+    assert evidence["similar"][0]["distance"] < 0.1
+    assert run("predict", known) == 0
+    assert "It is the training photograph" in capsys.readouterr().out
 
 
 def test_predict_json_is_one_object_a_line(run: Run, rose: Path, tmp_path: Path, capsys):
@@ -65,7 +89,8 @@ def test_predict_json_is_one_object_a_line(run: Run, rose: Path, tmp_path: Path,
     assert run("predict", rose, other, "--json", "--top", "2") == 0
     captured = capsys.readouterr()
     first, second = map(json.loads, captured.out.splitlines())
-    assert set(first) == {*("path", "top", "set", "none_of_these", "unknown_score", "evidence")}
+    trust = {"set", "coverage", "none_of_these", "unknown_score", "evidence"}
+    assert set(first) == {"path", "top"} | trust
     assert [entry["path"] for entry in (first, second)] == [str(rose), str(other)]
     assert len(first["top"]) == len(second["top"]) == 2
     assert set(first["top"][0]) == {"label", "class_id", "probability"}
@@ -114,12 +139,14 @@ def test_predict_figure_draws_the_photograph_beside_its_bars(
 
 def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path: Path):
     from model.classifier import Candidate, Prediction
+    from model.explain import HeatMap
     from model.plots import prediction_png
+    from model.transforms import Transforms
 
     top = [Candidate("US $5 $bill", "a", 0.9), Candidate("_x^y$", "b", 0.1)]
-    png = prediction_png(
-        drawn_photograph(0.2, 1), Prediction(top, [], False, 0.0, 0.1), "a$b_c$d.jpg"
-    )
+    heat = HeatMap(np.eye(4, dtype=np.float32), 0.0, 4.0, 0)
+    predicted = Prediction(top, ["_x^y$"], 0.99, True, 0.0, 0.1, heat=heat)
+    png = prediction_png(drawn_photograph(0.2, 1), predicted, Transforms(64), "a$b_c$d.jpg")
     assert png.startswith(b"\x89PNG")
 
 
