@@ -110,9 +110,7 @@ class Prediction:
         }
 
 
-def _frame(
-    checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]
-) -> np.ndarray:
+def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]) -> np.ndarray:
     """Frame photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
     view = backbone.transforms.view
     return np.stack([view(image, name, "") for image in images for name in checkpoint.views])

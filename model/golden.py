@@ -15,7 +15,7 @@ PATTERNS_VERSION = 1
 """Part of every pattern's seed: raise it when `patterns` draws others."""
 
 SIZES = ((400, 260), (190, 300), (61, 47), (256, 256))
-"""Width and height of each pattern, in px: wide, tall, smaller than any backbone's input, square."""
+"""Width and height in px: wide, tall, smaller than most backbones' input, square."""
 
 _CELLS = 7
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from model import checkpoint as checkpoints
-from model import console, golden
+from model import console, golden, hashes
 from model.backbone import Backbone
 from model.checkpoint import Checkpoint
 from model.classifier import Classifier, assess
@@ -21,6 +21,17 @@ from model.evaluate import softmax
 from model.golden import Golden
 
 TOLERANCE = 1e-3
+"""How far a probability may be from the stored one in full precision.
+
+Measured on the patterns, with the shipped and with a default classifier: ONNX Runtime differs from
+torch by at most 3e-6, and not at all with other numbers of threads; Pillow 11.3 and 12.3 frame to
+the same pixels. What must be seen is far above, the smaller of the two's: another interpolation
+0.28, another framing 0.71, one view instead of two 0.29, 1 % more cropped 0.14, a temperature
+2 % higher 0.009, every pixel brighter by 1/255 0.003.
+"""
+
+HALF_TOLERANCE = 3e-2
+"""The same where CUDA's half precision computed either: float16 on a CPU differs by 0.012."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Drift:
         found: Its probability now, 0-1.
         expected_top: The stored first answer, name and probability.
         found_top: The first answer now.
+        tolerance: How much may differ.
     """
 
     pattern: int
@@ -42,6 +54,7 @@ class Drift:
     found: float
     expected_top: tuple[str, float]
     found_top: tuple[str, float]
+    tolerance: float = TOLERANCE
 
     @property
     def difference(self) -> float:
@@ -51,7 +64,7 @@ class Drift:
     @property
     def beyond(self) -> bool:
         """Whether it is more than engines may differ; what is no number is."""
-        return not self.difference <= TOLERANCE
+        return not self.difference <= self.tolerance
 
 
 @dataclass(frozen=True)
@@ -77,8 +90,10 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        answers = [asdict(a) | {"difference": a.difference, "ok": not a.beyond} for a in self.answers]
-        return asdict(self) | {"sound": self.sound, "tolerance": TOLERANCE, "answers": answers}
+        answers = [
+            asdict(a) | {"difference": a.difference, "ok": not a.beyond} for a in self.answers
+        ]
+        return asdict(self) | {"sound": self.sound, "answers": answers}
 
 
 def record(checkpoint: Checkpoint, backbone: Backbone) -> Golden:
@@ -115,7 +130,9 @@ def measure(classifier: Classifier) -> list[Drift]:
     """
     names, stored = classifier.checkpoint.class_names, classifier.checkpoint.golden
     if stored is None:
-        raise ValueError("The checkpoint has no golden answers. See: python -m model verify --accept")
+        raise ValueError(
+            "The checkpoint has no golden answers. See: python -m model verify --accept"
+        )
     now = record(classifier.checkpoint, classifier.backbone)
     for number, pair in enumerate(zip(stored.sha256, now.sha256, strict=True), 1):
         if pair[0] != pair[1]:
@@ -123,13 +140,15 @@ def measure(classifier: Classifier) -> list[Drift]:
                 f"Golden pattern {number} has sha256 {pair[1][:12]}…, but the checkpoint's is "
                 f"{pair[0][:12]}…. See: python -m model verify --accept"
             )
-    result = []
+    half = any(device.startswith("CUDA") for device in (stored.device, now.device))
+    tolerance, result = HALF_TOLERANCE if half else TOLERANCE, []
     for number, (before, after) in enumerate(
         zip(stored.probabilities, now.probabilities, strict=True), 1
     ):
         far, old, new = (int(v.argmax()) for v in (np.abs(after - before), before, after))
         tops = ((names[old], float(before[old])), (names[new], float(after[new])))
-        result.append(Drift(number, names[far], float(before[far]), float(after[far]), *tops))
+        values = (float(before[far]), float(after[far]))
+        result.append(Drift(number, names[far], *values, *tops, tolerance))
     return result
 
 
@@ -140,7 +159,7 @@ def replay(classifier: Classifier) -> list[Drift]:
         classifier: The loaded classifier.
 
     Returns:
-        The entries of `measure` that are beyond `TOLERANCE`.
+        The entries of `measure` that are `beyond` their tolerance.
 
     Raises:
         ValueError: As `measure`.
@@ -155,7 +174,8 @@ def warning(drifts: list[Drift]) -> str:
         f"This classifier does not answer as it did when it was made: on test pattern "
         f"{worst.pattern} the probability of '{worst.label}' is {worst.found:.4f} instead of "
         f"{worst.expected:.4f}, and {len(drifts)} of {len(golden.SIZES)} patterns differ by more "
-        f"than {TOLERANCE:g}. Its measured accuracy may not hold; python -m model verify says more."
+        f"than {worst.tolerance:g}. Its measured accuracy may not hold. python -m model verify says "
+        "more."
     )
 
 
@@ -213,12 +233,16 @@ def accept(folder: Path, *, device: str = "auto", cache_dir: Path | None = None)
 
 def render(folder: Path, report: Report) -> str:
     """Lay out a report as tables: files, then answers."""
-    rows = [
-        (name, f"{(folder / name).stat().st_size:,}" if (folder / name).is_file() else "-", state)
-        for name in sorted({*checkpoints.HASHED, *report.problems})
-        if (folder / name).is_file() or name in report.problems
-        for state in ["changed" if name in report.problems else "as written"]
-    ]
+    rows = []
+    for name in sorted({*checkpoints.HASHED, *report.problems}):
+        there = (folder / name).is_file()
+        if name in report.problems:
+            state = "changed" if there else "missing"
+        elif there:
+            state = "not checked" if hashes.FILE in report.problems else "as written"
+        else:  # one that a checkpoint may do without
+            continue
+        rows.append((name, f"{(folder / name).stat().st_size:,}" if there else "-", state))
     parts = [console.table(("File", "Bytes", "State"), rows)]
     parts += [f"{name} {problem}." for name, problem in report.problems.items()]
     if report.answers:
@@ -235,7 +259,8 @@ def render(folder: Path, report: Report) -> str:
         parts.append(f"\n{console.table(header, rows)}")
         parts.append(
             f"Recorded with {report.recorded_on}, replayed with {report.replayed_on}. Difference: "
-            f"the largest of any class's probability; up to {TOLERANCE:g} is the engines'."
+            "the largest of any class's probability; "
+            f"up to {report.answers[0].tolerance:g} is sound."
         )
         if drifts := [answer for answer in report.answers if answer.beyond]:
             parts.append(f"\n{warning(drifts)}")
