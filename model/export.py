@@ -238,11 +238,11 @@ def _compare(classifier: Classifier, path: Path) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     pixels = np.stack([classifier.backbone.transforms.center(pattern) for pattern in patterns])
     expected = classifier.assess(patterns)
-    margin = classifier.checkpoint.calibration.trust.margin
-    return max(
-        _difference(expected, session.run(OUTPUTS, {"pixels": pixels[:count]}), margin)
-        for count in (len(patterns), 1)
-    )
+    margin, differences = classifier.checkpoint.calibration.trust.margin, []
+    for count in (len(patterns), 1):
+        found: Any = session.run(OUTPUTS, {"pixels": pixels[:count]})
+        differences.append(_difference(expected, found, margin))
+    return max(differences)
 
 
 def _difference(expected: Assessment, found: Sequence[np.ndarray], margin: float) -> float:

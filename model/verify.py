@@ -168,14 +168,14 @@ def replay(classifier: Classifier) -> list[Drift]:
 
 
 def warning(drifts: list[Drift]) -> str:
-    """Say in a sentence or two what `replay` found; the worst with both values."""
+    """Say in a sentence what `replay` found: the largest difference, with both values."""
     worst = max(drifts, key=lambda d: math.inf if math.isnan(d.difference) else d.difference)
     return (
         f"This classifier does not answer as it did when it was made: on test pattern "
         f"{worst.pattern} the probability of '{worst.label}' is {worst.found:.4f} instead of "
         f"{worst.expected:.4f}, and {len(drifts)} of {len(golden.SIZES)} patterns differ by more "
-        f"than {worst.tolerance:g}. Its measured accuracy may not hold. python -m model verify says "
-        "more."
+        f"than {worst.tolerance:g}, so its measured accuracy may not hold (more: python -m model "
+        "verify)."
     )
 
 
