@@ -29,10 +29,12 @@ def write_hashes(folder: Path) -> None:
     hashes.write(folder, checkpoints.HASHED)
 
 
-def made(hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True) -> Checkpoint:
+def made(
+    hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True, width: int = 6
+) -> Checkpoint:
     """A small checkpoint with names that are hard to write."""
     rng = np.random.default_rng(seed)
-    widths = (6, *hidden, 3)
+    widths = (width, *hidden, 3)
     layers = [
         (
             rng.normal(size=(wide, narrow)).astype(np.float32),
@@ -41,10 +43,12 @@ def made(hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True) -> 
         for narrow, wide in pairwise(widths)
     ]
     head = Head(
-        rng.normal(size=6).astype(np.float32), rng.uniform(1, 2, 6).astype(np.float32), layers
+        rng.normal(size=width).astype(np.float32),
+        rng.uniform(1, 2, width).astype(np.float32),
+        layers,
     )
     embedding = Embedding(
-        rng.normal(size=(6, 8)).astype(np.float16)[:, ::-2],  # no contiguous memory
+        rng.normal(size=(width, 8)).astype(np.float16)[:, ::-2],  # no contiguous memory
         rng.normal(size=(3, 4)).astype(np.float32),
     )
     member = Member("test_resnet", "ab" * 32, 64, (0.5, 0.5, 0.5), (0.5, 0.25, 0.5))
