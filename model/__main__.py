@@ -287,15 +287,14 @@ def export(options: argparse.Namespace) -> int:
     Returns:
         Exit status 0.
     """
-    from model import verify
-    from model.export import export as write_onnx
-    from model.export import require_writable
+    from model import export as exporting
+    from model import verify as verifying
 
-    require_writable(options.onnx, options.overwrite)
+    exporting.require_writable(options.onnx, options.overwrite)
     classifier = Classifier(options.checkpoint, device="cpu", cache_dir=options.cache_dir)
-    if drifts := verify.replay(classifier):
-        print(f"Warning: {verify.warning(drifts)}", file=sys.stderr)
-    print(write_onnx(classifier, options.onnx, overwrite=options.overwrite).render())
+    if drifts := verifying.replay(classifier):
+        print(f"Warning: {verifying.warning(drifts)}", file=sys.stderr)
+    print(exporting.export(classifier, options.onnx, overwrite=options.overwrite).render())
     return 0
 
 

@@ -168,7 +168,7 @@ def save(
             rows.writerows([str(bad.path), bad.reason] for bad in skipped)
         for name, content in (extra or {}).items():
             (folder / name).write_bytes(content)
-        hashes.write(folder, HASHED)
+        write_hashes(folder)
         old = Path(temporary, "old")
         if out.is_dir() and not any(out.iterdir()):  # perhaps the current folder, or a mounted one
             for path in folder.iterdir():
@@ -208,6 +208,15 @@ def save_golden(folder: Path, golden: Golden) -> None:
     """
     with atomic_path(folder / GOLDEN) as temporary:
         _write_json(temporary, golden.to_json())
+    write_hashes(folder)
+
+
+def write_hashes(folder: Path) -> None:
+    """Take the files of a checkpoint folder as they are for those that were written.
+
+    Args:
+        folder: The checkpoint folder.
+    """
     hashes.write(folder, HASHED)
 
 

@@ -28,6 +28,7 @@ TOLERANCE = 1e-4
 """How far a probability may be from the classifier's; a score, relative to its size."""
 
 OUTPUTS = ("probabilities", "unknown_score", "set")
+_MAX_BYTES = 2 * 10**9
 _BORDER = 1e-3  # nats; so near to a set's margin, rounding decides
 
 
@@ -204,11 +205,16 @@ class _DisagreementError(Exception):
 
 
 def _write(classifier: Classifier, path: Path) -> None:
-    size = classifier.backbone.transforms.image_size
+    size, graph = classifier.backbone.transforms.image_size, _Graph(classifier).eval()
+    weights = sum(tensor.nbytes for tensor in graph.state_dict().values())
+    if weights > _MAX_BYTES:  # more would be written into files beside it
+        raise ValueError(
+            f"its weights have {weights / 1e9:.1f} GB, one file holds {_MAX_BYTES / 1e9:g}"
+        )
     with warnings.catch_warnings():  # the tracer's remarks on shapes that are constant here
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Graph(classifier).eval(),
+            graph,
             (torch.zeros((2, size, size, 3), dtype=torch.uint8),),
             str(path),
             dynamo=False,

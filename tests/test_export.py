@@ -21,7 +21,7 @@ from test_checkpoint import made
 import train
 from model import __main__ as cli
 from model import checkpoint as checkpoints
-from model import console, hashes, images, verify
+from model import console, images, verify
 from model import export as exports
 from model.backbone import Backbone
 from model.classifier import Classifier
@@ -250,6 +250,15 @@ def test_a_backbone_that_cannot_be_exported_is_named(
     assert names(tmp_path / "out") == []
 
 
+def test_what_does_not_fit_into_one_file_is_refused(
+    classifier: Classifier, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(exports, "_MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"its weights have .* GB, one file holds 1e-06"):
+        export(classifier, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
+
+
 def test_a_classifier_that_has_drifted_is_exported_with_a_warning(
     run: Run, trained: Path, tmp_path: Path, capsys
 ):
@@ -257,7 +266,7 @@ def test_a_classifier_that_has_drifted_is_exported_with_a_warning(
     values = json.loads((folder / "golden.json").read_text())
     values["probabilities"][0][0] += 0.1
     (folder / "golden.json").write_text(json.dumps(values))
-    hashes.write(folder, checkpoints.HASHED)
+    checkpoints.write_hashes(folder)
     assert run("--onnx", tmp_path / "a.onnx", checkpoint=folder) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("Warning: This classifier does not answer as it did")

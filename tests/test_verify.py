@@ -12,7 +12,7 @@ import pytest
 from demo.ui import build
 from model import __main__ as cli
 from model import checkpoint as checkpoints
-from model import console, golden, hashes, verify
+from model import console, golden, verify
 from model.backbone import Backbone
 from model.classifier import Classifier
 from model.verify import Drift
@@ -49,7 +49,7 @@ def edit(folder: Path, name: str, change: Callable[[dict], object], *, hide: boo
     change(values)
     (folder / name).write_text(json.dumps(values), encoding="utf-8")
     if hide:
-        hashes.write(folder, checkpoints.HASHED)
+        checkpoints.write_hashes(folder)
 
 
 def shift(values: dict) -> None:
@@ -276,7 +276,7 @@ def test_free_files_may_be_edited_removed_and_added(folder: Path):
 def test_a_file_that_was_added_is_named(folder: Path):
     content = (folder / "evidence.safetensors").read_bytes()
     (folder / "evidence.safetensors").unlink()
-    hashes.write(folder, checkpoints.HASHED)
+    checkpoints.write_hashes(folder)
     (folder / "evidence.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match=r"evidence\.safetensors was not there when"):
         checkpoints.load(folder)
