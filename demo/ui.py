@@ -1,12 +1,15 @@
 """The page: a header and four tabs around one loaded classifier."""
 
 import html
+import sys
 
 import gradio as gr
 
 from demo.classify import classify_tab
+from demo.gpu import on_gpu
 from demo.pages import about_tab, evaluation_tab, history_tab, subtitle
 from demo.style import LOGO
+from model import verify
 from model.classifier import Classifier
 
 MAX_BYTES = 10_000_000
@@ -39,7 +42,7 @@ def parse_size(text: str) -> int:
 
 
 def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
-    """Build the page.
+    """Build the page; where the classifier does not answer as it did when made, it says so.
 
     Args:
         classifier: The loaded classifier.
@@ -47,14 +50,23 @@ def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
 
     Returns:
         The app, not launched yet; its queue is bounded.
+
+    Raises:
+        ValueError: As `verify.replay`.
     """
     checkpoint = classifier.checkpoint
     title = f"Frostflower: {checkpoint.metrics['data']['name']}"
+    drifts = on_gpu(lambda: verify.replay(classifier))()  # takes no arguments: they are pickled
+    if drifts:
+        print(f"Warning: {verify.warning(drifts)}", file=sys.stderr, flush=True)
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
         gr.HTML(
             f'<div class="ff-head">{LOGO}<div><h1>{html.escape(title)}</h1>'
             f"<p>{html.escape(subtitle(checkpoint))}</p></div></div>"
         )
+        if drifts:
+            warning = html.escape(verify.warning(drifts))
+            gr.HTML(f'<p class="ff-banner" role="alert">{warning}</p>')
         with gr.Tab("Classify"):
             classify_tab(classifier, max_bytes)
         with gr.Tab("Training history"):

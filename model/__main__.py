@@ -5,6 +5,8 @@ python -m model predict photographs/ --csv predictions.csv
 python -m model predict flower.jpg --figure flower.png
 python -m model evaluate photographs/ --checkpoint runs/roses
 python -m model audit photographs/ --csv problems.csv
+python -m model export --onnx flowers.onnx
+python -m model verify --checkpoint runs/roses
 """
 
 import argparse
@@ -289,6 +291,43 @@ def audit(options: argparse.Namespace) -> int:
     return 0
 
 
+def export(options: argparse.Namespace) -> int:
+    """Write a checkpoint as one ONNX file.
+
+    Returns:
+        Exit status 0.
+    """
+    from model import export as exporting
+    from model import verify as verifying
+
+    exporting.require_writable(options.onnx, options.overwrite)
+    classifier = Classifier(options.checkpoint, device="cpu", cache_dir=options.cache_dir)
+    if drifts := verifying.replay(classifier):
+        print(f"Warning: {verifying.warning(drifts)}", file=sys.stderr)
+    print(exporting.export(classifier, options.onnx, overwrite=options.overwrite).render())
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check a checkpoint's files and answers, or accept them as they are.
+
+    Returns:
+        1 when a file or an answer is not as it was, else 0.
+    """
+    from model import verify as verifying
+
+    places = {"device": options.device, "cache_dir": options.cache_dir}
+    if options.accept:
+        print(verifying.accept(options.checkpoint, **places))
+        return 0
+    report = verifying.check(options.checkpoint, **places)
+    if options.json:
+        print(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        print(verifying.render(options.checkpoint, report))
+    return 0 if report.sound else 1
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line.
 
@@ -307,14 +346,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
     )
     console.add_cache_dir(places)
-    shared = argparse.ArgumentParser(add_help=False, parents=[places])
-    shared.add_argument(
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument(
         "--checkpoint",
         type=Path,
         default=SHIPPED,
         metavar="DIR",
         help="checkpoint folder (default: the shipped flowers)",
     )
+    shared = argparse.ArgumentParser(add_help=False, parents=[places, chosen])
     command = commands.add_parser(
         "predict",
         parents=[shared],
@@ -354,6 +394,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=evaluate)
     _add_audit(commands, places)
+    _add_export(commands, chosen)
+    _add_verify(commands, shared)
     return parser.parse_args(arguments)
 
 
@@ -389,6 +431,41 @@ def _add_audit(commands: Any, places: argparse.ArgumentParser) -> None:
         help="write the summary into the checkpoint folder, for the page",
     )
     command.set_defaults(run=audit)
+
+
+def _add_export(commands: Any, chosen: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "export",
+        parents=[chosen],
+        help="write a checkpoint as one ONNX file",
+        description="Write backbone, head, views, temperature, sets and the unknown score as one "
+        "ONNX file, with class names, framing and thresholds in its metadata. It is compared with "
+        "the classifier before it is put in its place.",
+        formatter_class=console.HelpFormatter,
+    )
+    command.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="the file")
+    command.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    console.add_cache_dir(command)
+    command.set_defaults(run=export)
+
+
+def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "verify",
+        parents=[shared],
+        help="check that a checkpoint's files and answers are as they were",
+        description="Compare a checkpoint's files with their stored hashes, and its answers to "
+        "drawn patterns with those stored when it was trained. Exit status 1 when one differs.",
+        formatter_class=console.HelpFormatter,
+    )
+    output = command.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object")
+    output.add_argument(
+        "--accept",
+        action="store_true",
+        help="store the files and answers as they are now, after an edit that was meant",
+    )
+    command.set_defaults(run=verify)
 
 
 if __name__ == "__main__":

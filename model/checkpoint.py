@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -14,11 +15,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
+from model import hashes
 from model.backbone import BackboneSpec
 from model.cache import atomic_path
 from model.calibrate import Calibration
 from model.evidence import FILE as EVIDENCE
 from model.evidence import Evidence
+from model.golden import Golden
 from model.head import HISTORY_COLUMNS, Head, Row
 from model.scan import Skipped
 from model.transforms import EVALUATION_VIEWS
@@ -30,7 +33,15 @@ SHIPPED = Path(__file__).resolve().parent.parent / "demo" / "flowers102"
 
 CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
 SKIPPED, CARD, PLOT, AUDIT = "skipped.csv", "README.md", "history.png", "audit.json"
-FILES = {CONFIG, HEAD, HISTORY, METRICS, SKIPPED, CARD, PLOT, AUDIT, EVIDENCE}
+GOLDEN = "golden.json"
+
+HASHED = {CONFIG, HEAD, HISTORY, METRICS, GOLDEN, EVIDENCE}
+"""Files that decide an answer, or a figure that is shown; the others may be edited freely."""
+
+OPTIONAL = {EVIDENCE}
+"""Those of `HASHED` that may be removed."""
+
+FILES = {*HASHED, SKIPPED, CARD, PLOT, AUDIT, hashes.FILE}
 
 
 @dataclass
@@ -50,6 +61,7 @@ class Checkpoint:
         folder: Where it was loaded from.
         audit: What `python -m model audit --save` found in its data, if that was run.
         evidence: The training photographs as embeddings; None where none were kept.
+        golden: What it answers to drawn patterns; None until that is recorded (`verify.record`).
     """
 
     backbone: BackboneSpec
@@ -64,6 +76,7 @@ class Checkpoint:
     folder: Path | None = field(default=None, compare=False)
     audit: dict[str, Any] | None = field(default=None, compare=False)
     evidence: Evidence | None = field(default=None, compare=False)
+    golden: Golden | None = field(default=None, compare=False)
 
 
 def require_empty(out: Path, overwrite: bool) -> None:
@@ -113,8 +126,10 @@ def save(
         extra: More files, name -> content (model card, plot).
 
     Raises:
-        ValueError: As `require_empty`.
+        ValueError: As `require_empty`, or there are no golden answers.
     """
+    if checkpoint.golden is None:
+        raise ValueError("The checkpoint has no golden answers. Record them with verify.record.")
     out = out.resolve()
     require_empty(out, overwrite)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
@@ -137,6 +152,7 @@ def save(
         }
         _write_json(folder / CONFIG, config)
         _write_json(folder / METRICS, checkpoint.metrics)
+        _write_json(folder / GOLDEN, checkpoint.golden.to_json())
         (folder / HEAD).write_bytes(serialize(_tensors(checkpoint)))
         if checkpoint.evidence:
             checkpoint.evidence.save(folder / EVIDENCE)
@@ -152,6 +168,7 @@ def save(
             rows.writerows([str(bad.path), bad.reason] for bad in skipped)
         for name, content in (extra or {}).items():
             (folder / name).write_bytes(content)
+        write_hashes(folder)
         old = Path(temporary, "old")
         if out.is_dir() and not any(out.iterdir()):  # perhaps the current folder, or a mounted one
             for path in folder.iterdir():
@@ -182,6 +199,51 @@ def save_audit(folder: Path, summary: dict[str, Any]) -> Path:
     return folder / AUDIT
 
 
+def save_golden(folder: Path, golden: Golden) -> None:
+    """Write golden answers into a checkpoint folder, and the hashes of all its files as they are.
+
+    Args:
+        folder: The checkpoint folder.
+        golden: Its answers.
+    """
+    with atomic_path(folder / GOLDEN) as temporary:
+        _write_json(temporary, golden.to_json())
+    write_hashes(folder)
+
+
+def write_hashes(folder: Path) -> None:
+    """Take the files of a checkpoint folder as they are for those that were written.
+
+    Args:
+        folder: The checkpoint folder.
+    """
+    hashes.write(folder, HASHED)
+
+
+def problems(folder: Path) -> dict[str, str]:
+    """Say which files of a checkpoint folder are not those that were written.
+
+    Args:
+        folder: The checkpoint folder.
+
+    Returns:
+        As `hashes.problems`.
+    """
+    return hashes.problems(folder, HASHED, OPTIONAL)
+
+
+def _require_files(folder: Path) -> None:
+    """Stop at the first file that is missing or not the one that was written."""
+    for name, problem in problems(folder).items():
+        accept = f"python -m model verify --accept --checkpoint {shlex.quote(str(folder))}"
+        if problem == hashes.MISSING and name not in (GOLDEN, hashes.FILE):
+            raise FileNotFoundError(f"{folder} is not a checkpoint: {name} is missing.")
+        raise ValueError(
+            f"Checkpoint {folder} cannot be used: {name} {problem}. If that is meant, run "
+            f"{accept}; otherwise get the checkpoint again."
+        )
+
+
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -198,11 +260,12 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
 
-def load(folder: Path) -> Checkpoint:
+def load(folder: Path, *, verify: bool = True) -> Checkpoint:
     """Load and check a checkpoint folder. No weights of the backbone are needed.
 
     Args:
         folder: The folder.
+        verify: Insist on the files that were written; without, golden answers are not loaded.
 
     Returns:
         The checkpoint.
@@ -222,6 +285,8 @@ def load(folder: Path) -> Checkpoint:
             f"{folder / CONFIG} has format version {version}; this version of Frostflower reads "
             f"{FORMAT_VERSION}. Update Frostflower, or train again."
         )
+    if verify:
+        _require_files(folder)
     try:
         class_ids, class_names = config["class_ids"], config["class_names"]
         if not len(class_ids) == len(class_names) >= 2:
@@ -249,6 +314,7 @@ def load(folder: Path) -> Checkpoint:
             metrics=metrics,
             folder=folder,
             audit=_read_json(folder / AUDIT) if (folder / AUDIT).exists() else None,
+            golden=load_golden(folder, len(class_ids)) if verify else None,
         )
     except KeyError as error:
         raise ValueError(f"Checkpoint {folder} lacks the entry {error}. Train again.") from error
@@ -277,6 +343,25 @@ def _load_calibration(config: dict[str, Any], embedding: Embedding | None) -> Ca
         for scale in (scales["doubt"], scales["distance"])
     )
     return Calibration(Trust(**config["trust"]), Detector(doubt, distance), embedding)
+
+
+def load_golden(folder: Path, num_classes: int) -> Golden:
+    """Load the golden answers of a checkpoint folder.
+
+    Args:
+        folder: The checkpoint folder.
+        num_classes: C.
+
+    Returns:
+        The answers.
+
+    Raises:
+        FileNotFoundError: There are none.
+        KeyError: An entry is missing.
+        TypeError: A value is of another type.
+        ValueError: They are of other patterns or another number of classes.
+    """
+    return Golden.from_json(_read_json(folder / GOLDEN), num_classes)
 
 
 def _load_evidence(path: Path, embedding: Embedding | None, num_classes: int) -> Evidence | None:

@@ -13,6 +13,7 @@ from model import calibrate
 from model import checkpoint as checkpoints
 from model.backbone import Backbone, serving_threads
 from model.cache import default_cache_dir
+from model.checkpoint import Checkpoint
 from model.evaluate import softmax
 from model.explain import HeatMap, attribute
 
@@ -111,6 +112,34 @@ class Prediction:
         }
 
 
+def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]) -> np.ndarray:
+    """Frame photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
+    view = backbone.transforms.view
+    return np.stack([view(image, name, "") for image in images for name in checkpoint.views])
+
+
+def _answers(checkpoint: Checkpoint, features: np.ndarray, count: int) -> calibrate.Assessment:
+    rows = features.reshape(count, len(checkpoint.views), -1)
+    return calibrate.assess(checkpoint.calibration, checkpoint.head, rows)
+
+
+def assess(
+    checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]
+) -> calibrate.Assessment:
+    """Score decoded photographs; the views' logits are averaged.
+
+    Args:
+        checkpoint: The checkpoint, which need not be saved yet.
+        backbone: Its backbone, opened.
+        images: N upright RGB photographs, as `images.decode` returns them.
+
+    Returns:
+        Calibrated logits, sets and "none of these".
+    """
+    features = backbone.features(_frame(checkpoint, backbone, images))
+    return _answers(checkpoint, features, len(images))
+
+
 class Classifier:
     """A checkpoint, ready to predict."""
 
@@ -121,6 +150,7 @@ class Classifier:
         device: str = "auto",
         cache_dir: Path | None = None,
         threads: int | None = None,
+        verify: bool = True,
     ) -> None:
         """Load a checkpoint and its backbone.
 
@@ -129,13 +159,14 @@ class Classifier:
             device: `auto`, `cpu`, `cuda` or `mps`.
             cache_dir: Keeps the exported backbone; by default the user's cache folder.
             threads: Threads for one batch on a CPU; by default the cores, at most 4.
+            verify: As `checkpoint.load`.
 
         Raises:
             ConnectionError: The backbone's weights cannot be downloaded.
             FileNotFoundError: There is no checkpoint.
             ValueError: The checkpoint or the device cannot be used.
         """
-        self.checkpoint = checkpoints.load(folder)
+        self.checkpoint = checkpoints.load(folder, verify=verify)
         self.backbone = Backbone(
             self.checkpoint.backbone,
             device=device,
@@ -149,25 +180,9 @@ class Classifier:
                 f"backbone {self.checkpoint.backbone.name} gives {found}."
             )
 
-    def _pixels(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Frame photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
-        view, views = self.backbone.transforms.view, self.checkpoint.views
-        return np.stack([view(image, name, "") for image in images for name in views])
-
     def assess(self, images: Sequence[Image.Image]) -> calibrate.Assessment:
-        """Score decoded photographs; the views' logits are averaged.
-
-        Args:
-            images: N upright RGB photographs, as `images.decode` returns them.
-
-        Returns:
-            Calibrated logits, sets and "none of these".
-        """
-        return self._assess(self.backbone.features(self._pixels(images)), len(images))
-
-    def _assess(self, features: np.ndarray, count: int) -> calibrate.Assessment:
-        rows = features.reshape(count, len(self.checkpoint.views), -1)
-        return calibrate.assess(self.checkpoint.calibration, self.checkpoint.head, rows)
+        """Score decoded photographs; see the function of the same name."""
+        return assess(self.checkpoint, self.backbone, images)
 
     def predict(
         self, images: Sequence[Image.Image], top: int = 5, *, explain: bool = False
@@ -190,14 +205,15 @@ class Classifier:
         if not images:
             return []
         started = time.perf_counter()
-        pixels, heats = self._pixels(images), [None] * len(images)
+        pixels = _frame(self.checkpoint, self.backbone, images)
+        heats: Sequence[HeatMap | None] = [None] * len(images)
         if explain:
             features, maps = self.backbone.maps(pixels)
             head, views = self.checkpoint.head, self.checkpoint.views
             heats = attribute(self.backbone, head, features, maps, views)
         else:
             features = self.backbone.features(pixels)
-        found = self._assess(features, len(images))
+        found = _answers(self.checkpoint, features, len(images))
         evidence = self._evidence(found, images)
         seconds = (time.perf_counter() - started) / len(images)
         return [

@@ -3,14 +3,14 @@
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from model import calibrate
+from model import calibrate, verify
 from model.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
 from model.calibrate import Calibration
 from model.checkpoint import Checkpoint
@@ -155,7 +155,7 @@ def train(
     }
     measured["valid"] |= valid_figures
     run.seconds["calibration"] = round(time.perf_counter() - fitted, 2)
-    return Checkpoint(
+    checkpoint = Checkpoint(
         backbone=backbone.spec,
         head=head,
         calibration=calibration,
@@ -179,6 +179,7 @@ def train(
         },
         evidence=evidence,
     )
+    return replace(checkpoint, golden=verify.record(checkpoint, backbone))
 
 
 @dataclass

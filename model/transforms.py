@@ -16,7 +16,8 @@ CENTER, MIRROR = "center", "mirror"
 EVALUATION_VIEWS = (CENTER, MIRROR)
 """The views whose logits prediction averages."""
 
-_FILL = (124, 116, 104)  # the mean colour of ImageNet, where a view reaches beyond the photograph
+FILL = (124, 116, 104)
+"""The mean colour of ImageNet, where a view reaches beyond the photograph."""
 
 
 def view_names(random_views: int, seed: int) -> list[str]:
@@ -86,7 +87,7 @@ class Transforms:
         inner = image.resize(
             (max(1, round(width * scale)), max(1, round(height * scale))), self._resample
         )
-        canvas = Image.new("RGB", size, _FILL)
+        canvas = Image.new("RGB", size, FILL)
         canvas.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
         return np.asarray(canvas)
 
@@ -139,7 +140,7 @@ class Transforms:
         affine += (0.0, step_y, y * scale_y)
         square = (self.image_size, self.image_size)
         result = small.transform(
-            square, Image.Transform.AFFINE, affine, self._resample, fillcolor=_FILL
+            square, Image.Transform.AFFINE, affine, self._resample, fillcolor=FILL
         )
         enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
         for enhance, factor in zip(enhancers, colours, strict=True):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from model import checkpoint as checkpoints
+from model import golden
 from model.backbone import BackboneSpec, Member
 from model.calibrate import Calibration, assess
-from model.checkpoint import Checkpoint, load, require_empty, save
+from model.checkpoint import Checkpoint, load, require_empty, save, write_hashes
+from model.golden import Golden
 from model.head import HISTORY_COLUMNS, Head
 from model.scan import Skipped
 from model.transforms import Transforms
@@ -21,10 +24,12 @@ from model.trust import Trust
 from model.unknown import Detector, Embedding
 
 
-def made(hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True) -> Checkpoint:
+def made(
+    hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True, width: int = 6
+) -> Checkpoint:
     """A small checkpoint with names that are hard to write."""
     rng = np.random.default_rng(seed)
-    widths = (6, *hidden, 3)
+    widths = (width, *hidden, 3)
     layers = [
         (
             rng.normal(size=(wide, narrow)).astype(np.float32),
@@ -33,10 +38,12 @@ def made(hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True) -> 
         for narrow, wide in pairwise(widths)
     ]
     head = Head(
-        rng.normal(size=6).astype(np.float32), rng.uniform(1, 2, 6).astype(np.float32), layers
+        rng.normal(size=width).astype(np.float32),
+        rng.uniform(1, 2, width).astype(np.float32),
+        layers,
     )
     embedding = Embedding(
-        rng.normal(size=(6, 8)).astype(np.float16)[:, ::-2],  # no contiguous memory
+        rng.normal(size=(width, 8)).astype(np.float16)[:, ::-2],  # no contiguous memory
         rng.normal(size=(3, 4)).astype(np.float32),
     )
     member = Member("test_resnet", "ab" * 32, 64, (0.5, 0.5, 0.5), (0.5, 0.25, 0.5))
@@ -57,6 +64,12 @@ def made(hidden: tuple[int, ...] = (), seed: int = 0, embedded: bool = True) -> 
             "splits": {"valid": {"top1": 0.5, "confusion_matrix": [[1, 0, 0]] * 3}},
             "data": {"name": "flowers"},
         },
+        golden=Golden(
+            golden.PATTERNS_VERSION,
+            [golden.sha256(pattern) for pattern in golden.patterns()],
+            rng.uniform(size=(len(golden.SIZES), 3)),
+            "CPU (ONNX Runtime)",
+        ),
     )
 
 
@@ -74,6 +87,7 @@ def edit(folder: Path, change: Callable[[dict], None]) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     change(config)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    write_hashes(folder)
 
 
 def refused(folder: Path) -> str:
@@ -124,6 +138,8 @@ def test_the_folder_holds_what_is_promised_and_no_pickle(tmp_path: Path):
         "metrics.json",
         "skipped.csv",
         "README.md",
+        "golden.json",
+        "hashes.json",
     }
     assert json.loads(files["config.json"])["format_version"] == 2
     assert files["skipped.csv"].decode().splitlines() == [
@@ -246,6 +262,20 @@ def test_a_missing_folder_says_how_to_make_one(tmp_path: Path):
         load(tmp_path / "none")
 
 
+def test_a_checkpoint_without_golden_answers_is_not_written(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"has no golden answers\. Record them"):
+        save(replace(made(), golden=None), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_golden_answers_come_back(folder: Path):
+    stored, found = made().golden, load(folder).golden
+    assert stored is not None and found is not None
+    assert found.sha256 == stored.sha256
+    assert found.device == "CPU (ONNX Runtime)"
+    assert np.abs(found.probabilities - stored.probabilities).max() < 1e-8
+
+
 @pytest.mark.parametrize("name", ["config.json", "head.safetensors", "history.csv", "metrics.json"])
 def test_a_missing_file_is_named(name: str, folder: Path):
     (folder / name).unlink()
@@ -264,22 +294,27 @@ def test_another_format_version_is_refused(folder: Path):
 def test_a_truncated_head_is_refused(kept: int, folder: Path):
     path = folder / "head.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    assert "head.safetensors" in refused(folder)
+    assert "head.safetensors is not the file that was written: it has " in refused(folder)
+    write_hashes(folder)
+    assert "head.safetensors is damaged" in refused(folder)
 
 
 def test_a_head_of_other_shapes_is_refused(folder: Path):
     path = folder / "head.safetensors"
     tensors = load_file(path)
     wrong = {**tensors, "layers.0.weight": tensors["layers.0.weight"][:2].copy()}
-    save_file(wrong, path)
-    assert "layers.0.weight of shape (2, 6), but config.json says (3, 6)" in refused(folder)
-    save_file({key: value for key, value in tensors.items() if key != "std"}, path)
-    assert "std of shape None" in refused(folder)
+
+    def saved(changed: dict[str, np.ndarray]) -> str:
+        save_file(changed, path)
+        write_hashes(folder)
+        return refused(folder)
+
+    assert "layers.0.weight of shape (2, 6), but config.json says (3, 6)" in saved(wrong)
+    without = {key: value for key, value in tensors.items() if key != "std"}
+    assert "std of shape None" in saved(without)
     wrong = {**tensors, "embedding.basis": tensors["embedding.basis"][:2].copy()}
-    save_file(wrong, path)
-    assert "embedding.basis of shape (2, 4), but config.json says (6, 4)" in refused(folder)
-    save_file({**tensors, "surplus": tensors["mean"]}, path)
-    assert "surplus" in refused(folder)
+    assert "embedding.basis of shape (2, 4), but config.json says (6, 4)" in saved(wrong)
+    assert "surplus" in saved({**tensors, "surplus": tensors["mean"]})
 
 
 EDITS: dict[str, Callable[[dict], object]] = {
@@ -318,25 +353,49 @@ EDITS: dict[str, Callable[[dict], object]] = {
 @pytest.mark.parametrize("change", EDITS.values(), ids=EDITS)
 def test_an_edited_configuration_is_refused(change: Callable[[dict], None], folder: Path):
     edit(folder, change)
-    refused(folder)
+    assert "is not the file that was written" not in refused(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.json"])
 @pytest.mark.parametrize("text", ["", '{"format_version": 2', "[1]", "null", "\x00\x01"])
 def test_broken_json_is_refused_by_name(name: str, text: str, folder: Path):
     (folder / name).write_text(text)
+    write_hashes(folder)
     assert name in refused(folder)
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "rows without a header\n1,2,3,4,5,6,7\n"])
 def test_a_history_with_other_columns_is_refused(text: str, folder: Path):
     (folder / "history.csv").write_text(text)
+    write_hashes(folder)
     assert "history.csv must have the columns epoch, train_loss" in refused(folder)
 
 
 def test_a_history_that_holds_no_numbers_is_refused(folder: Path):
     with (folder / "history.csv").open("a") as file:
         file.write("3,much,1,1,1,1,1\n")
+    write_hashes(folder)
     assert "much" in refused(folder)
     (folder / "history.csv").write_text(",".join(HISTORY_COLUMNS) + "\n1,2\n")
-    refused(folder)
+    write_hashes(folder)
+    assert "is not the file that was written" not in refused(folder)
+
+
+GOLDEN_EDITS: dict[str, Callable[[dict], object]] = {
+    "no probabilities": lambda values: values.pop("probabilities"),
+    "no device": lambda values: values.pop("device"),
+    "surplus": lambda values: values.update(surplus=1),
+    "one answer fewer": lambda values: values["probabilities"].pop(),
+    "one class fewer": lambda values: [row.pop() for row in values["probabilities"]],
+    "ragged": lambda values: values["probabilities"][0].pop(),
+    "other patterns": lambda values: values.update(patterns_version=99),
+}
+
+
+@pytest.mark.parametrize("change", GOLDEN_EDITS.values(), ids=GOLDEN_EDITS)
+def test_golden_answers_that_do_not_fit_are_refused(change: Callable[[dict], None], folder: Path):
+    values = json.loads((folder / "golden.json").read_text())
+    change(values)
+    (folder / "golden.json").write_text(json.dumps(values))
+    write_hashes(folder)
+    assert "is not the file that was written" not in refused(folder)

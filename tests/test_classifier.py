@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from model import images
 from model.backbone import Backbone
 from model.calibrate import assess
+from model.checkpoint import write_hashes
 from model.classifier import Classifier
 from model.data import Photos
 from model.features import extract
@@ -146,6 +147,7 @@ def test_a_head_that_does_not_fit_the_backbone_is_an_error(
         tensors[name] = np.ascontiguousarray(tensors[name][..., 1:])
     tensors["embedding.basis"] = tensors["embedding.basis"][1:].copy()
     save_file(tensors, folder / "head.safetensors")
+    write_hashes(folder)
     expected = f"its head takes {width - 1} features, but backbone test_resnet gives {width}"
     with pytest.raises(ValueError, match=expected):
         Classifier(folder, device="cpu", cache_dir=cache_dir)

@@ -94,6 +94,9 @@ def test_the_checkpoint_holds_everything(
         "metrics.json",
         "skipped.csv",
         "README.md",
+        "evidence.safetensors",
+        "golden.json",
+        "hashes.json",
     }
     saved = load(out)
     assert saved.class_ids == list(CLASSES)

@@ -1,0 +1,269 @@
+"""A checkpoint that checks itself: its files are those that were written, its answers as they were.
+
+Other packages, another engine or another processor may compute other features from the same files.
+So a checkpoint stores what it answered to drawn patterns (`golden`) when it was made; `replay` asks
+again, by the way that photographs go.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model import checkpoint as checkpoints
+from model import console, golden, hashes
+from model.backbone import Backbone
+from model.checkpoint import Checkpoint
+from model.classifier import Classifier, assess
+from model.evaluate import softmax
+from model.golden import Golden
+
+TOLERANCE = 1e-3
+"""How far a probability may be from the stored one in full precision.
+
+Measured on the patterns, with the shipped and with a default classifier: ONNX Runtime differs from
+torch by at most 3e-6, and not at all with other numbers of threads; Pillow 11.3 and 12.3 frame to
+the same pixels. What must be seen is far above, the smaller of the two's: another interpolation
+0.28, another framing 0.52, one view instead of two 0.24, 1 % more cropped 0.14, a temperature
+2 % higher 0.008, every pixel brighter by 1/255 0.003.
+"""
+
+HALF_TOLERANCE = 3e-2
+"""The same where CUDA's half precision computed either: float16 on a CPU differs by 0.012."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How the answer to one pattern compares with the stored one.
+
+    Attributes:
+        pattern: Its number, from 1.
+        label: The class whose probability differs most.
+        expected: Its stored probability, 0-1.
+        found: Its probability now, 0-1.
+        expected_top: The stored first answer, name and probability.
+        found_top: The first answer now.
+        tolerance: How much may differ.
+    """
+
+    pattern: int
+    label: str
+    expected: float
+    found: float
+    expected_top: tuple[str, float]
+    found_top: tuple[str, float]
+    tolerance: float = TOLERANCE
+
+    @property
+    def difference(self) -> float:
+        """The largest difference of a probability, which bounds that of the first answers."""
+        return abs(self.found - self.expected)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it is more than engines may differ; what is no number is."""
+        return not self.difference <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is wrong with a checkpoint folder.
+
+    Attributes:
+        problems: File -> what is wrong with it, as `checkpoint.problems`.
+        answers: One entry a pattern; empty where files are not sound, as they are not used then.
+        recorded_on: The device and engine that the stored answers are of.
+        replayed_on: The device and engine now.
+    """
+
+    problems: dict[str, str]
+    answers: list[Drift]
+    recorded_on: str = ""
+    replayed_on: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems and not any(answer.beyond for answer in self.answers)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        answers = [
+            asdict(a) | {"difference": a.difference, "ok": not a.beyond} for a in self.answers
+        ]
+        return asdict(self) | {"sound": self.sound, "answers": answers}
+
+
+def record(checkpoint: Checkpoint, backbone: Backbone) -> Golden:
+    """Ask a checkpoint for its golden answers.
+
+    Args:
+        checkpoint: The checkpoint, which need not be saved yet.
+        backbone: Its backbone.
+
+    Returns:
+        The answers, to be stored in it.
+    """
+    patterns = golden.patterns()
+    logits = assess(checkpoint, backbone, patterns).logits
+    return Golden(
+        golden.PATTERNS_VERSION,
+        [golden.sha256(pattern) for pattern in patterns],
+        softmax(logits.astype(np.float64)),
+        backbone.device_text,
+    )
+
+
+def measure(classifier: Classifier) -> list[Drift]:
+    """Compare the answers to all patterns with the stored ones.
+
+    Args:
+        classifier: The loaded classifier.
+
+    Returns:
+        One entry a pattern.
+
+    Raises:
+        ValueError: Golden answers are missing, or the patterns are not those of the checkpoint.
+    """
+    names, stored = classifier.checkpoint.class_names, classifier.checkpoint.golden
+    if stored is None:
+        raise ValueError(
+            "The checkpoint has no golden answers. See: python -m model verify --accept"
+        )
+    now = record(classifier.checkpoint, classifier.backbone)
+    for number, pair in enumerate(zip(stored.sha256, now.sha256, strict=True), 1):
+        if pair[0] != pair[1]:
+            raise ValueError(
+                f"Golden pattern {number} has sha256 {pair[1][:12]}…, but the checkpoint's is "
+                f"{pair[0][:12]}…. See: python -m model verify --accept"
+            )
+    half = any(device.startswith("CUDA") for device in (stored.device, now.device))
+    tolerance, result = HALF_TOLERANCE if half else TOLERANCE, []
+    for number, (before, after) in enumerate(
+        zip(stored.probabilities, now.probabilities, strict=True), 1
+    ):
+        far, old, new = (int(v.argmax()) for v in (np.abs(after - before), before, after))
+        tops = ((names[old], float(before[old])), (names[new], float(after[new])))
+        values = (float(before[far]), float(after[far]))
+        result.append(Drift(number, names[far], *values, *tops, tolerance))
+    return result
+
+
+def replay(classifier: Classifier) -> list[Drift]:
+    """Return the golden answers that are not as they were; none where all is well.
+
+    Args:
+        classifier: The loaded classifier.
+
+    Returns:
+        The entries of `measure` that are `beyond` their tolerance.
+
+    Raises:
+        ValueError: As `measure`.
+    """
+    return [answer for answer in measure(classifier) if answer.beyond]
+
+
+def warning(drifts: list[Drift]) -> str:
+    """Say in a sentence what `replay` found: the largest difference, with both values."""
+    worst = max(drifts, key=lambda d: math.inf if math.isnan(d.difference) else d.difference)
+    return (
+        f"This classifier does not answer as it did when it was made: on test pattern "
+        f"{worst.pattern} the probability of '{worst.label}' is {worst.found:.4f} instead of "
+        f"{worst.expected:.4f}, and {len(drifts)} of {len(golden.SIZES)} patterns differ by more "
+        f"than {worst.tolerance:g}, so its measured accuracy may not hold (more: python -m model "
+        "verify)."
+    )
+
+
+def check(folder: Path, *, device: str = "auto", cache_dir: Path | None = None) -> Report:
+    """Check a checkpoint folder: its files first, then its answers.
+
+    Args:
+        folder: The folder.
+        device: As `Classifier`.
+        cache_dir: As `Classifier`.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConnectionError: As `Classifier`.
+        FileNotFoundError: There is no such folder.
+        ValueError: As `Classifier`, of a folder whose files are those that were written.
+    """
+    if folder.is_dir() and (problems := checkpoints.problems(folder)):
+        return Report(problems, [])
+    classifier = Classifier(folder, device=device, cache_dir=cache_dir)
+    answers, stored = measure(classifier), classifier.checkpoint.golden
+    return Report({}, answers, stored.device if stored else "", classifier.backbone.device_text)
+
+
+def accept(folder: Path, *, device: str = "auto", cache_dir: Path | None = None) -> str:
+    """Take a folder's files and answers as they are now for what is meant, and store that.
+
+    Args:
+        folder: The checkpoint folder; it must be one that can be used, whatever its hashes say.
+        device: As `Classifier`.
+        cache_dir: As `Classifier`.
+
+    Returns:
+        What was accepted, in lines for people.
+
+    Raises:
+        ConnectionError: As `Classifier`.
+        FileNotFoundError: As `Classifier`.
+        ValueError: As `Classifier`.
+    """
+    classifier = Classifier(folder, device=device, cache_dir=cache_dir, verify=False)
+    lines = [f"Accepted: {name} {text}." for name, text in checkpoints.problems(folder).items()]
+    now = record(classifier.checkpoint, classifier.backbone)
+    try:
+        before = checkpoints.load_golden(folder, len(classifier.checkpoint.class_ids))
+        change = np.abs(now.probabilities - before.probabilities).max()
+        lines.append(f"Golden answers differ by at most {change:.2g} from the earlier ones.")
+    except (KeyError, OSError, TypeError, ValueError):
+        lines.append("Golden answers were recorded; there were none that could be read.")
+    checkpoints.save_golden(folder, now)
+    return "\n".join([*lines, f"{folder} is now what it shall be."])
+
+
+def render(folder: Path, report: Report) -> str:
+    """Lay out a report as tables: files, then answers."""
+    rows = []
+    for name in sorted({*checkpoints.HASHED, *report.problems}):
+        there = (folder / name).is_file()
+        if name in report.problems:
+            state = "changed" if there else "missing"
+        elif there:
+            state = "not checked" if hashes.FILE in report.problems else "as written"
+        else:  # one that a checkpoint may do without
+            continue
+        rows.append((name, f"{(folder / name).stat().st_size:,}" if there else "-", state))
+    parts = [console.table(("File", "Bytes", "State"), rows)]
+    parts += [f"{name} {problem}." for name, problem in report.problems.items()]
+    if report.answers:
+        rows = [
+            (
+                f"{answer.pattern} ({width} x {height} px)",
+                *(f"{name} {share:.4f}" for name, share in (answer.expected_top, answer.found_top)),
+                f"{answer.difference:.1e}",
+                "drift" if answer.beyond else "as recorded",
+            )
+            for answer, (width, height) in zip(report.answers, golden.SIZES, strict=True)
+        ]
+        header = ("Pattern", "Recorded", "Now", "Difference", "State")
+        parts.append(f"\n{console.table(header, rows)}")
+        parts.append(
+            f"Recorded with {report.recorded_on}, replayed with {report.replayed_on}. Difference: "
+            "the largest of any class's probability; "
+            f"up to {report.answers[0].tolerance:g} is sound."
+        )
+        if drifts := [answer for answer in report.answers if answer.beyond]:
+            parts.append(f"\n{warning(drifts)}")
+    else:
+        parts.append("Files that are not as written are not used, so no pattern was replayed.")
+    return "\n".join(parts)
