@@ -5,6 +5,7 @@ python -m model predict photographs/ --csv predictions.csv
 python -m model predict flower.jpg --figure flower.png
 python -m model evaluate photographs/ --checkpoint runs/roses
 python -m model audit photographs/ --csv problems.csv
+python -m model push USER/NAME --checkpoint runs/roses
 """
 
 import argparse
@@ -144,7 +145,8 @@ def predict(options: argparse.Namespace) -> int:
         raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
     if options.top < 1:
         raise ValueError(f"--top {options.top} must be 1 or more.")
-    classifier = Classifier(options.checkpoint, device=options.device, cache_dir=options.cache_dir)
+    folder = console.find_checkpoint(options.checkpoint).folder
+    classifier = Classifier(folder, device=options.device, cache_dir=options.cache_dir)
     top = min(options.top, len(classifier.checkpoint.class_ids))
     failed = 0
     with contextlib.ExitStack() as stack:
@@ -206,9 +208,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """
     from model.evaluation import evaluate_folder
 
-    classifier = Classifier(
-        options.checkpoint, device=options.device, cache_dir=options.cache_dir, threads=1
-    )
+    folder = console.find_checkpoint(options.checkpoint).folder
+    classifier = Classifier(folder, device=options.device, cache_dir=options.cache_dir, threads=1)
     result = evaluate_folder(
         classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir
     )
@@ -260,7 +261,10 @@ def audit(options: argparse.Namespace) -> int:
         raise ValueError("--save writes into a checkpoint folder. Name it with --checkpoint DIR.")
     places = {"device": options.device, "cache_dir": options.cache_dir}
     if options.checkpoint:
-        backbone = Backbone(checkpoints.load(options.checkpoint).backbone, **places)
+        found_at = console.find_checkpoint(options.checkpoint)
+        if options.save and found_at.repo:
+            raise ValueError("--save writes into a checkpoint folder; this is one of the Hub.")
+        backbone = Backbone(checkpoints.load(found_at.folder).backbone, **places)
     else:
         backbone = open_backbone(**places)
     data = audits.collect(options.folder, cache_dir=options.cache_dir)
@@ -274,8 +278,26 @@ def audit(options: argparse.Namespace) -> int:
     if options.csv:
         print(f"{options.csv}: {write_csv(found, options.csv):,} rows", file=sys.stderr)
     if options.save:
-        path = checkpoints.save_audit(options.checkpoint, found.summary())
+        path = checkpoints.save_audit(Path(options.checkpoint), found.summary())
         print(f"{path}: shown on the page's Evaluation tab", file=sys.stderr)
+    return 0
+
+
+def push(options: argparse.Namespace) -> int:
+    """Put a checkpoint on the Hugging Face Hub.
+
+    Returns:
+        Exit status 0.
+    """
+    from model.publish import LEFT_OUT
+    from model.upload import push as push_checkpoint
+
+    folder = console.find_checkpoint(options.checkpoint).folder
+    done = push_checkpoint(
+        folder, options.name, private=options.private, license_id=options.license
+    )
+    print(f"{done.url} {'made' if done.created else 'updated'}, without {LEFT_OUT}.")
+    print(f"\n  python -m model predict PHOTOGRAPH --checkpoint {options.name}@{done.commit}")
     return 0
 
 
@@ -298,12 +320,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     console.add_cache_dir(places)
     shared = argparse.ArgumentParser(add_help=False, parents=[places])
-    shared.add_argument(
-        "--checkpoint",
-        type=Path,
+    console.add_checkpoint(
+        shared,
+        "checkpoint folder, or one on the Hub (default: the shipped flowers)",
         default=SHIPPED,
-        metavar="DIR",
-        help="checkpoint folder (default: the shipped flowers)",
     )
     command = commands.add_parser(
         "predict",
@@ -341,6 +361,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=evaluate)
     _add_audit(commands, places)
+    _add_push(commands)
     return parser.parse_args(arguments)
 
 
@@ -355,11 +376,9 @@ def _add_audit(commands: Any, places: argparse.ArgumentParser) -> None:
         formatter_class=console.HelpFormatter,
     )
     command.add_argument("folder", type=Path, metavar="FOLDER", help="the data folder")
-    command.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="DIR",
-        help="use its backbone; its classes need not be FOLDER's "
+    console.add_checkpoint(
+        command,
+        "use its backbone; its classes need not be FOLDER's "
         "(default: the default backbone, which is quick)",
     )
     command.add_argument("--top", type=int, default=20, metavar="N", help="rows a table on screen")
@@ -376,6 +395,24 @@ def _add_audit(commands: Any, places: argparse.ArgumentParser) -> None:
         help="write the summary into the checkpoint folder, for the page",
     )
     command.set_defaults(run=audit)
+
+
+def _add_push(commands: Any) -> None:
+    command = commands.add_parser(
+        "push",
+        help="put a checkpoint on the Hugging Face Hub",
+        description="Put a checkpoint on the Hugging Face Hub as a model, without thumbnails, file "
+        "names and hashes of training photographs. The token comes from: hf auth login, or the "
+        "variable HF_TOKEN.",
+        formatter_class=console.HelpFormatter,
+    )
+    command.add_argument("name", metavar="USER/NAME", help="the model's name on the Hub")
+    console.add_checkpoint(command, "checkpoint folder", required=True)
+    command.add_argument("--private", action="store_true", help="make a new model private")
+    command.add_argument(
+        "--license", default="", metavar="ID", help="licence for the card, such as apache-2.0"
+    )
+    command.set_defaults(run=push)
 
 
 if __name__ == "__main__":

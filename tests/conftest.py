@@ -124,7 +124,7 @@ def demo_address(shipped: Classifier) -> Iterator[str]:
     with socket.socket() as probe:  # any free port but 7860, which README's first command takes
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    address, _ = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1", server_port=port)
+    address = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1", server_port=port)
     yield address
     demo.close(verbose=False)
 
