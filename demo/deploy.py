@@ -1,5 +1,6 @@
 """A Hugging Face Space: exactly what it needs to serve a checkpoint, written down or uploaded."""
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -105,8 +106,6 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
     Returns:
         Markdown; the front matter configures the Space.
     """
-    from huggingface_hub import SpaceCardData
-
     name = checkpoint.metrics["data"]["name"]
     settings: dict[str, Any] = {
         "title": f"Frostflower: {name}",
@@ -119,11 +118,16 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
         "app_file": "demo/app.py",
         "short_description": short_description(checkpoint.class_names),
         "license": "apache-2.0",
-        "models": [located.repo] if located.repo else None,
         "tags": ["image-classification", TAG, "transfer-learning"],
     }
+    if located.repo:
+        settings["models"] = [located.repo]
+    # JSON is YAML too, quotes every text, and takes whatever characters a name has.
+    front = "\n".join(
+        f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()
+    )
     return f"""---
-{SpaceCardData(**settings).to_yaml()}
+{front}
 ---
 
 # Frostflower: {name}

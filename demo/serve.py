@@ -39,7 +39,7 @@ def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> str:
             max_file_size=max_bytes,
             run_history=False,
             ssr_mode=False,
-            show_error=True,
+            show_error=False,  # only what gr.Error says: other errors may name files
             footer_links=["api"],
             quiet=True,
             prevent_thread_lock=True,

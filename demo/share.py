@@ -51,6 +51,7 @@ class _Attempt(threading.Thread):
             shared = Shared(address, "")
         except Exception as error:  # Gradio raises RuntimeError, ValueError, OSError, httpx's ...
             shared = Shared("", _reason(error))
+            close_tunnels()  # a client that failed still runs
         with self.lock:
             self.shared = shared
             if self.given_up:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+import yaml
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -184,13 +185,14 @@ def _add_repository(app: FastAPI, hub: Hub, kind: str) -> None:
         files = repository.files(revision)
         if files is None:
             return JSONResponse({"error": "?"}, 404, {"X-Error-Code": "RevisionNotFound"})
+        parts = files.get("README.md", b"").decode().split("---\n")
+        card = yaml.safe_load(parts[1]) or {} if len(parts) > 2 else {}
         described: dict[str, Any] = {
             "id": f"{user}/{name}",
             "sha": repository.head if revision == "main" else revision,
             "private": repository.private,
-            "tags": [
-                tag for tag in ("frostflower",) if b"- frostflower" in files.get("README.md", b"")
-            ],
+            "tags": card.get("tags", []) if kind == "model" else ["gradio"],
+            "cardData": card,
             "siblings": [{"rfilename": path} for path in files],
         }
         return JSONResponse(described)

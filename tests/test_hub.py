@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import hub_stand_in
 import numpy as np
 import pytest
+import tiny
 from huggingface_hub import ModelCard, constants
 
 from model import checkpoint as checkpoints
@@ -21,25 +22,6 @@ from model.hub import HubError, locate
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "alice/flowers"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[hub_stand_in.Server]:
-    """A stand-in that huggingface_hub in this process talks to, with a cache of its own."""
-    made = hub_stand_in.Server()
-    monkeypatch.setattr(constants, "ENDPOINT", made.hub.endpoint)
-    files = made.hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", hub_stand_in.TOKEN)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def standin(server: hub_stand_in.Server) -> hub_stand_in.Hub:
-    return server.hub
 
 
 def pushed(standin: hub_stand_in.Hub) -> dict[str, bytes]:
@@ -90,6 +72,7 @@ def test_nothing_that_shows_or_names_a_training_photograph_is_pushed(
     evidence = checkpoints.load(written).evidence
     assert evidence is not None
     assert evidence.blob is None
+    assert original.evidence.blob is not None
     assert set(evidence.names) == set(original.class_ids)
     assert not evidence.digests.any()
     assert np.array_equal(evidence.vectors, original.evidence.vectors)
@@ -331,15 +314,9 @@ def test_push_and_predict_from_the_command_line(standin: hub_stand_in.Hub, train
         "HF_TOKEN": hub_stand_in.TOKEN,
     }
 
-    tiny_predict = (
-        "import runpy, sys; sys.path.insert(0, 'tests'); import tiny; from model import backbone;"
-        "tiny.install(type('P', (), {'setattr': staticmethod(setattr)}));"
-        "runpy.run_module('model', run_name='__main__')"
-    )
-
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", tiny_predict, *arguments],
+            [sys.executable, "-c", tiny.program("model"), *arguments],
             cwd=ROOT,
             env=environment,
             capture_output=True,
