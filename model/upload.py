@@ -123,7 +123,8 @@ def _exists(api: "HfApi", repo: str, kind: str, private: bool) -> bool:
             return False
         raise
     names = {file.rfilename for file in info.siblings or []}
-    tags = {*(info.tags or []), *((info.card_data or {}).get("tags") or [])}
+    card = info.card_data.to_dict() if info.card_data else {}
+    tags = [*(info.tags or []), *(card.get("tags") or [])]
     if TAG not in tags and not names <= _FROM_THE_START:
         raise ValueError(
             f"{repo} exists already and holds something else (see {min(names - _FROM_THE_START)}). "

@@ -230,4 +230,5 @@ def test_a_space_serves_its_checkpoint_with_its_requirements_alone(tmp_path: Pat
         )
     assert answer["label"] == "rose"
     assert {one["name"] for one in details["evidence"]["similar"]} <= set(CLASSES)
-    assert "Traceback" not in log.read_text()
+    # Gradio misses the package `spaces`, which the Hub installs beside it, and says so.
+    assert f'File "{space}' not in log.read_text(), log.read_text()
