@@ -178,6 +178,11 @@ def _add_trust_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep no embeddings and no 96-px thumbnails of the training photographs",
     )
+    group.add_argument(
+        "--no-thumbnails",
+        action="store_true",
+        help="keep embeddings but no thumbnails, for a checkpoint to be given away",
+    )
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -275,6 +280,7 @@ def configure(options: argparse.Namespace) -> training.TrainConfig:
         coverage=options.coverage,
         known_pass_rate=options.known_pass_rate,
         evidence=not options.no_evidence,
+        thumbnails=not options.no_thumbnails,
         device=options.device,
         workers=options.workers,
     )
@@ -350,8 +356,9 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
     if trained.evidence:
         size = (out / checkpoint.EVIDENCE).stat().st_size
         print(
-            f"\nEvidence: {len(trained.evidence.names):,} training photographs as embeddings and "
-            f"thumbnails, {size / 1e6:.1f} MB in {checkpoint.EVIDENCE} (--no-evidence: none)."
+            f"\nEvidence: {len(trained.evidence.names):,} training photographs as embeddings"
+            f"{'' if trained.evidence.blob is None else ' and thumbnails'}, {size / 1e6:.1f} MB in "
+            f"{checkpoint.EVIDENCE} (--no-evidence, --no-thumbnails leave them out)."
         )
     print(f"\nCheckpoint {out} written; {seconds:.0f} s in all. Serve it with:\n")
     print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")

@@ -1,7 +1,9 @@
 """The Classify tab: a photograph in, the five most probable classes as bars, and the API."""
 
+import functools
 import html
 import math
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,20 +15,28 @@ from demo.gpu import on_gpu
 from demo.photo import PREVIEW, UNSEEN, Photo
 from demo.style import LOGO
 from demo.why import why
+from model import images
 from model.classifier import Classifier, Prediction
 
 TOP = 5
 _SET_SHOWN = 12
+_FLOWER = (160, 40, 540, 420)  # left, top, right, bottom in scikit-learn's flower.jpg, in px
 
 _EMPTY = f"""<div class="ff-result"><div class="ff-empty">{LOGO}
 Add a photograph, paste one, use the camera, or choose an example. The answer appears here.
 </div></div>"""
 
 
+@functools.cache
 def example_photographs() -> list[Path]:
-    """Return photographs that come with installed packages: a flower, and what is none."""
-    packages = {"sklearn.datasets.images": "flower.jpg", "gradio": "test_data/cheetah2.jpg"}
-    return [Path(str(files(package) / name)) for package, name in packages.items()]
+    """Return photographs that come with installed packages: a flower, and what is none.
+
+    The flower is cut out of a wider picture, as a visitor would frame it, into a temporary file.
+    """
+    wide = images.decode(Path(str(files("sklearn.datasets.images") / "flower.jpg")))
+    flower = Path(tempfile.mkdtemp(prefix="frostflower-"), "dahlia.jpg")
+    wide.crop(_FLOWER).save(flower, quality=95)
+    return [flower, Path(str(files("gradio") / "test_data/cheetah2.jpg"))]
 
 
 def percent(share: float) -> str:
@@ -63,7 +73,7 @@ def bars(prediction: Prediction, device: str, coverage: float) -> str:
     answer = html.escape(prediction.top[0].label)
     if prediction.none_of_these:
         heading = (
-            '<p class="ff-banner" role="status"><b>None of these.</b> This is unlike the '
+            '<p class="ff-banner" role="status"><b>Probably none of these.</b> This is unlike the '
             "photographs that the classifier knows. Its nearest guess:</p>"
             f'<p class="ff-answer">{answer}</p>'
         )

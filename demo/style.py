@@ -69,7 +69,7 @@ CSS = """
 .ff-bars meter.first::-moz-meter-bar { background: var(--ff-accent); }
 .ff-banner { margin: 0 0 14px; padding: 10px 14px; border-radius: 9px; font-size: .95rem;
   background: var(--ff-warn); color: var(--ff-warn-text); }
-.ff-set { margin: 2px 0 10px; color: var(--ff-muted); font-size: .92rem; }
+.ff-set { margin: 12px 0 10px; color: var(--ff-muted); font-size: .92rem; }
 .ff-set b { color: var(--body-text-color); font-weight: 600; }
 .ff-why { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr)); gap: 16px;
   margin: 2px 0; }
@@ -81,6 +81,7 @@ CSS = """
   border-bottom: 1px solid var(--block-border-color); }
 .ff-similar img { width: 56px; height: 56px; object-fit: cover; border-radius: 7px;
   grid-row: span 2; }
+.ff-similar li:not(:has(img)) { column-gap: 0; }
 .ff-similar .name { grid-column: 2; overflow-wrap: anywhere; }
 .ff-similar .other .name { color: var(--ff-other); }
 .ff-similar .file { grid-column: 2; color: var(--ff-muted); font-size: .8rem;
@@ -114,7 +115,7 @@ table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
 .ff-table th { text-align: left; font-weight: 600; color: var(--ff-muted); font-size: .88rem; }
 .ff-table th, .ff-table td { padding: 8px 10px; border: 0;
   border-bottom: 1px solid var(--block-border-color); overflow-wrap: anywhere; }
-.ff-table td.number, .ff-table th.number { text-align: right;
+.ff-table td.number, .ff-table th.number { text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 .ff-panel { padding: 16px 18px; border: 1px solid var(--block-border-color);
   border-radius: var(--block-radius); background: var(--block-background-fill); }

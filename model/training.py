@@ -39,7 +39,8 @@ class TrainConfig:
         head: How the head is fitted.
         coverage: Share of photographs whose prediction set shall hold the right class, 0-1.
         known_pass_rate: Share of known photographs that shall not be "none of these", 0-1.
-        evidence: Keep embeddings and thumbnails of the training photographs.
+        evidence: Keep embeddings of the training photographs.
+        thumbnails: Keep thumbnails of them, too.
         device: As `backbone.resolve_device`.
         workers: Threads (default recipe) or processes (classic) that decode; None for the
             recipe's own: one a core, and the tutorial's 4.
@@ -55,6 +56,7 @@ class TrainConfig:
     coverage: float = 0.99
     known_pass_rate: float = 0.99
     evidence: bool = True
+    thumbnails: bool = True
     device: str = "auto"
     workers: int | None = None
 
@@ -223,7 +225,8 @@ def _gather_evidence(
         f"{data.class_ids[label]}/{path.name}"
         for label, path in zip(photos.labels, photos.paths, strict=True)
     ]
-    return Evidence.build(embedded, photos.labels, photos.digests, names, signatures, thumbnails)
+    pictures = thumbnails if config.thumbnails else None
+    return Evidence.build(embedded, photos.labels, photos.digests, names, signatures, pictures)
 
 
 def _run_cached(
