@@ -143,7 +143,7 @@ def explained(repo: str, *, writing: bool = False) -> Iterator[None]:
     Raises:
         HubError: What went wrong and what to do.
     """
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         yield
@@ -152,7 +152,7 @@ def explained(repo: str, *, writing: bool = False) -> Iterator[None]:
         raise HubError(
             _sentence(status, repo, writing, error.server_message or ""), status
         ) from error
-    except (OSError, *transport_errors()) as error:
+    except (ConnectionError, TimeoutError, LocalEntryNotFoundError, *transport_errors()) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HubError(
             f"The Hugging Face Hub cannot be reached ({reason}). Check the network and repeat."

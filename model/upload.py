@@ -101,9 +101,9 @@ def upload(
                 commit_message="Upload with Frostflower",
                 delete_patterns=list(replaces) or None,
             )
-    except HubError as error:
+    except Exception as error:  # hf_xet, which uploads large files, has errors of its own
         state = _remove(api, repo, kind) if created else f"{repo} is as it was before."
-        raise HubError(f"{error} {state}", error.status) from error
+        raise HubError(f"{error} {state}", getattr(error, "status", 0)) from error
     prefix = "spaces/" if kind == "space" else ""
     return Uploaded(f"{api.endpoint}/{prefix}{repo}", done.oid, created, used)
 

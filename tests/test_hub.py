@@ -251,6 +251,18 @@ def test_a_broken_upload_leaves_nothing_and_can_be_repeated(
     assert upload.push(trained, NAME).created
 
 
+def test_any_other_error_leaves_nothing_either(
+    standin: hub_stand_in.Hub, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_args: object, **_options: object) -> None:
+        raise RuntimeError("an error of hf_xet")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.upload_folder", fail)
+    with pytest.raises(HubError, match=r"an error of hf_xet .* deleted again"):
+        upload.push(trained, NAME)
+    assert not standin.repositories
+
+
 def test_an_empty_repository_that_stays_behind_is_filled_by_the_repeat(
     standin: hub_stand_in.Hub, trained: Path
 ):
