@@ -1,16 +1,21 @@
-"""Serve a checkpoint in the browser.
+"""Serve a checkpoint in the browser, or make a Hugging Face Space that does.
 
 python -m demo                                   the shipped flower classifier
 python -m demo --checkpoint runs/roses --port 8080
 python -m demo --share                           with a public address
+python -m demo deploy USER/NAME --checkpoint runs/roses
 """
 
 import argparse
+import shlex
+import signal
 import sys
 from pathlib import Path
 
 from model import console
 from model.checkpoint import SHIPPED
+
+_CHECKPOINT_HELP = "checkpoint folder, or one on the Hub (default: the shipped flowers)"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -20,21 +25,27 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         arguments: What stands behind `python -m demo`; by default the process's own.
 
     Returns:
-        The options.
+        The options; `run` is the command's function.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["deploy"]:
+        return _parse_deploy(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m demo", description=__doc__, formatter_class=console.HelpFormatter
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        default=SHIPPED,
-        metavar="DIR",
-        help="checkpoint folder (default: the shipped flowers)",
-    )
+    console.add_checkpoint(parser, _CHECKPOINT_HELP, default=SHIPPED)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on")
-    parser.add_argument("--share", action="store_true", help="make a public Gradio address too")
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="make a public Gradio address too; it shows no training photographs",
+    )
+    parser.add_argument(
+        "--share-server",
+        metavar="HOST:PORT",
+        help="your own tunnel server (frp), reached without encryption; implies --share",
+    )
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors to sign in")
     parser.add_argument(
         "--max-file-size", default="10mb", metavar="SIZE", help="largest upload, such as 10mb"
@@ -43,6 +54,33 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
     )
     console.add_cache_dir(parser)
+    parser.set_defaults(run=main)
+    return parser.parse_args(arguments)
+
+
+def _parse_deploy(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m demo deploy",
+        description="Make or update a Hugging Face Space that serves a checkpoint: the page, the "
+        "library, the checkpoint without thumbnails, file names and hashes of training "
+        "photographs, and nothing else. The token comes from: hf auth login, or the variable "
+        "HF_TOKEN.",
+        formatter_class=console.HelpFormatter,
+    )
+    parser.add_argument("name", metavar="USER/NAME", help="the Space's name on the Hub")
+    console.add_checkpoint(parser, _CHECKPOINT_HELP, default=SHIPPED)
+    parser.add_argument(
+        "--hardware",
+        default="auto",
+        metavar="NAME",
+        help="for a new Space, such as cpu-basic or zero-a10g; auto: cpu-basic, or zero-a10g where "
+        "that needs payment",
+    )
+    parser.add_argument("--private", action="store_true", help="make a new Space private")
+    parser.add_argument(
+        "--dry-run", type=Path, metavar="DIR", help="write what would be uploaded into DIR instead"
+    )
+    parser.set_defaults(run=deploy)
     return parser.parse_args(arguments)
 
 
@@ -71,37 +109,79 @@ def main(options: argparse.Namespace) -> int:
     """
     from demo import gpu  # noqa: F401  (before torch, see there)
     from demo.serve import launch
+    from demo.share import LIFETIME, check_server, share
     from demo.ui import build, parse_size
     from model.classifier import Classifier
+    from model.publish import LEFT_OUT, redact
 
-    auth = sign_in(options.auth)
+    auth, server = sign_in(options.auth), check_server(options.share_server)
     max_bytes = parse_size(options.max_file_size)
-    classifier = Classifier(options.checkpoint, device=options.device, cache_dir=options.cache_dir)
+    found = console.find_checkpoint(options.checkpoint)
+    classifier = Classifier(found.folder, device=options.device, cache_dir=options.cache_dir)
     if classifier.backbone.note:
         print(f"Note: {classifier.backbone.note}")
+    public = options.share or server is not None
+    if public:
+        classifier.checkpoint = redact(classifier.checkpoint)
     demo = build(classifier, max_bytes=max_bytes)
-    local, public = launch(
+    local = launch(
         demo,
         max_bytes=max_bytes,
         server_name=options.host,
         server_port=options.port,
         auth=auth,
-        share=options.share,
     )
-    name = options.checkpoint.name
-    print(f"Serving {name} on {local} with {classifier.backbone.device_text}. Ctrl-C ends it.")
+    name = found.repo or found.folder.name
+    device = classifier.backbone.device_text
+    print(f"Serving {name} on {local} with {device}. Ctrl-C ends it.", flush=True)
     if public:
-        print(f"Public address: {public}")
-    elif options.share:
-        print(
-            "No public address: Gradio's tunnel could not be made (is there a network?). "
-            "The page is served on this machine only."
-        )
+        shared = share(demo, server)
+        if shared.address:
+            lifetime = "as long as this program runs" + (
+                "" if server else f", but for {LIFETIME} only"
+            )
+            print(f"Public address: {shared.address} (works {lifetime}). Left out: {LEFT_OUT}.")
+        else:
+            print(
+                f"No public address: Gradio's tunnel could not be made ({shared.reason}). "
+                "The page is served on this machine only."
+            )
     sys.stdout.flush()
     demo.block_thread()
     return 0
 
 
+def deploy(options: argparse.Namespace) -> int:
+    """Make or update a Space, or write down what would be uploaded.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        HubError: The upload failed.
+        ValueError: A wrong option, or a checkpoint that cannot be used.
+    """
+    from demo import deploy as spaces
+    from model.publish import LEFT_OUT
+
+    found = console.find_checkpoint(options.checkpoint)
+    if options.dry_run:
+        files = spaces.assemble(found, options.dry_run, options.name)
+        size = sum((options.dry_run / file).stat().st_size for file in files)
+        print("\n".join(file.as_posix() for file in files))
+        print(f"{len(files)} files, {size / 1e6:.1f} MB; left out: {LEFT_OUT}. Start it with:\n")
+        print(f"  cd {shlex.quote(str(options.dry_run))} && python demo/app.py")
+        return 0
+    done = spaces.deploy(found, options.name, hardware=options.hardware, private=options.private)
+    if done.hardware == spaces.ZERO and options.hardware == spaces.AUTO:
+        print("This account would have to pay for cpu-basic, so the Space runs on ZeroGPU.")
+    if not done.created and options.hardware != spaces.AUTO:
+        print("Note: the Space existed; its hardware stays, and is changed in its settings.")
+    print(f"{done.url} {'made' if done.created else 'updated'}; it is built within minutes.")
+    return 0
+
+
 if __name__ == "__main__":
     parsed = parse()
-    sys.exit(console.run("python -m demo", lambda: main(parsed)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uploads and tunnels are cleared
+    sys.exit(console.run("python -m demo", lambda: parsed.run(parsed)))

@@ -1,4 +1,8 @@
-"""What a Hugging Face Space runs: `python demo/app.py`, checkpoint from the variable CHECKPOINT."""
+"""What a Hugging Face Space runs: `python demo/app.py`.
+
+The checkpoint is what the variable CHECKPOINT names (a folder, or USER/NAME[@REVISION] on the Hub),
+else demo/checkpoint, where `python -m demo deploy` puts it, else the shipped flowers.
+"""
 
 import os
 import sys
@@ -13,10 +17,13 @@ from demo.ui import MAX_BYTES, build
 from model.checkpoint import SHIPPED
 from model.classifier import Classifier
 
-classifier = Classifier(Path(os.environ.get("CHECKPOINT") or SHIPPED))
+deployed = Path(__file__).resolve().parent / "checkpoint"
+classifier = Classifier(
+    os.environ.get("CHECKPOINT") or (deployed if deployed.is_dir() else SHIPPED)
+)
 demo = build(classifier)
 
 if __name__ == "__main__":
-    address, _ = launch(demo, max_bytes=MAX_BYTES)
+    address = launch(demo, max_bytes=MAX_BYTES)
     print(f"Serving on {address} with {classifier.backbone.device_text}.", flush=True)
     demo.block_thread()

@@ -9,16 +9,16 @@ import gradio as gr
 from demo.style import CSS, THEME
 
 
-def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> tuple[str, str]:
+def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> str:
     """Start serving in the background.
 
     Args:
         demo: The page.
         max_bytes: Largest upload, in bytes.
-        options: More of Gradio's `launch` options: host, port, sign-in, share.
+        options: More of Gradio's `launch` options: host, port, sign-in.
 
     Returns:
-        The local address, and the public one or "".
+        The local address.
 
     Raises:
         ValueError: No such host or port, or the port is in use.
@@ -33,13 +33,13 @@ def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> tuple[str, str
         raise ValueError(f"--host {host} is no address of this machine ({error}).") from error
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
-        _, local, public = demo.launch(
+        _, local, _ = demo.launch(
             theme=THEME,
             css=CSS,
             max_file_size=max_bytes,
             run_history=False,
             ssr_mode=False,
-            show_error=True,
+            show_error=False,  # only what gr.Error says: other errors may name files
             footer_links=["api"],
             quiet=True,
             prevent_thread_lock=True,
@@ -50,4 +50,4 @@ def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> tuple[str, str
             raise
         port = port or os.environ.get("GRADIO_SERVER_PORT", "7860")
         raise ValueError(f"Port {port} is in use. Choose another with --port.") from error
-    return local, public or ""
+    return local

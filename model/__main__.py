@@ -7,6 +7,7 @@ python -m model evaluate photographs/ --checkpoint runs/roses
 python -m model audit photographs/ --csv problems.csv
 python -m model export --onnx flowers.onnx
 python -m model verify --checkpoint runs/roses
+python -m model push USER/NAME --checkpoint runs/roses
 """
 
 import argparse
@@ -153,7 +154,8 @@ def predict(options: argparse.Namespace) -> int:
         raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
     if options.top < 1:
         raise ValueError(f"--top {options.top} must be 1 or more.")
-    classifier = Classifier(options.checkpoint, device=options.device, cache_dir=options.cache_dir)
+    folder = console.find_checkpoint(options.checkpoint).folder
+    classifier = Classifier(folder, device=options.device, cache_dir=options.cache_dir)
     top = min(options.top, len(classifier.checkpoint.class_ids))
     failed = 0
     with contextlib.ExitStack() as stack:
@@ -218,9 +220,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """
     from model.evaluation import evaluate_folder
 
-    classifier = Classifier(
-        options.checkpoint, device=options.device, cache_dir=options.cache_dir, threads=1
-    )
+    folder = console.find_checkpoint(options.checkpoint).folder
+    classifier = Classifier(folder, device=options.device, cache_dir=options.cache_dir, threads=1)
     result = evaluate_folder(
         classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir
     )
@@ -272,7 +273,10 @@ def audit(options: argparse.Namespace) -> int:
         raise ValueError("--save writes into a checkpoint folder. Name it with --checkpoint DIR.")
     places = {"device": options.device, "cache_dir": options.cache_dir}
     if options.checkpoint:
-        backbone = Backbone(checkpoints.load(options.checkpoint).backbone, **places)
+        found_at = console.find_checkpoint(options.checkpoint)
+        if options.save and found_at.repo:
+            raise ValueError("--save writes into a checkpoint folder; this is one of the Hub.")
+        backbone = Backbone(checkpoints.load(found_at.folder).backbone, **places)
     else:
         backbone = open_backbone(**places)
     data = audits.collect(options.folder, cache_dir=options.cache_dir)
@@ -286,7 +290,7 @@ def audit(options: argparse.Namespace) -> int:
     if options.csv:
         print(f"{options.csv}: {write_csv(found, options.csv):,} rows", file=sys.stderr)
     if options.save:
-        path = checkpoints.save_audit(options.checkpoint, found.summary())
+        path = checkpoints.save_audit(Path(options.checkpoint), found.summary())
         print(f"{path}: shown on the page's Evaluation tab", file=sys.stderr)
     return 0
 
@@ -316,16 +320,35 @@ def verify(options: argparse.Namespace) -> int:
     """
     from model import verify as verifying
 
+    folder = console.find_checkpoint(options.checkpoint).folder
     places = {"device": options.device, "cache_dir": options.cache_dir}
     if options.accept:
-        print(verifying.accept(options.checkpoint, **places))
+        print(verifying.accept(folder, **places))
         return 0
-    report = verifying.check(options.checkpoint, **places)
+    report = verifying.check(folder, **places)
     if options.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
     else:
-        print(verifying.render(options.checkpoint, report))
+        print(verifying.render(folder, report))
     return 0 if report.sound else 1
+
+
+def push(options: argparse.Namespace) -> int:
+    """Put a checkpoint on the Hugging Face Hub.
+
+    Returns:
+        Exit status 0.
+    """
+    from model.publish import LEFT_OUT
+    from model.upload import push as push_checkpoint
+
+    folder = console.find_checkpoint(options.checkpoint).folder
+    done = push_checkpoint(
+        folder, options.name, private=options.private, license_id=options.license
+    )
+    print(f"{done.url} {'made' if done.created else 'updated'}, without {LEFT_OUT}.")
+    print(f"\n  python -m model predict PHOTOGRAPH --checkpoint {options.name}@{done.commit}")
+    return 0
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -347,12 +370,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     console.add_cache_dir(places)
     chosen = argparse.ArgumentParser(add_help=False)
-    chosen.add_argument(
-        "--checkpoint",
-        type=Path,
+    console.add_checkpoint(
+        chosen,
+        "checkpoint folder, or one on the Hub (default: the shipped flowers)",
         default=SHIPPED,
-        metavar="DIR",
-        help="checkpoint folder (default: the shipped flowers)",
     )
     shared = argparse.ArgumentParser(add_help=False, parents=[places, chosen])
     command = commands.add_parser(
@@ -396,6 +417,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     _add_audit(commands, places)
     _add_export(commands, chosen)
     _add_verify(commands, shared)
+    _add_push(commands)
     return parser.parse_args(arguments)
 
 
@@ -410,11 +432,9 @@ def _add_audit(commands: Any, places: argparse.ArgumentParser) -> None:
         formatter_class=console.HelpFormatter,
     )
     command.add_argument("folder", type=Path, metavar="FOLDER", help="the data folder")
-    command.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="DIR",
-        help="use its backbone; its classes need not be FOLDER's "
+    console.add_checkpoint(
+        command,
+        "use its backbone; its classes need not be FOLDER's "
         "(default: the default backbone, which is quick)",
     )
     command.add_argument("--top", type=int, default=20, metavar="N", help="rows a table on screen")
@@ -466,6 +486,24 @@ def _add_verify(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="store the files and answers as they are now, after an edit that was meant",
     )
     command.set_defaults(run=verify)
+
+
+def _add_push(commands: Any) -> None:
+    command = commands.add_parser(
+        "push",
+        help="put a checkpoint on the Hugging Face Hub",
+        description="Put a checkpoint on the Hugging Face Hub as a model, without thumbnails, file "
+        "names and hashes of training photographs. The token comes from: hf auth login, or the "
+        "variable HF_TOKEN.",
+        formatter_class=console.HelpFormatter,
+    )
+    command.add_argument("name", metavar="USER/NAME", help="the model's name on the Hub")
+    console.add_checkpoint(command, "checkpoint folder", required=True)
+    command.add_argument("--private", action="store_true", help="make a new model private")
+    command.add_argument(
+        "--license", default="", metavar="ID", help="licence for the card, such as apache-2.0"
+    )
+    command.set_defaults(run=push)
 
 
 if __name__ == "__main__":

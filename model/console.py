@@ -5,8 +5,10 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from model.cache import default_cache_dir
+from model.hub import Located, locate
 
 
 def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") -> int:
@@ -84,3 +86,16 @@ def add_cache_dir(parser: argparse._ActionsContainer) -> None:
         metavar="DIR",
         help="where features and exported backbones are kept; may be deleted at any time",
     )
+
+
+def add_checkpoint(parser: argparse._ActionsContainer, help: str, **options: Any) -> None:
+    """Add `--checkpoint` to a parser: a folder, or a name on the Hub; kept as it was typed."""
+    parser.add_argument("--checkpoint", metavar="DIR|USER/NAME[@REVISION]", help=help, **options)
+
+
+def find_checkpoint(name: str) -> Located:
+    """Find what `--checkpoint` names, and say on stderr how, where that matters."""
+    found = locate(name)
+    if found.note:
+        print(f"Note: {found.note}", file=sys.stderr)
+    return found

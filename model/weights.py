@@ -128,7 +128,7 @@ def _hub_weights(name: str, repository: str) -> Path:
     try:
         HfApi().model_info(repository, timeout=10)  # one request: a download retries for 24 s
         return Path(hf_hub_download(repository, "model.safetensors"))
-    except (OSError, HfHubHTTPError, *_transport_errors()) as error:
+    except (OSError, HfHubHTTPError, *transport_errors()) as error:
         reason = str(error).strip().splitlines()
         raise ConnectionError(
             f"Weights of backbone '{name}' could not be had from the Hugging Face Hub "
@@ -137,8 +137,8 @@ def _hub_weights(name: str, repository: str) -> Path:
         ) from error
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """Errors of the HTTP library that huggingface_hub uses, which has changed its name before."""
+def transport_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of huggingface_hub's HTTP library, which has changed its name before."""
     errors = []
     for name in ("httpx", "httpx2", "requests"):
         with contextlib.suppress(ImportError):

@@ -5,10 +5,12 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import hub_stand_in
 import pytest
 import tiny
 import torch
 from drawing import CLASSES, draw_class
+from huggingface_hub import constants
 
 import train
 from demo.classify import example_photographs
@@ -124,7 +126,7 @@ def demo_address(shipped: Classifier) -> Iterator[str]:
     with socket.socket() as probe:  # any free port but 7860, which README's first command takes
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    address, _ = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1", server_port=port)
+    address = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1", server_port=port)
     yield address
     demo.close(verbose=False)
 
@@ -133,3 +135,23 @@ def demo_address(shipped: Classifier) -> Iterator[str]:
 def flower() -> Path:
     """A photograph of a flower that comes with scikit-learn."""
     return example_photographs()[0]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[hub_stand_in.Server]:
+    """A stand-in that huggingface_hub in this process talks to, with a cache of its own."""
+    made = hub_stand_in.Server()
+    monkeypatch.setattr(constants, "ENDPOINT", made.hub.endpoint)
+    files = made.hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", hub_stand_in.TOKEN)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def standin(server: hub_stand_in.Server) -> hub_stand_in.Hub:
+    """The state of that stand-in."""
+    return server.hub

@@ -260,7 +260,7 @@ def test_help_is_there_for_every_command(capsys):
         with pytest.raises(SystemExit) as stopped:
             cli.parse(arguments)
         assert stopped.value.code == 0
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     assert "--figure" in text
     assert "the shipped flowers" in text
 

@@ -1,17 +1,11 @@
 """README's first command, as it stands, in a new virtual environment."""
 
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import fresh
 import pytest
 from gradio_client import Client, handle_file
 
@@ -43,43 +37,11 @@ def test_the_first_command_serves_the_flower_classifier(tmp_path: Path, flower: 
     assert command == "pip install -r requirements.txt && python -m demo"
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", 7860)) != 0, "port 7860 is in use"
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    environment = {
-        **os.environ,
-        "PATH": f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
-    environment.pop("PYTHONPATH", None)
     log = tmp_path / "log.txt"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        wait_for("http://127.0.0.1:7860/", process, log)
+    with fresh.served(command, ROOT, tmp_path, "http://127.0.0.1:7860/", log):
         answer, _ = Client("http://127.0.0.1:7860/", verbose=False).predict(
             handle_file(flower), api_name="/predict"
         )
         names = json.loads((ROOT / "demo/flowers102/config.json").read_text())["class_names"]
         assert answer["label"] in names
         assert "with CPU (ONNX Runtime)" in log.read_text() or "CUDA" in log.read_text()
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)  # SIGINT may be ignored by inheritance
-        process.wait(timeout=60)
-
-
-def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 1200
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()[-2000:]
-        try:
-            urllib.request.urlopen(address, timeout=5)
-            return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(1)
-    pytest.fail(f"nothing served after 20 minutes: {log.read_text()[-2000:]}")

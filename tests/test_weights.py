@@ -33,7 +33,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     def fail(*_args: object, **_options: object) -> None:
         calls.append("request")
-        raise weights._transport_errors()[0]("[Errno -3] Temporary failure in name resolution")
+        raise weights.transport_errors()[0]("[Errno -3] Temporary failure in name resolution")
 
     def download(*_args: object, **_options: object) -> None:
         raise AssertionError("a download was tried: it would go on trying for 24 s")

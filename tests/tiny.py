@@ -53,3 +53,12 @@ def install(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> None:
         return network(name, seed), sha256(name, seed), config
 
     monkeypatch.setattr(backbone, "load_network", load_network)
+
+
+def program(module: str) -> str:
+    """Python code for `-c`: `python -m module` in the repository, with tiny networks."""
+    return (
+        "import runpy, sys; sys.path.insert(0, 'tests'); import tiny; from model import backbone;"
+        "tiny.install(type('P', (), {'setattr': staticmethod(setattr)}));"
+        f"runpy.run_module('{module}', run_name='__main__')"
+    )

@@ -1,0 +1,151 @@
+"""A Hugging Face Space: exactly what it needs to serve a checkpoint, written down or uploaded."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from model import publish
+from model.card import results_table, trust_text
+from model.checkpoint import Checkpoint
+from model.hub import Located, require_name
+from model.upload import TAG, Uploaded, upload
+
+FREE, ZERO = "cpu-basic", "zero-a10g"
+AUTO = "auto"
+
+# ZeroGPU runs Python 3.10.13 and 3.12.12 (huggingface.co/docs/hub/spaces-zerogpu), this code needs
+# 3.11; other hardware takes any version.
+PYTHON_VERSION = "3.12.12"
+
+_ROOT = Path(__file__).resolve().parent.parent
+_CHECKPOINT = "demo/checkpoint"
+_REPLACED = ("demo/*", "model/*")
+_SHORT = 60  # characters; the Hub refuses a longer short_description
+
+
+def assemble(checkpoint: Located, out: Path, repo: str) -> list[Path]:
+    """Write what a Space needs, and nothing else.
+
+    Args:
+        checkpoint: The checkpoint to serve.
+        out: The folder to write; it must be empty or not exist.
+        repo: `USER/NAME` of the Space.
+
+    Returns:
+        The files, relative to `out`, sorted.
+
+    Raises:
+        FileNotFoundError: There is no checkpoint.
+        ValueError: It cannot be used, `out` holds something, or `repo` is no such name.
+    """
+    require_name(repo)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is not empty. Choose a folder that is, or that does not exist.")
+    public = publish.write(checkpoint.folder, out / _CHECKPOINT, name=checkpoint.repo)
+    for package in ("demo", "model"):
+        (out / package).mkdir(exist_ok=True)
+        for path in sorted((_ROOT / package).glob("*.py")):
+            shutil.copyfile(path, out / package / path.name)
+    shutil.copyfile(_ROOT / "requirements.txt", out / "requirements.txt")
+    (out / "README.md").write_text(card(public, checkpoint, repo), encoding="utf-8")
+    return sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+
+
+def deploy(
+    checkpoint: Located, repo: str, *, hardware: str = AUTO, private: bool = False
+) -> Uploaded:
+    """Make or update a Space that serves a checkpoint.
+
+    Args:
+        checkpoint: The checkpoint to serve.
+        repo: `USER/NAME` of the Space.
+        hardware: The Hub's name of it for a new Space; `auto` is cpu-basic, and ZeroGPU where that
+            needs payment.
+        private: Make a new Space private.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        FileNotFoundError: There is no checkpoint.
+        HubError: The upload failed.
+        ValueError: As `assemble` and `upload`.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "space")
+        assemble(checkpoint, folder, repo)
+        choices = (FREE, ZERO) if hardware == AUTO else (hardware,)
+        return upload(
+            folder, repo, kind="space", private=private, replaces=_REPLACED, hardware=choices
+        )
+
+
+def short_description(class_names: list[str]) -> str:
+    """Describe a classifier in at most 60 characters: how many classes, and the first of them."""
+    text = f"Which of {len(class_names)}?"
+    for number, name in enumerate(class_names):
+        longer = f"{text}{',' if number else ''} {' '.join(name.split())}"
+        if len(longer) > _SHORT - 2:
+            return text if number == 0 else f"{text} …"
+        text = longer
+    return text
+
+
+def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
+    """Write a Space's README.md.
+
+    Args:
+        checkpoint: What it serves.
+        located: Where that came from.
+        repo: `USER/NAME` of the Space.
+
+    Returns:
+        Markdown; the front matter configures the Space.
+    """
+    name = checkpoint.metrics["data"]["name"]
+    settings: dict[str, Any] = {
+        "title": f"Frostflower: {name}",
+        "emoji": "🌸",
+        "colorFrom": "green",
+        "colorTo": "purple",
+        "sdk": "gradio",
+        "sdk_version": gr.__version__,
+        "python_version": PYTHON_VERSION,
+        "app_file": "demo/app.py",
+        "short_description": short_description(checkpoint.class_names),
+        "license": "apache-2.0",
+        "tags": ["image-classification", TAG, "transfer-learning"],
+    }
+    if located.repo:
+        settings["models"] = [located.repo]
+    # JSON is YAML too, quotes every text, and takes whatever characters a name has.
+    front = "\n".join(
+        f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()
+    )
+    return f"""---
+{front}
+---
+
+# Frostflower: {name}
+
+Upload a photograph: the page names the most probable of {len(checkpoint.class_names)} classes, says
+how sure it is, and where it looked.
+
+{results_table(checkpoint.metrics)}
+
+{trust_text(checkpoint)}
+
+Not in this Space: {publish.LEFT_OUT}.
+
+```python
+from gradio_client import Client, handle_file
+
+Client("{repo}").predict(handle_file("photograph.jpg"), api_name="/predict")
+```
+
+Made with Frostflower (Apache-2.0). `{_CHECKPOINT}/README.md` says more of the checkpoint.
+"""

@@ -1,0 +1,60 @@
+"""A command that serves a page, in a new virtual environment with nothing installed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def served(
+    command: str, folder: Path, home: Path, address: str, log: Path, **more: str
+) -> Iterator[None]:
+    """Run a shell command in a folder until the address answers; end it afterwards.
+
+    The environment holds the paths of the new virtual environment, a cold cache and `more`; pip's
+    own settings stay.
+    """
+    subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True)
+    environment = {
+        **os.environ,
+        "PATH": f"{home / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(home / "cache"),
+        **more,
+    }
+    environment.pop("PYTHONPATH", None)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", command],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(address, process, log)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)  # SIGINT may be ignored by inheritance
+        process.wait(timeout=60)
+
+
+def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 1200
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()[-2000:]
+        try:
+            urllib.request.urlopen(address, timeout=5)
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(1)
+    pytest.fail(f"nothing served after 20 minutes: {log.read_text()[-2000:]}")
