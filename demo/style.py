@@ -129,6 +129,8 @@ table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
   .gradio-container main.app, .gradio-container .main { padding: 14px 12px !important; }
   .tab-container button { padding: 0 7px !important; font-size: .84rem !important; }
   .ff-head h1 { font-size: 1.3rem; }
+  .ff-panel { overflow-x: auto; }
+  .ff-table th, .ff-table td { overflow-wrap: break-word; padding: 7px 5px; font-size: .86rem; }
   .ff-result { min-height: 0; padding: 16px; }
 }
 """

@@ -124,7 +124,7 @@ def test_the_checkpoint_holds_everything(
     assert bad["path"] == str(folder / "rose" / "text.jpg")
     assert bad["reason"].startswith("is not a photograph")
     card = (out / "README.md").read_text()
-    assert card.startswith("---\ntitle: ")
+    assert card.startswith("---\n")
     assert "python train.py 'my flowers' --epochs 3" in card
     assert "Limits" in card
     best = metrics["splits"]["valid"]["top1"]
