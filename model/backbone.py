@@ -1,8 +1,10 @@
 """The frozen backbone: what it computes, and the fastest engine that agrees with torch."""
 
+import ctypes
 import functools
 import hashlib
 import json
+import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -152,7 +154,7 @@ def resolve_device(device: str) -> str:
     """
     if device not in DEVICES:
         raise ValueError(f"Device '{device}' is not one of {', '.join(DEVICES)}.")
-    if device == "cpu":
+    if device == "cpu" or (device == "auto" and not _may_have_gpu()):
         return "cpu"
     import torch
 
@@ -164,6 +166,21 @@ def resolve_device(device: str) -> str:
     if device == "mps" and not torch.backends.mps.is_available():
         raise ValueError("Device 'mps' was asked for, but torch finds none. Use --device cpu.")
     return device
+
+
+def _may_have_gpu() -> bool:
+    """Tell whether torch is worth asking: importing it takes seconds, looking for a driver none.
+
+    Where torch is imported already (as ZeroGPU's `spaces` does, which lends GPUs to machines that
+    have none) torch is asked.
+    """
+    if "torch" in sys.modules or Path("/dev/kfd").exists():  # ROCm's
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _session(path: Path, threads: int) -> Any:

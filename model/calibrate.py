@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
 
 from model import evaluate, trust
 from model.head import Head
@@ -52,7 +51,7 @@ class Assessment:
 
 def doubt(logits: np.ndarray) -> np.ndarray:
     """Return -log of the highest probability, in nats: `[N]` for logits `[N, C]`."""
-    return -log_softmax(logits, axis=1).max(axis=1)
+    return np.log(np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1))
 
 
 def assess(calibration: Calibration, head: Head, features: np.ndarray) -> Assessment:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from model.head import cross_entropy
 
@@ -42,6 +41,8 @@ def metrics(logits: np.ndarray, labels: np.ndarray, class_ids: list[str]) -> dic
         `class_id`, `precision`, `recall`, `f1`, `support` each) and `confusion_matrix`
         (`[true][predicted]` counts).
     """
+    from sklearn.metrics import confusion_matrix  # seconds, which serving need not wait
+
     indices = np.arange(len(class_ids))
     predicted = logits.argmax(axis=1)
     confusion = confusion_matrix(labels, predicted, labels=indices)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 from model.backbone import Backbone, Maps
 from model.head import Head
@@ -186,6 +184,8 @@ def overlay(
     Returns:
         RGB, in the photograph's proportions.
     """
+    from matplotlib import colormaps
+
     shrink = min(1.0, max_side / max(image.size))
     size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
     pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.float32) / 255
@@ -205,6 +205,8 @@ def _strength(
     heat: HeatMap, box: tuple[float, ...], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring the evidence onto the photograph's pixels, smoothly: 0-1 `[H, W]`; and the frame."""
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
     left, top, right, bottom = box
     rows, columns = heat.values.shape
     x = (left + (right - left) * (np.arange(size[0]) + 0.5) / size[0])[None]

@@ -21,8 +21,6 @@ Source: R. D. Cook and S. Weisberg, Residuals and Influence in Regression, 1982,
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """The λ tried, in units of the mean eigenvalue."""
@@ -163,6 +161,9 @@ def leave_out(
 
 def _log_probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Turn scores into log-probabilities at the temperature with the least mean surprise."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     rows = np.arange(len(labels))
 
     def surprise(log_scale: float) -> float:

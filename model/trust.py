@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 FOLDS = 5
 """Parts of the validation photographs in cross-fitting."""
@@ -71,6 +69,8 @@ class CrossFit:
 
     def add(self, logits: np.ndarray) -> None:
         """Take an epoch's logits `[M, C]`."""
+        from scipy.special import log_softmax
+
         right = logits.argmax(axis=1) == self.labels
         losses = -log_softmax(logits, axis=1)[np.arange(len(self.labels)), self.labels]
         for fold, best in enumerate(self._best):
@@ -97,6 +97,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Source: Guo et al., "On calibration of modern neural networks", 2017.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
 
     def objective(log_t: float) -> float:
         log_p = log_softmax(logits / math.exp(log_t), axis=1)

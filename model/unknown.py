@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from sklearn.utils.extmath import randomized_svd
 
 from model.head import Head
 
@@ -75,6 +73,9 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     adversarial attacks", 2018 (Mahalanobis distance to the nearest class mean); Fisher's
     discriminant for the directions.
     """
+    from scipy.linalg import solve_triangular
+    from sklearn.utils.extmath import randomized_svd
+
     count, _, width = features.shape
     classes = int(labels.max()) + 1
     sums = np.zeros((classes, width))

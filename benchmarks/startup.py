@@ -1,0 +1,130 @@
+"""Start-up: a cold `python -m model predict` and the demo's first page, beside the bare imports.
+
+    python benchmarks/startup.py --rounds 3
+
+Every measurement is a process of its own; a round is one of each, and medians over rounds are
+printed. One round before them fills the cache with the exported backbone and is not counted.
+On two busy cores that command printed medians of 13.5 s for the imports, 1.9 s for predict (ratio
+0.14) and 9.7 s for the demo's first page (demo ratio 0.72): neither imports torch while the
+exported backbone is in the cache.
+"""
+
+import argparse
+import contextlib
+import functools
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PIL import Image
+
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from model import console
+
+ROOT = Path(__file__).resolve().parent.parent
+_GIVE_UP = 300  # s
+
+
+@contextlib.contextmanager
+def serve(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `python -m demo` on a free port of this machine until the block ends.
+
+    Args:
+        arguments: More of the command's options.
+
+    Yields:
+        The page's address, and the process. The page may not be there yet; see `first_page`.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "demo", "--port", str(port), *arguments]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        try:
+            yield f"http://127.0.0.1:{port}", process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def first_page(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the page is served.
+
+    Raises:
+        OSError: The process ended, or there is no page after some minutes.
+    """
+    started = time.monotonic()
+    while time.monotonic() - started < _GIVE_UP:
+        if process.poll() is not None:
+            raise OSError(f"python -m demo ended with status {process.returncode}.")
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            with urllib.request.urlopen(address, timeout=5) as page:
+                page.read()
+            return
+        time.sleep(0.02)
+    raise OSError(f"No page at {address} after {_GIVE_UP} s.")
+
+
+def _run(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def _demo(cache_dir: Path) -> None:
+    with serve("--cache-dir", str(cache_dir)) as (address, process):
+        first_page(address, process)
+
+
+def main() -> int:
+    """Measure and print the table.
+
+    Returns:
+        Exit status 0.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=console.HelpFormatter, prog="startup.py"
+    )
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="processes of each kind")
+    console.add_cache_dir(parser)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        photograph = Path(temporary, "photograph.jpg")
+        Image.radial_gradient("L").convert("RGB").resize((500, 375)).save(photograph)
+        cache = ("--cache-dir", str(options.cache_dir))
+        kinds: dict[str, Callable[[], None]] = {
+            "import torch, gradio": functools.partial(_run, "-c", "import torch, gradio"),
+            "python -m model predict": functools.partial(
+                _run, "-m", "model", "predict", str(photograph), *cache
+            ),
+            "python -m demo, first page": functools.partial(_demo, options.cache_dir),
+        }
+        seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for number in range(options.rounds + 1):
+            for kind, run in kinds.items():
+                started = time.perf_counter()
+                run()
+                if number:
+                    seconds[kind].append(time.perf_counter() - started)
+    medians = {kind: statistics.median(times) for kind, times in seconds.items()}
+    base = medians["import torch, gradio"]
+    rows = [
+        (kind, f"{middle:.2f}", f"{min(seconds[kind]):.2f}", f"{middle / base:.2f}")
+        for kind, middle in medians.items()
+    ]
+    print(console.table(("Process", "Median s", "Least s", "Ratio"), rows))
+    print(f"predict ratio {medians['python -m model predict'] / base:.2f}")
+    print(f"demo ratio {medians['python -m demo, first page'] / base:.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(console.run("startup.py", main))

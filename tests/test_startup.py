@@ -1,0 +1,67 @@
+"""What a start need not wait for: imports that the work at hand has no use for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model.classifier import Classifier
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = {"torch", "timm", "gradio", "pandas", "matplotlib", "sklearn", "scipy"}
+_PREDICT = """
+import sys
+from model import __main__ as cli
+options = cli.parse(sys.argv[1:])
+assert options.run(options) == 0
+print("imported", *sys.modules)
+"""
+_FIND_DEVICE = """
+import ctypes, sys
+real = ctypes.CDLL
+
+class Library(real):
+    def __init__(self, name, *arguments, **options):
+        if "cuda" not in str(name):
+            super().__init__(name, *arguments, **options)
+        elif sys.argv[1] == "none":
+            raise OSError(name)
+
+ctypes.CDLL = Library
+from model.backbone import resolve_device
+assert resolve_device("auto") in ("cpu", "cuda")
+print("imported", *sys.modules)
+"""
+
+
+def imported_by(code: str, *arguments: str) -> set[str]:
+    """Run code in a process of its own; it ends by printing the modules that it imported."""
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return set(run.stdout.splitlines()[-1].split())
+
+
+def test_predict_imports_no_training_and_no_page(shipped: Classifier, engines: Path, flower: Path):
+    assert shipped.backbone.engine == "ONNX Runtime"  # exported for the process to come
+    places = ("--cache-dir", str(engines.parent), "--device", "cpu")
+    modules = imported_by(_PREDICT, "predict", str(flower), *places)
+    assert "onnxruntime" in modules
+    assert not HEAVY & modules
+
+
+@pytest.mark.skipif(Path("/dev/kfd").exists(), reason="ROCm's driver is asked through torch.")
+@pytest.mark.parametrize("driver", [False, True])
+def test_torch_is_asked_for_a_gpu_only_where_there_is_a_driver(driver: bool):
+    modules = imported_by(_FIND_DEVICE, "driver" if driver else "none")
+    assert ("torch" in modules) == driver
+
+
+def test_the_page_is_built_without_what_only_training_needs():
+    code = "import sys, demo.serve, demo.ui, model.classifier; print('imported', *sys.modules)"
+    assert not {"torch", "timm", "matplotlib", "sklearn"} & imported_by(code)
