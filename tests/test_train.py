@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from drawing import CLASSES, same_photograph
 from PIL import Image
 from safetensors.numpy import load_file
@@ -124,7 +125,7 @@ def test_the_checkpoint_holds_everything(
     assert bad["path"] == str(folder / "rose" / "text.jpg")
     assert bad["reason"].startswith("is not a photograph")
     card = (out / "README.md").read_text()
-    assert card.startswith("---\n")
+    assert yaml.safe_load(card.split("---\n")[1])["title"] == "Image classifier: my flowers"
     assert "python train.py 'my flowers' --epochs 3" in card
     assert "Limits" in card
     best = metrics["splits"]["valid"]["top1"]
