@@ -149,8 +149,8 @@ class Classifier:
 
     def _pixels(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Frame photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
-        view, views = self.backbone.transforms.view, self.checkpoint.views
-        return np.stack([view(image, name, "") for image in images for name in views])
+        views, names = self.backbone.transforms.views, self.checkpoint.views
+        return np.stack([view for image in images for view in views(image, names)])
 
     def assess(self, images: Sequence[Image.Image]) -> calibrate.Assessment:
         """Score decoded photographs; the views' logits are averaged.
