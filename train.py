@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from model import card, checkpoint, console, data, datasets, recipes, training
@@ -373,18 +374,21 @@ def main(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     config = configure(options)
     checkpoint.require_empty(options.out, options.overwrite)
-    backbone = training.open_for(config, options.cache_dir)
-    loaded = datasets.load(
-        options.data,
-        data_dir=options.data_dir,
-        class_names=options.class_names,
-        valid_fraction=options.valid_fraction,
-        test_fraction=options.test_fraction,
-        seed=options.seed,
-        strict=options.strict,
-        cache_dir=options.cache_dir,
-        workers=options.workers or None,
-    )
+    with ThreadPoolExecutor(1) as pool:  # opening keeps one core busy for some seconds
+        opening = pool.submit(training.open_for, config, options.cache_dir)
+        loaded = datasets.load(
+            options.data,
+            data_dir=options.data_dir,
+            class_names=options.class_names,
+            valid_fraction=options.valid_fraction,
+            test_fraction=options.test_fraction,
+            seed=options.seed,
+            strict=options.strict,
+            cache_dir=options.cache_dir,
+            workers=options.workers or None,
+        )
+        training.prepare(loaded, config, cache_dir=options.cache_dir)
+        backbone = opening.result()
     print_data(loaded)
     classic_text = f"{backbone.device.upper()} (torch)"  # it trains in torch wherever it runs
     device_text = classic_text if config.recipe == "classic" else backbone.device_text

@@ -23,34 +23,45 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from model import console, scan
 
 ROOT = Path(__file__).resolve().parent.parent
+_LEAST = 5  # photographs a class
 
 
-def draw(photos: Path, count: int, seed: int, target: Path) -> int:
+def draw(photos: Path, count: int, seed: int, target: Path) -> None:
     """Link a seeded, stratified part of a folder of class folders.
 
     Args:
         photos: A folder of class folders; of splits, the `train` folder is used.
-        count: Photographs to draw in all; every class gets at least 5.
+        count: Photographs to draw in all.
         seed: Seed of the draw.
         target: Where to make class folders of links.
 
-    Returns:
-        How many were drawn.
+    Raises:
+        ValueError: The folder has fewer photographs, or a class would have fewer than 5.
     """
     root = scan.split_folders(photos).get("train", photos)
     classes: dict[str, list[Path]] = {}
     for path, class_id in scan.list_photographs(root, []):
         classes.setdefault(class_id, []).append(path)
-    total = sum(map(len, classes.values()))
+    shares = _shares({class_id: len(paths) for class_id, paths in classes.items()}, count)
     rng = np.random.default_rng(seed)
-    drawn = 0
     for class_id, paths in sorted(classes.items()):
-        share = min(len(paths), max(5, round(count * len(paths) / total)))
         (target / class_id).mkdir(parents=True)
-        for index in rng.permutation(len(paths))[:share]:
+        for index in rng.permutation(len(paths))[: shares[class_id]]:
             (target / class_id / paths[index].name).symlink_to(paths[index].resolve())
-        drawn += share
-    return drawn
+
+
+def _shares(sizes: dict[str, int], count: int) -> dict[str, int]:
+    """Share out `count` photographs in proportion to the classes, at least 5 each."""
+    if not _LEAST * len(sizes) <= count <= sum(sizes.values()) or min(sizes.values()) < _LEAST:
+        raise ValueError(
+            f"--photographs {count} cannot be drawn from {sum(sizes.values())} in {len(sizes)} "
+            f"classes; expected at least {_LEAST} a class and no more than there are."
+        )
+    shares = dict.fromkeys(sizes, _LEAST)
+    while count > sum(shares.values()):  # the class that is furthest below its proportion
+        poorest = min(shares, key=lambda name: (shares[name] / sizes[name], name))
+        shares[poorest] += 1
+    return shares
 
 
 def run(recipe: str, data: Path, work: Path, options: argparse.Namespace) -> tuple[float, float]:
@@ -88,13 +99,14 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        count = draw(options.photos, options.photographs, options.seed, work / "photographs")
+        draw(options.photos, options.photographs, options.seed, work / "photographs")
         results = {
             recipe: run(recipe, work / "photographs", work, options)
             for recipe in ("default", "classic")
         }
     print(
-        f"{count:,} photographs, {options.backbone}, {options.epochs} epochs, seed {options.seed}"
+        f"{options.photographs:,} photographs, {options.backbone}, {options.epochs} epochs, "
+        f"seed {options.seed}"
     )
     rows = [(name, f"{took:.1f}", f"{top1:.4f}") for name, (took, top1) in results.items()]
     print(console.table(("Recipe", "Seconds", "Valid accuracy"), rows))

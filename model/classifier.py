@@ -115,8 +115,8 @@ class Prediction:
 
 def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]) -> np.ndarray:
     """Frame photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
-    view = backbone.transforms.view
-    return np.stack([view(image, name, "") for image in images for name in checkpoint.views])
+    views, names = backbone.transforms.views, checkpoint.views
+    return np.stack([view for image in images for view in views(image, names)])
 
 
 def _answers(checkpoint: Checkpoint, features: np.ndarray, count: int) -> calibrate.Assessment:

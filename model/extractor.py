@@ -153,11 +153,6 @@ class WithMaps(nn.Module):
         super().__init__()
         self.extractor: Any = extractor
 
-    def names(self, pixels: torch.Tensor) -> list[str]:
-        """Return the names of the maps; see `Extractor.with_maps`."""
-        with torch.no_grad():
-            return list(self.extractor.with_maps(pixels)[1])
-
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the features and the maps of uint8 `[N, S, S, 3]`."""
         features, maps = self.extractor.with_maps(pixels)

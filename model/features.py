@@ -16,9 +16,7 @@ from model.cache import atomic_path, default_workers, progress_bar
 from model.data import Photos
 from model.transforms import VIEWS_VERSION
 
-_TASK_PHOTOGRAPHS = (
-    8  # a batch stays in the processor's cache; larger ones are slower (ONNX Runtime)
-)
+_TASK_PHOTOGRAPHS = 8  # CUDA wants some at once; ONNX Runtime takes them one by one
 _SHARD_SECONDS = 15.0  # what a killed run loses at most
 _SHARD_ROWS = 4096
 
@@ -131,7 +129,7 @@ def compute(
             image = images.decode(path)
         except images.BadImageError as error:
             raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
-        pixels += [backbone.transforms.view(image, view, digest) for view in views]
+        pixels += backbone.transforms.views(image, views, digest)
     features = backbone.features(np.stack(pixels))
     return features.reshape(len(pictures), len(views), -1)
 

@@ -1,6 +1,8 @@
 """From a decoded photograph to a backbone's pixels: framing, mirror image, random views."""
 
+import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
@@ -90,6 +92,12 @@ class Transforms:
         canvas = Image.new("RGB", size, FILL)
         canvas.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
         return np.asarray(canvas)
+
+    def views(self, image: Image.Image, names: Sequence[str], digest: str = "") -> list[np.ndarray]:
+        """Render several views as `view` does; the centre is resized once for its mirror image."""
+        center = functools.cache(lambda: self.center(image))
+        plain = {CENTER: center, MIRROR: lambda: center()[:, ::-1]}
+        return [plain[n]() if n in plain else self.view(image, n, digest) for n in names]
 
     def view(self, image: Image.Image, name: str, digest: str) -> np.ndarray:
         """Render one named view of a photograph.

@@ -59,7 +59,8 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     With W the covariance [D, D] within classes, shrunk by 0.1 towards a multiple of the identity,
     and T that of all photographs, the R largest solutions of T v = l W v, scaled so that
     v' W v = 1, span the space in which photographs vary most in units of a class's own spread.
-    They are found by subspace iteration, which takes a tenth of the time of a full solution.
+    They are found by subspace iteration, which takes a tenth of the time of a full solution, and
+    where N is below D in the span of the photographs, in which all of them lie.
 
     Args:
         head: Its mean and standard deviation standardise the features.
@@ -78,10 +79,15 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
 
     count, _, width = features.shape
     classes = int(labels.max()) + 1
-    sums = np.zeros((classes, width))
-    products = np.zeros((width, width))
+    span = None
+    if count < width:
+        span = np.linalg.qr(np.concatenate(list(_standardised(head, features))).T)[0]
+    size = min(count, width)
+    sums = np.zeros((classes, size))
+    products = np.zeros((size, size))
     for number, block in enumerate(_standardised(head, features)):
         start = number * _BLOCK
+        block = block if span is None else block @ span
         np.add.at(sums, labels[start : start + _BLOCK], block)
         products += block.T @ block
     sizes = np.bincount(labels, minlength=classes)
@@ -90,14 +96,17 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     within = (products - (means * sizes[:, None]).T @ means) / count
     total = products / count - np.outer(middle, middle)
     shrunk = (1 - _SHRINKAGE) * within
-    shrunk[np.diag_indices(width)] += _SHRINKAGE * max(np.trace(within) / width, 1e-6)
+    shrunk[np.diag_indices(size)] += _SHRINKAGE * max(np.trace(within) / width, 1e-6)
     rank = min(MAX_DIRECTIONS, count - 1, width)
     # With W = L L', u = L' v solves the plain eigenproblem of inverse(L) T inverse(L)'.
     lower = np.linalg.cholesky(shrunk)
     half = np.asarray(solve_triangular(lower, total, lower=True, overwrite_b=True))
     whitened = np.asarray(solve_triangular(lower, half.T, lower=True, overwrite_b=True))
     directions, _, _ = randomized_svd(whitened, rank, n_iter=4, random_state=0)
-    basis = np.asarray(solve_triangular(lower, directions, lower=True, trans="T"), np.float16)
+    basis = np.asarray(solve_triangular(lower, directions, lower=True, trans="T"))
+    if span is not None:
+        basis, means = span @ basis, means @ span.T
+    basis = basis.astype(np.float16)
     return Embedding(basis, (means @ basis.astype(np.float64)).astype(np.float32))
 
 

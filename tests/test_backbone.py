@@ -92,8 +92,8 @@ def test_an_engine_that_disagrees_is_not_used(
 ):
     real = backbones._session
 
-    def session(path: Path, threads: int) -> SimpleNamespace:
-        run = real(path, threads).run
+    def session(path: Path) -> SimpleNamespace:
+        run = real(path).run
         return SimpleNamespace(run=lambda *arguments: [run(*arguments)[0] * 1.01])
 
     monkeypatch.setattr(backbones, "_session", session)
@@ -108,7 +108,7 @@ def test_an_engine_that_disagrees_is_not_used(
 def test_an_engine_that_gives_no_numbers_is_not_used(
     tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
 ):
-    broken = SimpleNamespace(run=lambda *_: [np.full((2, 432), np.nan, np.float32)])
+    broken = SimpleNamespace(run=lambda *_: [np.full((1, 432), np.nan, np.float32)])
     monkeypatch.setattr(backbones, "_session", lambda *_: broken)
     assert tiny_backbone(cache_dir=tmp_path / "new").engine == "torch"
 
