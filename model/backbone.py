@@ -363,8 +363,8 @@ class Backbone:
         def run(number: int) -> list[np.ndarray]:
             return self._session.run(names, {"pixels": pixels[number : number + 1]})
 
-        several = self._pool is not None and len(pixels) > 1
-        rows = (self._pool.map if several else map)(run, range(len(pixels)))
+        numbers = range(len(pixels))
+        rows = self._pool.map(run, numbers) if self._pool and len(pixels) > 1 else map(run, numbers)
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
