@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from demo.batch import BATCH
 from model import console
 from model.checkpoint import SHIPPED
 
@@ -42,6 +43,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
     )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=BATCH,
+        metavar="N",
+        help="photographs of the API that are classified together, at most",
+    )
     console.add_cache_dir(parser)
     return parser.parse_args(arguments)
 
@@ -74,12 +82,14 @@ def main(options: argparse.Namespace) -> int:
     from demo.ui import build, parse_size
     from model.classifier import Classifier
 
+    if options.batch < 1:
+        raise ValueError(f"--batch {options.batch} must be 1 or more.")
     auth = sign_in(options.auth)
     max_bytes = parse_size(options.max_file_size)
     classifier = Classifier(options.checkpoint, device=options.device, cache_dir=options.cache_dir)
     if classifier.backbone.note:
         print(f"Note: {classifier.backbone.note}")
-    demo = build(classifier, max_bytes=max_bytes)
+    demo = build(classifier, max_bytes=max_bytes, batch=options.batch)
     local, public = launch(
         demo,
         max_bytes=max_bytes,

@@ -1,9 +1,11 @@
 """The page: a header and four tabs around one loaded classifier."""
 
 import html
+import os
 
 import gradio as gr
 
+from demo.batch import BATCH
 from demo.classify import classify_tab
 from demo.pages import about_tab, evaluation_tab, history_tab, subtitle
 from demo.style import LOGO
@@ -38,16 +40,20 @@ def parse_size(text: str) -> int:
     return size
 
 
-def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
+def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES, batch: int = BATCH) -> gr.Blocks:
     """Build the page.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
+        batch: Photographs of the API that are classified together, at most.
 
     Returns:
         The app, not launched yet; its queue is bounded.
     """
+    # Gradio keeps 10,000 requests and sums them all up after each one. Nobody looks at that.
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
     checkpoint = classifier.checkpoint
     title = f"Frostflower: {checkpoint.metrics['data']['name']}"
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
@@ -56,7 +62,7 @@ def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
             f"<p>{html.escape(subtitle(checkpoint))}</p></div></div>"
         )
         with gr.Tab("Classify"):
-            classify_tab(classifier, max_bytes)
+            classify_tab(classifier, max_bytes, batch)
         with gr.Tab("Training history"):
             history_tab(checkpoint)
         with gr.Tab("Evaluation"):
