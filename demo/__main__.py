@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from demo.batch import BATCH
 from model import console
 from model.checkpoint import SHIPPED
 
@@ -52,6 +53,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
+    )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=BATCH,
+        metavar="N",
+        help="photographs of the API that are classified together, at most",
     )
     console.add_cache_dir(parser)
     parser.set_defaults(run=main)
@@ -114,6 +122,8 @@ def main(options: argparse.Namespace) -> int:
     from model.classifier import Classifier
     from model.publish import LEFT_OUT, redact
 
+    if options.batch < 1:
+        raise ValueError(f"--batch {options.batch} must be 1 or more.")
     auth, server = sign_in(options.auth), check_server(options.share_server)
     max_bytes = parse_size(options.max_file_size)
     found = console.find_checkpoint(options.checkpoint)
@@ -123,7 +133,7 @@ def main(options: argparse.Namespace) -> int:
     public = options.share or server is not None
     if public:
         classifier.checkpoint = redact(classifier.checkpoint)
-    demo = build(classifier, max_bytes=max_bytes)
+    demo = build(classifier, max_bytes=max_bytes, batch=options.batch)
     local = launch(
         demo,
         max_bytes=max_bytes,

@@ -4,13 +4,14 @@ import functools
 import html
 import math
 import tempfile
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
+from demo.batch import Batcher
 from demo.gpu import on_gpu
 from demo.photo import PREVIEW, UNSEEN, Photo
 from demo.style import LOGO
@@ -27,16 +28,24 @@ Add a photograph, paste one, use the camera, or choose an example. The answer ap
 </div></div>"""
 
 
+def _package_folder(name: str) -> Path:
+    """Return where a package is installed, without the seconds that importing it may take."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ImportError(f"Package {name} is missing. pip install -r requirements.txt")
+    return Path(spec.origin).parent
+
+
 @functools.cache
 def example_photographs() -> list[Path]:
     """Return photographs that come with installed packages: a flower, and what is none.
 
     The flower is cut out of a wider picture, as a visitor would frame it, into a temporary file.
     """
-    wide = images.decode(Path(str(files("sklearn.datasets.images") / "flower.jpg")))
+    wide = images.decode(_package_folder("sklearn") / "datasets/images/flower.jpg")
     flower = Path(tempfile.mkdtemp(prefix="frostflower-"), "dahlia.jpg")
     wide.crop(_FLOWER).save(flower, quality=95)
-    return [flower, Path(str(files("gradio") / "test_data/cheetah2.jpg"))]
+    return [flower, _package_folder("gradio") / "test_data/cheetah2.jpg"]
 
 
 def percent(share: float) -> str:
@@ -113,16 +122,18 @@ def label_json(prediction: Prediction) -> dict[str, float]:
     return {candidate.label: candidate.probability for candidate in prediction.top}
 
 
-def classify_tab(classifier: Classifier, max_bytes: int) -> None:
+def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
     """Lay out the tab inside a `gr.Tab`, and add the `/predict` endpoint.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
+        batch: Photographs of the API that are classified together, at most.
     """
     device = classifier.backbone.device_text
     transforms = classifier.backbone.transforms
     run = on_gpu(classifier.predict)
+    run_together = Batcher[Image.Image, Prediction](lambda photos: run(photos, TOP), batch)
 
     def show(photo: Image.Image | None) -> tuple[Any, Any, Any]:
         if photo is None:
@@ -141,7 +152,7 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
         """
         if photo is None:
             raise gr.Error("No photograph was sent.")
-        prediction = run([photo], TOP)[0]
+        prediction = run_together(photo)
         return label_json(prediction), prediction.to_json()
 
     with gr.Row(equal_height=True):
@@ -174,4 +185,7 @@ def classify_tab(classifier: Classifier, max_bytes: int) -> None:
     shown.failure(lambda: (None, _EMPTY, ""), None, [photo, result, reasons], **arguments)
     endpoint, answer = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
     details = gr.JSON(visible=False)
-    endpoint.click(predict, photo, [answer, details], api_name="predict")
+    # While one batch is computed, the next one is decoded; more at once would only take memory.
+    endpoint.click(
+        predict, photo, [answer, details], api_name="predict", concurrency_limit=2 * batch
+    )

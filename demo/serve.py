@@ -38,6 +38,7 @@ def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> str:
             css=CSS,
             max_file_size=max_bytes,
             run_history=False,
+            state_session_capacity=100,  # each call is a session; nothing is kept in them
             ssr_mode=False,
             show_error=False,  # only what gr.Error says: other errors may name files
             footer_links=["api"],

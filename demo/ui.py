@@ -1,10 +1,12 @@
 """The page: a header and four tabs around one loaded classifier."""
 
 import html
+import os
 import sys
 
 import gradio as gr
 
+from demo.batch import BATCH
 from demo.classify import classify_tab
 from demo.gpu import on_gpu
 from demo.pages import about_tab, evaluation_tab, history_tab, subtitle
@@ -41,12 +43,13 @@ def parse_size(text: str) -> int:
     return size
 
 
-def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
+def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES, batch: int = BATCH) -> gr.Blocks:
     """Build the page; where the classifier does not answer as it did when made, it says so.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
+        batch: Photographs of the API that are classified together, at most.
 
     Returns:
         The app, not launched yet; its queue is bounded.
@@ -54,6 +57,9 @@ def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
     Raises:
         ValueError: As `verify.replay`.
     """
+    # Gradio keeps 10,000 requests and sums them all up after each one. Nobody looks at that.
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
     checkpoint = classifier.checkpoint
     title = f"Frostflower: {checkpoint.metrics['data']['name']}"
     drifts = on_gpu(lambda: verify.replay(classifier))()  # takes no arguments: they are pickled
@@ -68,7 +74,7 @@ def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES) -> gr.Blocks:
             warning = html.escape(verify.warning(drifts))
             gr.HTML(f'<p class="ff-banner" role="alert">{warning}</p>')
         with gr.Tab("Classify"):
-            classify_tab(classifier, max_bytes)
+            classify_tab(classifier, max_bytes, batch)
         with gr.Tab("Training history"):
             history_tab(checkpoint)
         with gr.Tab("Evaluation"):

@@ -6,7 +6,8 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -98,6 +99,69 @@ def open_database(path: Path, table: str) -> sqlite3.Connection:
     except sqlite3.DatabaseError:
         path.unlink()
         return connect()
+
+
+class FileDigests:
+    """Content hashes of files, by path: a file whose size and times are the same is not read again.
+
+    A file that was written less than two seconds before it was read is not remembered: it might be
+    written once more within the clock's grain, and look the same.
+    """
+
+    def __init__(self, cache_dir: Path) -> None:
+        """Open the list.
+
+        Args:
+            cache_dir: The cache folder.
+        """
+        columns = "file (path BLOB PRIMARY KEY, size INT, mtime INT, ctime INT, digest BLOB)"
+        self._database = open_database(cache_dir / "file-digests.sqlite", columns)
+        self._new: list[tuple[bytes, int, int, int, bytes]] = []
+
+    @staticmethod
+    def _stamp(path: Path) -> tuple[bytes, int, int, int]:
+        status = path.stat()
+        name = os.fsencode(os.path.abspath(path))  # noqa: PTH100 (links are to stay as they are)
+        return name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+    def find(self, paths: Sequence[Path]) -> dict[Path, str]:
+        """Return the SHA-256 (hexadecimal) of those files that are remembered and unchanged.
+
+        Args:
+            paths: Some thousand at most.
+        """
+        stamps = {}
+        for path in paths:
+            with contextlib.suppress(OSError):  # whoever reads it will say so
+                stamps[path] = self._stamp(path)
+        marks = ",".join("?" * len(stamps))
+        rows = self._database.execute(
+            f"SELECT path, size, mtime, ctime, digest FROM file WHERE path IN ({marks})",
+            [name for name, *_ in stamps.values()],
+        )
+        known = {(name, *times): digest.hex() for name, *times, digest in rows}
+        return {path: known[stamp] for path, stamp in stamps.items() if stamp in known}
+
+    def add(self, path: Path, digest: str) -> None:
+        """Remember a file that was read just now; `save` writes it."""
+        with contextlib.suppress(OSError):
+            stamp = self._stamp(path)
+            if max(stamp[2:]) < time.time_ns() - 2 * 10**9:
+                self._new.append((*stamp, bytes.fromhex(digest)))
+
+    def save(self) -> None:
+        """Write what was added, in one transaction."""
+        if self._new:
+            self._database.execute("BEGIN IMMEDIATE")
+            insert = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)"
+            self._database.executemany(insert, self._new)
+            self._database.execute("COMMIT")
+            self._new = []
+
+    def close(self) -> None:
+        """Write what was added and close the list."""
+        self.save()
+        self._database.close()
 
 
 class SoundFiles:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sqlite3
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from model.data import Photos
 SIGNATURE_BYTES = 32
 _SIDE = 16  # fields a side; _SIDE**2 bits are SIGNATURE_BYTES
 _THUMBNAIL_SIDE = 96  # px
+_CHUNK = 1024  # photographs that are in the queue, or asked for, at a time
 _LEAVE_ONE_OUT = 1000  # photographs whose nearest other one is searched for the threshold
 
 
@@ -67,23 +69,30 @@ def summarise(
     columns = "thumbnail (digest BLOB PRIMARY KEY, signature BLOB, jpeg BLOB)"
     wanted = dict(zip(photos.digests, photos.paths, strict=True))
     with contextlib.closing(open_database(file, columns)) as database:
-        found = {digest: _stored(database, digest) for digest in wanted}
-        missing = [digest for digest, row in found.items() if row is None]
+        found = _stored(database, list(wanted))
+        missing = [digest for digest in wanted if digest not in found]
         if missing:
             _summarise_missing(database, found, wanted, missing, workers or default_workers())
-    rows = [row for digest in photos.digests if (row := found[digest])]
+    rows = [found[digest] for digest in photos.digests]
     bits = np.frombuffer(b"".join(bits for bits, _ in rows), np.uint8)
     return bits.reshape(-1, SIGNATURE_BYTES), [jpeg for _, jpeg in rows]
 
 
-def _stored(database: sqlite3.Connection, digest: str) -> tuple[bytes, bytes] | None:
-    query = "SELECT signature, jpeg FROM thumbnail WHERE digest = ?"
-    return database.execute(query, (bytes.fromhex(digest)[:16],)).fetchone()
+def _stored(database: sqlite3.Connection, digests: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+    """Read what is there: digest -> signature and thumbnail."""
+    found = {}
+    for start in range(0, len(digests), _CHUNK):
+        keys = {bytes.fromhex(digest)[:16]: digest for digest in digests[start : start + _CHUNK]}
+        marks = ",".join("?" * len(keys))
+        query = f"SELECT digest, signature, jpeg FROM thumbnail WHERE digest IN ({marks})"
+        for key, bits, jpeg in database.execute(query, list(keys)):
+            found[keys[key]] = bits, jpeg
+    return found
 
 
 def _summarise_missing(
     database: sqlite3.Connection,
-    found: dict[str, tuple[bytes, bytes] | None],
+    found: dict[str, tuple[bytes, bytes]],
     paths: dict[str, Path],
     missing: list[str],
     workers: int,
@@ -98,19 +107,22 @@ def _summarise_missing(
             raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
         return signature(image).tobytes(), thumbnail(image)
 
-    rows = []
     pool = ThreadPoolExecutor(workers)
     try:
         with progress_bar(len(missing), "Thumbnails") as bar:
-            for digest, row in zip(missing, pool.map(one, missing), strict=True):
-                found[digest] = row
-                rows.append((bytes.fromhex(digest)[:16], *row))
-                bar.update()
+            for start in range(0, len(missing), _CHUNK):
+                chunk, rows = missing[start : start + _CHUNK], []
+                try:
+                    for digest, row in zip(chunk, pool.map(one, chunk), strict=True):
+                        found[digest] = row
+                        rows.append((bytes.fromhex(digest)[:16], *row))
+                        bar.update()
+                finally:
+                    database.execute("BEGIN IMMEDIATE")
+                    database.executemany("INSERT OR IGNORE INTO thumbnail VALUES (?, ?, ?)", rows)
+                    database.execute("COMMIT")
     finally:
         pool.shutdown(cancel_futures=True)
-        database.execute("BEGIN IMMEDIATE")
-        database.executemany("INSERT OR IGNORE INTO thumbnail VALUES (?, ?, ?)", rows)
-        database.execute("COMMIT")
 
 
 def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:
@@ -123,8 +135,10 @@ def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     Returns:
         How many bits differ: uint16 `[M, N]`.
     """
-    rows = [np.bitwise_count(query ^ signatures).sum(axis=1, dtype=np.uint16) for query in queries]
-    return np.stack(rows)
+    # eight bytes at a time; an array of the file may start at any byte
+    words = np.ascontiguousarray(signatures).view(np.uint64)
+    asked = np.ascontiguousarray(queries).view(np.uint64)
+    return np.stack([np.bitwise_count(row ^ words).sum(axis=1, dtype=np.uint16) for row in asked])
 
 
 def same_below(signatures: np.ndarray) -> int:

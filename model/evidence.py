@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file, save_file
 
 from model.cache import atomic_path
 from model.copies import SIGNATURE_BYTES, differing_bits, same_below, signature
@@ -175,13 +175,15 @@ class Evidence:
         if not np.isfinite(embedding).all():
             raise ValueError("An embedding has values that are not finite numbers.")
         unit = _unit(embedding)
-        scales = np.maximum(np.abs(unit).max(axis=1), 1e-12).astype(np.float32) / 127
+        largest = np.maximum(unit.max(axis=1), -unit.min(axis=1))
+        scales = np.maximum(largest, 1e-12).astype(np.float32) / 127
+        np.rint(np.divide(unit, scales[:, None], out=unit), out=unit)
         blob = offsets = None
         if thumbnails is not None:
             blob = np.frombuffer(b"".join(thumbnails), np.uint8)
             offsets = np.cumsum([0, *map(len, thumbnails)], dtype=np.int64)
         return cls(
-            np.rint(unit / scales[:, None]).astype(np.int8),
+            unit.astype(np.int8),
             scales,
             labels.astype(np.int32),
             np.stack([np.frombuffer(bytes.fromhex(digest)[:16], np.uint8) for digest in digests]),
@@ -214,7 +216,7 @@ class Evidence:
         if self.blob is not None and self.offsets is not None:
             tensors |= {"blob": self.blob, "offsets": self.offsets}
         with atomic_path(path) as temporary:
-            temporary.write_bytes(save(tensors))
+            save_file(tensors, temporary)
         return path.stat().st_size
 
     @classmethod

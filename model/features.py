@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ from model.transforms import VIEWS_VERSION
 _TASK_PHOTOGRAPHS = 8  # CUDA wants some at once; ONNX Runtime takes them one by one
 _SHARD_SECONDS = 15.0  # what a killed run loses at most
 _SHARD_ROWS = 4096
+_IN_MEMORY = 500_000_000  # bytes; features beyond are mapped from a temporary file
 
 
 class FeatureCache:
@@ -97,10 +99,16 @@ class FeatureCache:
             keys: N keys, all on disk.
 
         Returns:
-            float16 `[N, D]`.
+            float16 `[N, D]`; where they are many, mapped from a file that nobody else sees, so
+            that the system may take their memory back.
         """
         places = np.array([self._rows[key] for key in keys], dtype=np.int64).reshape(-1, 2)
-        result = np.empty((len(keys), self.dtype["features"].shape[0]), np.float16)
+        shape = (len(keys), self.dtype["features"].shape[0])
+        if 2 * shape[0] * shape[1] <= _IN_MEMORY:
+            result = np.empty(shape, np.float16)
+        else:
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                result = np.memmap(file, np.float16, "w+", shape=shape)
         for number in np.unique(places[:, 0]):
             chosen = np.flatnonzero(places[:, 0] == number)
             result[chosen] = self._shards[number]["features"][places[chosen, 1]]

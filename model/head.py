@@ -25,6 +25,8 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+_BLOCK = 1024  # photographs whose features are in memory as float32 at a time
+
 HeadType = Literal["linear", "mlp"]
 Row = dict[str, float]
 
@@ -127,9 +129,15 @@ class Head:
         Returns:
             float32 `[N, C]`.
         """
-        if len(self.layers) == 1:  # linear: the mean may be taken first, which is V times less work
-            return self.logits(features.mean(axis=1, dtype=np.float32))
-        return self.logits(features).mean(axis=1)
+        result = np.empty((len(features), self.num_classes), np.float32)
+        for start in range(0, len(features), _BLOCK):
+            block = features[start : start + _BLOCK]
+            if len(self.layers) == 1:  # linear: the mean may be taken first, V times less work
+                logits = self.logits(block.mean(axis=1, dtype=np.float32))
+            else:
+                logits = self.logits(block).mean(axis=1)
+            result[start : start + _BLOCK] = logits
+        return result
 
 
 @dataclass
@@ -340,8 +348,8 @@ def _standardisation(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation `[D]` over photographs and views, in blocks of memory."""
     count, views, width = train.shape
     total, squares = np.zeros(width), np.zeros(width)
-    for start in range(0, count, 1024):
-        block = train[start : start + 1024].reshape(-1, width).astype(np.float64)
+    for start in range(0, count, _BLOCK):
+        block = train[start : start + _BLOCK].reshape(-1, width).astype(np.float64)
         total += block.sum(axis=0)
         squares += (block**2).sum(axis=0)
     mean = total / (count * views)

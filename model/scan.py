@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model import images
-from model.cache import SoundFiles, default_workers, progress_bar
+from model.cache import FileDigests, SoundFiles, default_workers, progress_bar
 from model.class_names import normal_form
 
 _SPLIT_FOLDERS = {
@@ -147,21 +147,26 @@ def list_photographs(folder: Path, skipped: list[Skipped]) -> list[tuple[Path, s
 def check_photographs(
     paths: Sequence[Path], skipped: list[Skipped], *, cache_dir: Path, workers: int | None = None
 ) -> list[str | None]:
-    """Read every file, decode those not known to be sound, and hash them all.
+    """Hash every file, and decode those not known to be sound.
+
+    A file that is as it was when it was last read, by size and times, is not read again.
 
     Args:
         paths: N files.
         skipped: Gets the bad ones.
-        cache_dir: Remembers which contents are sound.
+        cache_dir: Remembers hashes, and which contents are sound.
         workers: Threads; by default one a core.
 
     Returns:
         N SHA-256 in hexadecimal; None for a bad file.
     """
-    sound = SoundFiles(cache_dir, images.DECODER_VERSION)
+    sound, remembered = SoundFiles(cache_dir, images.DECODER_VERSION), FileDigests(cache_dir)
+    known: dict[Path, str] = {}
 
     def check(path: Path) -> tuple[str | None, str]:
         try:
+            if (digest := known.get(path)) and digest in sound:
+                return digest, ""
             content = images.read(path)
             digest = hashlib.sha256(content).hexdigest()
             if digest not in sound:
@@ -179,12 +184,17 @@ def check_photographs(
         ):
             for start in range(0, len(paths), 1024):
                 chunk = paths[start : start + 1024]
+                known = remembered.find(chunk)
                 for path, (digest, reason) in zip(chunk, pool.map(check, chunk), strict=True):
                     digests.append(digest)
                     if digest is None:
                         skipped.append(Skipped(path, reason))
+                    elif path not in known:
+                        remembered.add(path, digest)
                     bar.update()
                 sound.save()
+                remembered.save()
     finally:
         sound.close()
+        remembered.close()
     return digests

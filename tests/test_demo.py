@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from drawing import drawn_photograph
 from gradio.components.image import ImageData
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo import charts, classify, pages
@@ -261,6 +263,26 @@ def test_the_api_answers_label_json(demo_address: str, flower: Path):
     distances = [similar["distance"] for similar in details["evidence"]["similar"]]
     assert len(distances) == 5 and distances == sorted(distances)
     assert "thumbnail" not in details["evidence"]["similar"][0]
+
+
+def test_a_bad_photograph_fails_alone_among_visitors_who_come_together(
+    demo_address: str, flower: Path, tmp_path: Path
+):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(flower.read_bytes()[:2000])
+    client = Client(demo_address, verbose=False)
+
+    def predict(path: Path) -> str:
+        try:
+            return client.predict(handle_file(path), api_name="/predict")[0]["label"]
+        except AppError as error:
+            return str(error)
+
+    alone = predict(flower)
+    with ThreadPoolExecutor(32) as pool:  # more than are classified at once: the others wait
+        answers = list(pool.map(predict, [flower, bad, *[flower] * 30]))
+    assert answers[0] == alone and set(answers[2:]) == {alone}
+    assert "bad.jpg is damaged or truncated" in answers[1]
 
 
 def test_the_api_does_not_open_files_of_the_server(demo_address: str, tmp_path: Path):

@@ -341,3 +341,17 @@ def test_kill_9_keeps_the_written_shards_and_the_next_run_goes_on(
     calls.clear()
     extract(backbone, photos, ["center"], cache_dir=cache_dir)
     assert calls == []
+
+
+def test_many_features_are_mapped_from_a_file_that_is_gone(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path, monkeypatch
+):
+    backbone = tiny_backbone()
+    first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    folder = FeatureCache(cache_dir, backbone).folder
+    before = set(folder.iterdir())
+    monkeypatch.setattr(features, "_IN_MEMORY", 100)
+    mapped = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert isinstance(mapped, np.memmap)
+    assert np.array_equal(mapped, first)
+    assert set(folder.iterdir()) == before

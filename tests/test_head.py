@@ -1,5 +1,6 @@
 """The head: how it is fitted, what its history holds, and that numpy and torch agree on it."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from model import head as heads
 from model.head import (
     HISTORY_COLUMNS,
     Head,
@@ -242,3 +244,18 @@ def test_hidden_widths_out_of_range_are_an_error(hidden: tuple[int, ...]):
     with pytest.raises(ValueError, match="--hidden"):
         HeadConfig(head="mlp", hidden=hidden)
     assert HeadConfig(head="linear", hidden=hidden).hidden == hidden  # a linear head has none
+
+
+@pytest.mark.parametrize("widths", [(6, 4), (6, 5, 4)])
+def test_views_are_averaged_alike_in_blocks(widths: tuple[int, ...], monkeypatch):
+    rng = np.random.default_rng(0)
+    layers = [
+        (rng.normal(size=(out, inside)).astype(np.float32), rng.normal(size=out).astype(np.float32))
+        for inside, out in itertools.pairwise(widths)
+    ]
+    scorer = Head(np.zeros(6, np.float32), np.ones(6, np.float32), layers)
+    features = rng.normal(size=(7, 2, 6)).astype(np.float16)
+    monkeypatch.setattr(heads, "_BLOCK", 3)
+    expected = scorer.logits(features).mean(axis=1)
+    assert scorer.view_logits(features) == pytest.approx(expected, abs=1e-5)
+    assert scorer.view_logits(features[:0]).shape == (0, 4)

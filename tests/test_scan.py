@@ -1,6 +1,8 @@
 """Which files are photographs: names, links, what systems leave behind, and bad files."""
 
 import json
+import os
+import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from drawing import CLASSES, draw_class, drawn_photograph
 
-from model import images
+from model import cache, images
 from model.data import DataSet, load_folder
 
 
@@ -151,6 +153,55 @@ def test_a_sound_file_is_decoded_once(photos_dir: Callable, cache_dir: Path, mon
 
     monkeypatch.setattr(images, "check", check)
     assert sum(sizes(load_folder(folder, cache_dir=cache_dir)).values()) == 9
+
+
+def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """List the names of the files that are read from now on."""
+    names: list[str] = []
+    real = images.read
+
+    def read(path: Path) -> bytes:
+        names.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(images, "read", read)
+    return names
+
+
+def test_a_file_is_read_again_only_when_it_has_changed(
+    photos_dir: Callable, cache_dir: Path, monkeypatch
+):
+    folder = photos_dir(count=3)
+    later = time.time_ns() + 60 * 10**9
+    monkeypatch.setattr(cache.time, "time_ns", lambda: later)  # the files were written long ago
+    first = load_folder(folder, cache_dir=cache_dir)
+    changed, times = folder / "rose" / "001.jpg", (folder / "rose" / "001.jpg").stat()
+    content = bytearray(changed.read_bytes())
+    content[-30] ^= 1  # in the picture's data: the size stays, and so does the stated time
+    changed.write_bytes(content)
+    os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
+    names = reading(monkeypatch)
+    second = load_folder(folder, cache_dir=cache_dir)
+    assert names == ["001.jpg"]
+    assert second.fingerprint != first.fingerprint
+    assert load_folder(folder, cache_dir=cache_dir).fingerprint == second.fingerprint
+
+
+def test_a_file_written_a_moment_ago_is_read_again(
+    photos_dir: Callable, cache_dir: Path, monkeypatch
+):
+    folder = photos_dir(count=3)
+    load_folder(folder, cache_dir=cache_dir)
+    names = reading(monkeypatch)
+    load_folder(folder, cache_dir=cache_dir)
+    assert len(names) == 9
+
+
+def test_a_damaged_list_of_digests_is_made_anew(photos_dir: Callable, cache_dir: Path):
+    folder = photos_dir(count=3)
+    first = load_folder(folder, cache_dir=cache_dir)
+    (cache_dir / "file-digests.sqlite").write_bytes(b"this is not a database " * 50)
+    assert load_folder(folder, cache_dir=cache_dir).fingerprint == first.fingerprint
 
 
 def test_a_damaged_list_of_sound_files_is_made_anew(photos_dir: Callable, cache_dir: Path):

@@ -1,0 +1,245 @@
+"""Uploads over HTTP to the running demo: requests/s, latency, errors and memory.
+
+    python benchmarks/serve_load.py --clients 1 8 32 --seconds 60
+
+The demo runs as a process of its own with the shipped checkpoint, once as it is and once with
+`--batch 1`; the two take turns. Each client is a thread that uploads a photograph, asks `/predict`
+and reads the answer, over and over. The classifier called in this process, decoding included, is
+measured while nobody asks, before and after every turn. Clients share the cores with the server;
+their own CPU seconds are printed beside. `--requests N` then asks N times more, for the memory.
+PRINTED
+"""
+
+import argparse
+import contextlib
+import http.client
+import io
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+from PIL import Image
+
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.startup import first_page, serve
+from demo.batch import BATCH
+from model import console, images
+from model.classifier import Classifier
+
+_PHOTOGRAPHS = 16
+_PAUSE_SECONDS = 5.0  # of in-process work between two turns of the server
+
+
+def draw(seed: int) -> bytes:
+    """Draw a photograph-like JPEG of 640 x 480 px, about 60 kB."""
+    rng = np.random.default_rng(seed)
+    rough = Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8))
+    file = io.BytesIO()
+    rough.resize((640, 480), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+@dataclass
+class Load:
+    """What one kind of run has seen.
+
+    Attributes:
+        latencies: Seconds of each answered request.
+        errors: Reasons of those that were not answered.
+        seconds: Time of all turns.
+        client_cpu: CPU seconds of the clients.
+    """
+
+    latencies: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    client_cpu: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return len(self.latencies) / max(self.seconds, 1e-9)
+
+    def row(self, name: str) -> list[str]:
+        """Return the table's row."""
+        parts = np.percentile(self.latencies or [0.0], (50, 95, 99)) * 1000
+        cells = [f"{len(self.latencies):,}", f"{self.rate:.1f}", *(f"{p:,.0f}" for p in parts)]
+        return [name, *cells, str(len(self.errors)), f"{self.client_cpu:.1f}"]
+
+
+class Client:
+    """One visitor over one kept-alive connection."""
+
+    def __init__(self, address: str) -> None:
+        """Connect to the page at an address."""
+        self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=120)
+
+    def _ask(self, method: str, path: str, body: bytes | None, kind: str) -> bytes:
+        self._connection.request(method, path, body, {"Content-Type": kind} if body else {})
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status != 200:
+            raise ValueError(f"{path} answers {response.status}: {content[:80]!r}")
+        return content
+
+    def predict(self, photograph: bytes) -> str:
+        """Upload a photograph and wait for the answer.
+
+        Returns:
+            The first answer's name.
+
+        Raises:
+            ValueError: The server answers with an error.
+        """
+        mark = uuid.uuid4().hex
+        head = f'--{mark}\r\nContent-Disposition: form-data; name="files"; filename="{mark}.jpg"'
+        body = f"{head}\r\nContent-Type: image/jpeg\r\n\r\n".encode() + photograph
+        body += f"\r\n--{mark}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={mark}"
+        (path,) = json.loads(self._ask("POST", "/gradio_api/upload", body, kind))
+        data = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
+        call = "/gradio_api/call/predict"
+        event = json.loads(self._ask("POST", call, json.dumps(data).encode(), "application/json"))
+        stream = self._ask("GET", f"{call}/{event['event_id']}", None, "").decode()
+        kind, _, rest = stream.rpartition("event: ")[2].partition("\n")
+        if kind != "complete":
+            raise ValueError(f"{kind}: {rest[:80]}")
+        return json.loads(rest.strip().removeprefix("data: "))[0]["label"]
+
+
+def ask(
+    address: str, clients: int, photographs: Sequence[bytes], load: Load, seconds: float, most: int
+) -> None:
+    """Let clients ask for some seconds, or until there are enough answers; add to `load`."""
+    started, cpu = time.perf_counter(), time.process_time()
+    lock = threading.Lock()
+    count = 0
+
+    def visit(number: int) -> None:
+        nonlocal count
+        client = Client(address)
+        while time.perf_counter() - started < seconds:
+            with lock:
+                if count >= most:
+                    return
+                count += 1
+            begun = time.perf_counter()
+            try:
+                client.predict(photographs[count % len(photographs)])
+            except (ValueError, OSError, http.client.HTTPException) as error:
+                load.errors.append(str(error))
+                client = Client(address)
+            else:
+                load.latencies.append(time.perf_counter() - begun)
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    load.seconds += time.perf_counter() - started
+    load.client_cpu += time.process_time() - cpu
+
+
+def in_process(
+    classifier: Classifier, photographs: Sequence[bytes], batch: int, load: Load
+) -> None:
+    """Decode and classify for some seconds in this process; add to `load`."""
+    started, cpu = time.perf_counter(), time.process_time()
+    number = 0
+    while time.perf_counter() - started < _PAUSE_SECONDS:
+        begun = time.perf_counter()
+        chosen = [photographs[(number + i) % len(photographs)] for i in range(batch)]
+        classifier.predict([images.decode(content) for content in chosen])
+        load.latencies += [time.perf_counter() - begun] * batch
+        number += batch
+    load.seconds += time.perf_counter() - started
+    load.client_cpu += time.process_time() - cpu
+
+
+def memory(process: subprocess.Popen[bytes]) -> float:
+    """Return the resident memory of a process, in MB; 0 where the system does not tell so."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def parse() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=console.HelpFormatter, prog="serve_load.py"
+    )
+    parser.add_argument(
+        "--clients", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="at once"
+    )
+    parser.add_argument("--seconds", type=float, default=60, help="each number of clients, in all")
+    parser.add_argument("--turns", type=int, default=3, help="that those seconds are dealt into")
+    parser.add_argument("--requests", type=int, default=0, metavar="N", help="more, for the memory")
+    console.add_cache_dir(parser)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Serve, ask, print the table.
+
+    Returns:
+        Exit status 0.
+    """
+    options = parse()
+    photographs = [draw(seed) for seed in range(_PHOTOGRAPHS)]
+    classifier = Classifier(device="cpu", cache_dir=options.cache_dir)
+    alone, together = Load(), Load()
+    loads = {(b, n): Load() for n in options.clients for b in (BATCH, 1)}
+    cache = ("--cache-dir", str(options.cache_dir), "--device", "cpu")
+    with serve(*cache) as batched, serve(*cache, "--batch", "1") as single:
+        servers = {BATCH: batched, 1: single}
+        for address, process in servers.values():
+            first_page(address, process)
+            ask(address, 4, photographs, Load(), 600, 20)  # threads and buffers are there
+        before = memory(batched[1])
+        for _ in range(options.turns):
+            for (batch, clients), load in loads.items():
+                in_process(classifier, photographs, 1, alone)
+                in_process(classifier, photographs, BATCH, together)
+                seconds = options.seconds / options.turns
+                ask(servers[batch][0], clients, photographs, load, seconds, 10**9)
+        after = memory(batched[1])
+        soak, ends = Load(), []
+        for _ in range(2):
+            ask(batched[0], 8, photographs, soak, 1e9, options.requests // 2)
+            ends.append(memory(batched[1]))
+    columns = ("", "Answers", "a second", "p50 ms", "p95 ms", "p99 ms", "Errors", "Clients' CPU s")
+    rows = [alone.row("in process"), together.row(f"in process, {BATCH} at once")]
+    for (batch, clients), load in loads.items():
+        rows.append(load.row(f"{clients} clients{', --batch 1' if batch == 1 else ''}"))
+    print(console.table(columns, rows))
+    for reason in sorted({error for load in [*loads.values(), soak] for error in load.errors})[:5]:
+        print(f"Error: {reason}")
+    served = sum(len(load.latencies) for (batch, _), load in loads.items() if batch == BATCH)
+    print(f"memory {before:.0f} MB, after {served:,} requests {after:.0f} MB", end="")
+    half = options.requests // 2
+    print("".join(f", after {half:,} more {end:.0f} MB" for end in ends) if half else "")
+    middle = statistics.median(alone.latencies)
+    least, most = min(options.clients), max(options.clients)
+    p95 = float(np.percentile(loads[BATCH, least].latencies or [0.0], 95))
+    print(f"p95 at {least} clients is {p95 / middle:.1f} times the in-process median")
+    best = max(alone.rate, together.rate)
+    print(f"serving efficiency {loads[BATCH, most].rate / best:.0%}".replace("%", " %"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(console.run("serve_load.py", main))
