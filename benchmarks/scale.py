@@ -6,7 +6,10 @@ Photographs are made on the spot: small JPEGs, each with a comment of its own, s
 files are the same, in 20 classes. The backbone is a tiny random network: what is measured is
 everything else: listing, checking, decoding, features, head, evidence, evaluation, checkpoint.
 Every run is a process of its own; the second finds the first one's cache.
-PRINTED
+On two busy cores that command printed 1.8 ms a photograph in the first run at 100,000 (180 s, peak
+1,614 MB, of which about 1,000 MB are torch and the process itself) and 0.44 ms in the second (44 s,
+1,567 MB): 24 % of the first, since a tiny network's features are hardly more work than the head,
+which is fitted anew.
 """
 
 import argparse
