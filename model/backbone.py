@@ -346,8 +346,8 @@ class Backbone:
         def run(number: int) -> list[np.ndarray]:
             return self._session.run(names, {"pixels": pixels[number : number + 1]})
 
-        several = self._pool is not None and len(pixels) > 1
-        rows = (self._pool.map if several else map)(run, range(len(pixels)))
+        apply = map if self._pool is None or len(pixels) == 1 else self._pool.map
+        rows = apply(run, range(len(pixels)))
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
