@@ -363,8 +363,8 @@ class Backbone:
         def run(number: int) -> list[np.ndarray]:
             return self._session.run(names, {"pixels": pixels[number : number + 1]})
 
-        numbers = range(len(pixels))
-        rows = self._pool.map(run, numbers) if self._pool and len(pixels) > 1 else map(run, numbers)
+        apply = map if self._pool is None or len(pixels) == 1 else self._pool.map
+        rows = apply(run, range(len(pixels)))
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
