@@ -136,6 +136,32 @@ def require_folder_of(*files: Path | None) -> None:
             raise FileNotFoundError(f"Folder {file.absolute().parent} does not exist.")
 
 
+def open_classifier(
+    options: argparse.Namespace, device: str, *, threads: int | None = None, replay: bool = False
+) -> Classifier:
+    """Open `--checkpoint`; what was downloaded is asked its golden questions again.
+
+    Args:
+        options: `checkpoint` and `cache_dir`.
+        device: As `Classifier`.
+        threads: As `Classifier`.
+        replay: Ask a local checkpoint, too.
+
+    Returns:
+        The classifier; where it does not answer as it did when made, stderr says so.
+    """
+    found = console.find_checkpoint(options.checkpoint)
+    classifier = Classifier(
+        found.folder, device=device, cache_dir=options.cache_dir, threads=threads
+    )
+    if found.repo or replay:
+        from model import verify as verifying
+
+        if drifts := verifying.replay(classifier):
+            print(f"Warning: {verifying.warning(drifts)}", file=sys.stderr)
+    return classifier
+
+
 def predict(options: argparse.Namespace) -> int:
     """Classify files.
 
@@ -154,8 +180,7 @@ def predict(options: argparse.Namespace) -> int:
         raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
     if options.top < 1:
         raise ValueError(f"--top {options.top} must be 1 or more.")
-    folder = console.find_checkpoint(options.checkpoint).folder
-    classifier = Classifier(folder, device=options.device, cache_dir=options.cache_dir)
+    classifier = open_classifier(options, options.device)
     top = min(options.top, len(classifier.checkpoint.class_ids))
     failed = 0
     with contextlib.ExitStack() as stack:
@@ -220,8 +245,7 @@ def evaluate(options: argparse.Namespace) -> int:
     """
     from model.evaluation import evaluate_folder
 
-    folder = console.find_checkpoint(options.checkpoint).folder
-    classifier = Classifier(folder, device=options.device, cache_dir=options.cache_dir, threads=1)
+    classifier = open_classifier(options, options.device, threads=1)
     result = evaluate_folder(
         classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir
     )
@@ -302,12 +326,9 @@ def export(options: argparse.Namespace) -> int:
         Exit status 0.
     """
     from model import export as exporting
-    from model import verify as verifying
 
     exporting.require_writable(options.onnx, options.overwrite)
-    classifier = Classifier(options.checkpoint, device="cpu", cache_dir=options.cache_dir)
-    if drifts := verifying.replay(classifier):
-        print(f"Warning: {verifying.warning(drifts)}", file=sys.stderr)
+    classifier = open_classifier(options, "cpu", replay=True)
     print(exporting.export(classifier, options.onnx, overwrite=options.overwrite).render())
     return 0
 

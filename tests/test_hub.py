@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -346,6 +347,17 @@ def test_push_and_predict_from_the_command_line(standin: hub_stand_in.Hub, train
     assert second.returncode == 0, second.stderr
     assert f"Note: {NAME} is at {commit}" in second.stderr
     assert json.loads(second.stdout)["top"][0]["class_id"] == "rose"
+    assert "Warning" not in second.stderr
+    golden = json.loads((trained / "golden.json").read_text())
+    drifted = shutil.copytree(trained, tmp_path / "drifted")
+    first_pattern = golden["probabilities"][0]
+    golden["probabilities"][0] = [*first_pattern[1:], first_pattern[0]]
+    (drifted / "golden.json").write_text(json.dumps(golden))
+    checkpoints.write_hashes(drifted)
+    assert run("push", "alice/drifted", "--checkpoint", str(drifted)).returncode == 0
+    warned = run("predict", photograph, "--checkpoint", "alice/drifted", *places)
+    assert warned.returncode == 0, warned.stderr
+    assert "Warning: " in warned.stderr
     standin.refuse["create"] = [402]
     third = run("push", "alice/other", "--checkpoint", str(trained))
     assert third.returncode == 2
