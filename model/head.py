@@ -27,6 +27,9 @@ HISTORY_COLUMNS = (
 
 _BLOCK = 1024  # photographs whose features are in memory as float32 at a time
 
+_STEPS = 25
+"""Steps an epoch has at least; with 8, 5 photographs a class gave 0.76 instead of 0.79."""
+
 HeadType = Literal["linear", "mlp"]
 Row = dict[str, float]
 
@@ -264,6 +267,23 @@ def _few_threads(head: HeadType) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _start_from_priors(
+    network: "nn.Sequential", labels: np.ndarray, num_classes: int, balance: bool
+) -> None:
+    """Let the last layer's bias begin at the log of the classes' shares.
+
+    Features are standardised, so the bias alone can say that a class is rare, and at Adam's pace
+    it would not get there: with 1,000 photographs beside 10, a third of the 1,000 were missed.
+    """
+    import torch
+
+    counts = np.bincount(labels, minlength=num_classes)
+    shares = np.full(num_classes, 1.0) if balance else np.maximum(counts, 0.5)
+    with torch.no_grad():
+        bias: torch.Tensor = network[-1].bias  # pyrefly: ignore
+        bias.copy_(torch.from_numpy(np.log(shares / shares.sum()).astype(np.float32)))
+
+
 def _fit(
     train: np.ndarray,
     train_labels: np.ndarray,
@@ -283,7 +303,8 @@ def _fit(
     mean, std = _standardisation(train)
     hidden = config.hidden if config.head == "mlp" else ()
     network = build(width, num_classes, hidden, config.dropout).to(device)
-    batch_size = min(config.batch_size, max(8, count // 8))
+    _start_from_priors(network, train_labels, num_classes, config.balance)
+    batch_size = min(config.batch_size, max(8, count // _STEPS))
     steps = -(-count // batch_size)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay
@@ -309,9 +330,12 @@ def _fit(
             values = (train[chosen, drawn[chosen]].astype(np.float32) - mean) / std
             labels = targets[chosen].to(device)
             logits = network(torch.from_numpy(values).to(device))
-            loss = functional.cross_entropy(
-                logits, labels, weight=weights, label_smoothing=config.label_smoothing
+            losses = functional.cross_entropy(
+                logits, labels, label_smoothing=config.label_smoothing, reduction="none"
             )
+            if weights is not None:  # photographs are weighed, not torch's classes: that would
+                losses = losses * weights[labels]  # weigh the smoothed part of the targets, too
+            loss = losses.mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

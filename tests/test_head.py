@@ -259,3 +259,44 @@ def test_views_are_averaged_alike_in_blocks(widths: tuple[int, ...], monkeypatch
     expected = scorer.logits(features).mean(axis=1)
     assert scorer.view_logits(features) == pytest.approx(expected, abs=1e-5)
     assert scorer.view_logits(features[:0]).shape == (0, 4)
+
+
+def unequal(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features [N, 2, D] of a class with 1,000 photographs in many clusters, and one with 10."""
+    rng = np.random.default_rng(seed)
+    centers = np.random.default_rng(0).normal(0, 1.0, (20, 200))
+    rare = np.random.default_rng(1).normal(0, 1.0, 200)
+    labels = np.repeat([0, 1], [1000, 10])
+    places = np.where(labels[:, None] == 0, centers[rng.integers(20, size=1010)], rare)
+    features = places[:, None] + rng.normal(0, 1.5, (1010, 2, 200))
+    return features.astype(np.float16), labels
+
+
+def recalls(balance: bool) -> list[float]:
+    train, labels = unequal(2)
+    valid, valid_labels = unequal(3)
+    config = HeadConfig(balance=balance, epochs=20)
+    fit = fit_head(train, labels, valid, valid_labels, 2, config)
+    answers = fit.head.view_logits(valid).argmax(axis=1)
+    return [float((answers[valid_labels == c] == c).mean()) for c in (0, 1)]
+
+
+def test_a_thousand_photographs_beside_ten_are_not_missed():
+    assert recalls(balance=False)[0] > 0.98
+
+
+def test_balance_finds_the_rare_class_without_losing_the_common_one():
+    common, rare = recalls(balance=True)
+    assert common > 0.95
+    assert rare > 0.7
+
+
+def test_the_bias_begins_at_the_classes_shares():
+    train, labels = unequal(2)
+    for balance, expected in (
+        (False, np.log([1000 / 1010, 10 / 1010])),
+        (True, np.log([0.5, 0.5])),
+    ):
+        config = HeadConfig(balance=balance, epochs=1, lr=1e-9, weight_decay=0.0)
+        fit = fit_head(train, labels, train[:50], labels[:50], 2, config)
+        assert fit.head.layers[0][1] == pytest.approx(expected, abs=1e-3)
