@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from model import card, checkpoint, console, data, datasets, recipes, training
-from model.backbone import DEVICES
+from model.device import DEVICES
 from model.head import HeadConfig, Row
 from model.plots import history_png
 from model.weights import PACKAGED

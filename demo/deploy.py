@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from model import publish
+from model import graphs, publish
 from model.card import results_table, trust_text
 from model.checkpoint import Checkpoint
 from model.hub import Located, require_name
@@ -50,6 +50,7 @@ def assemble(checkpoint: Located, out: Path, repo: str) -> list[Path]:
         (out / package).mkdir(exist_ok=True)
         for path in sorted((_ROOT / package).glob("*.py")):
             shutil.copyfile(path, out / package / path.name)
+    shutil.copytree(graphs.FOLDER, out / "model" / graphs.FOLDER.name)
     shutil.copyfile(_ROOT / "requirements.txt", out / "requirements.txt")
     (out / "README.md").write_text(card(public, checkpoint, repo), encoding="utf-8")
     return sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())

@@ -16,7 +16,6 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
 from model import hashes
-from model.backbone import BackboneSpec
 from model.cache import atomic_path
 from model.calibrate import Calibration
 from model.evidence import FILE as EVIDENCE
@@ -24,6 +23,7 @@ from model.evidence import Evidence
 from model.golden import Golden
 from model.head import HISTORY_COLUMNS, Head, Row
 from model.scan import Skipped
+from model.spec import BackboneSpec
 from model.transforms import EVALUATION_VIEWS
 from model.trust import Trust
 from model.unknown import Detector, Embedding

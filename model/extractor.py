@@ -11,7 +11,7 @@ from torch.nn import functional
 from model.tail import Tail, find_tail
 
 if TYPE_CHECKING:
-    from model.backbone import BackboneSpec
+    from model.spec import BackboneSpec
 
 
 def block_groups(network: nn.Module) -> list[nn.Module] | None:

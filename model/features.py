@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from model import images
-from model.backbone import EXTRACTOR_VERSION, Backbone
+from model.backbone import Backbone
 from model.cache import atomic_path, default_workers, progress_bar
 from model.data import Photos
+from model.spec import EXTRACTOR_VERSION
 from model.transforms import VIEWS_VERSION
 
 _TASK_PHOTOGRAPHS = 8  # CUDA wants some at once; ONNX Runtime takes them one by one

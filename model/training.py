@@ -42,7 +42,7 @@ class TrainConfig:
         known_pass_rate: Share of known photographs that shall not be "none of these", 0-1.
         evidence: Keep embeddings of the training photographs.
         thumbnails: Keep thumbnails of them, too.
-        device: As `backbone.resolve_device`.
+        device: As `device.resolve_device`.
         workers: Threads (default recipe) or processes (classic) that decode; None for the
             recipe's own: one a core, and the tutorial's 4.
     """

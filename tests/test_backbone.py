@@ -2,146 +2,21 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
 import torch
 from PIL import Image
+from tiny import some_pixels, torch_features
 
-from model import backbone as backbones
-from model.backbone import Backbone, BackboneSpec, open_backbone, resolve_device
+from model.backbone import Backbone, open_backbone
 from model.extractor import block_groups
-
-
-def some_pixels(backbone: Backbone, count: int = 3, seed: int = 0) -> np.ndarray:
-    size = backbone.transforms.image_size
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (count, 8, 8, 3), np.uint8)
-    return coarse.repeat(-(-size // 8), axis=1).repeat(-(-size // 8), axis=2)[:, :size, :size]
-
-
-def torch_features(backbone: Backbone, pixels: np.ndarray) -> np.ndarray:
-    with torch.inference_mode():
-        return backbone.module(torch.from_numpy(pixels)).numpy()
+from model.spec import BackboneSpec
 
 
 def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def assert_engine_agrees(backbone: Backbone) -> None:
-    assert backbone.engine == "ONNX Runtime", backbone.note
-    for count in (1, 5):
-        pixels = some_pixels(backbone, count, seed=count)
-        found, expected = backbone.features(pixels), torch_features(backbone, pixels)
-        assert found.dtype == np.float32
-        assert found.shape == expected.shape == (count, backbone.embed_dim)
-        assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
-
-
-# The engine
-
-
-def test_engine_agrees_with_torch_on_the_packaged_weights(lite0: Backbone):
-    assert_engine_agrees(lite0)
-    pixels = some_pixels(lite0, 4)
-    classifier = lite0.module.members[0].network.classifier.weight.detach().numpy()
-    last = slice(-classifier.shape[1], None)
-    top5 = [
-        np.argsort(-features[:, last] @ classifier.T)[:, :5]
-        for features in (lite0.features(pixels), torch_features(lite0, pixels))
-    ]
-    assert np.array_equal(*top5)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("test_resnet", {}),
-        ("test_vit", {}),
-        ("test_resnet", {"image_size": 80, "stages": 0}),
-        ("test_resnet+test_vit", {}),
-        ("test_vit+test_resnet", {"framing": "pad", "stages": 1}),
-    ],
-)
-def test_engine_agrees_with_torch_on_other_networks(
-    name: str, options: dict, tiny_backbone: Callable[..., Backbone]
-):
-    assert_engine_agrees(tiny_backbone(name, **options))
-
-
-def test_a_second_opening_uses_the_exported_model(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
-):
-    pixels = np.zeros((2, 48, 48, 3), np.uint8)
-    first = tiny_backbone(cache_dir=tmp_path / "new").features(pixels)
-
-    def export(*_args: object) -> None:
-        raise AssertionError("exported again")
-
-    monkeypatch.setattr(Backbone, "_export", export)
-    again = tiny_backbone(cache_dir=tmp_path / "new")
-    assert np.array_equal(again.features(pixels), first)
-    assert again.engine == "ONNX Runtime"
-
-
-def test_an_engine_that_disagrees_is_not_used(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
-):
-    real = backbones._session
-
-    def session(path: Path) -> SimpleNamespace:
-        run = real(path).run
-        return SimpleNamespace(run=lambda *arguments: [run(*arguments)[0] * 1.01])
-
-    monkeypatch.setattr(backbones, "_session", session)
-    for _ in range(2):  # nor the second time: the bad model is not kept
-        backbone = tiny_backbone(cache_dir=tmp_path / "new")
-        assert backbone.engine == "torch"
-        assert "ONNX Runtime differs from torch" in backbone.note
-        pixels = some_pixels(backbone)
-        assert np.allclose(backbone.features(pixels), torch_features(backbone, pixels))
-
-
-def test_an_engine_that_gives_no_numbers_is_not_used(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
-):
-    broken = SimpleNamespace(run=lambda *_: [np.full((1, 432), np.nan, np.float32)])
-    monkeypatch.setattr(backbones, "_session", lambda *_: broken)
-    assert tiny_backbone(cache_dir=tmp_path / "new").engine == "torch"
-
-
-def test_a_network_that_cannot_be_exported_runs_in_torch_with_a_note(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
-):
-    def export(*_args: object, **_options: object) -> None:
-        raise torch.onnx.errors.UnsupportedOperatorError("aten::nonsense", 18, None)
-
-    monkeypatch.setattr(torch.onnx, "export", export)
-    backbone = tiny_backbone(cache_dir=tmp_path / "new")
-    assert backbone.engine == "torch"
-    assert "test_resnet" in backbone.note
-    assert np.isfinite(backbone.features(some_pixels(backbone))).all()
-
-
-def test_a_damaged_exported_model_is_made_anew(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path
-):
-    cache = tmp_path / "new"
-    tiny_backbone(cache_dir=cache)
-    (exported,) = (cache / "engines").glob("*.onnx")
-    exported.write_bytes(exported.read_bytes()[:1000])
-    assert_engine_agrees(tiny_backbone(cache_dir=cache))
-
-
-def test_a_transformer_takes_another_image_size(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path
-):
-    backbone = tiny_backbone("test_vit", image_size=96, cache_dir=tmp_path / "new")
-    assert backbone.transforms.image_size == 96
-    assert backbone.features(some_pixels(backbone)).shape == (3, 256)
 
 
 # Frozen
@@ -153,7 +28,7 @@ def test_parameters_and_buffers_stay_as_they_are(
 ):
     backbone = tiny_backbone(name)
     before = state(backbone.module)
-    monkeypatch.setattr(backbone, "_session", None)  # torch itself, not the exported copy
+    monkeypatch.setattr(backbone, "_engine", None)  # torch itself, not the exported copy
     for seed in range(3):
         backbone.features(some_pixels(backbone, seed=seed))
     after = backbone.module.state_dict()
@@ -166,7 +41,7 @@ def test_parameters_and_buffers_stay_as_they_are(
 def test_the_real_backbone_is_frozen_too(lite0: Backbone, monkeypatch):
     before = state(lite0.module)
     assert any(key.endswith("running_mean") for key in before)
-    monkeypatch.setattr(lite0, "_session", None)
+    monkeypatch.setattr(lite0, "_engine", None)
     lite0.features(some_pixels(lite0, 2))
     assert all(torch.equal(before[key], value) for key, value in lite0.module.state_dict().items())
     assert not any(module.training for module in lite0.module.modules())
@@ -182,6 +57,14 @@ def test_features_of_a_photograph_do_not_depend_on_its_batch(
 
 
 # What the features are
+
+
+def test_a_transformer_takes_another_image_size(
+    tiny_backbone: Callable[..., Backbone], tmp_path: Path
+):
+    backbone = tiny_backbone("test_vit", image_size=96, cache_dir=tmp_path / "new")
+    assert backbone.transforms.image_size == 96
+    assert backbone.features(some_pixels(backbone)).shape == (3, 256)
 
 
 def test_lite0_has_three_stages_and_the_final_layer(lite0: Backbone):
@@ -303,7 +186,7 @@ def test_negative_stages_are_an_error(tiny_backbone: Callable[..., Backbone]):
         tiny_backbone(stages=-1)
 
 
-# Specification and device
+# Specification
 
 
 def test_the_key_depends_on_everything_that_decides_a_feature(
@@ -331,19 +214,6 @@ def test_a_specification_comes_back_from_json(tiny_backbone: Callable[..., Backb
     spec = tiny_backbone("test_resnet+test_vit", framing="pad").spec
     assert BackboneSpec.from_json(spec.to_json()) == spec
     assert spec.name == "test_resnet+test_vit"
-
-
-def test_the_device_is_chosen_or_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-    for device in ("cuda", "mps"):
-        with pytest.raises(ValueError, match=f"'{device}' was asked for, .* Use --device cpu"):
-            resolve_device(device)
-    with pytest.raises(ValueError, match="'gpu' is not one of auto, cpu, cuda, mps"):
-        resolve_device("gpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolve_device("auto") == "cuda"
 
 
 def test_the_device_is_said_in_words(tiny_backbone: Callable[..., Backbone]):

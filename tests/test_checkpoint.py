@@ -13,12 +13,12 @@ from safetensors.numpy import load_file, save_file
 
 from model import checkpoint as checkpoints
 from model import golden
-from model.backbone import BackboneSpec, Member
 from model.calibrate import Calibration, assess
 from model.checkpoint import Checkpoint, load, require_empty, save, write_hashes
 from model.golden import Golden
 from model.head import HISTORY_COLUMNS, Head
 from model.scan import Skipped
+from model.spec import BackboneSpec, Member
 from model.transforms import Transforms
 from model.trust import Trust
 from model.unknown import Detector, Embedding

@@ -20,7 +20,7 @@ from huggingface_hub import SpaceCard
 import train
 from demo import deploy as spaces
 from demo.__main__ import parse
-from model import console
+from model import console, graphs
 from model.hub import HubError, Located
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,8 +43,9 @@ def test_a_space_is_the_app_the_library_the_checkpoint_and_nothing_else(
         for package in ("demo", "model")
         for path in (ROOT / package).glob("*.py")
     }
+    packaged = {path.relative_to(ROOT).as_posix() for path in graphs.FOLDER.iterdir()}
     checkpoint = {f"demo/checkpoint/{path.name}" for path in trained.iterdir()}
-    assert names == {"README.md", "requirements.txt", *modules, *checkpoint}
+    assert names == {"README.md", "requirements.txt", *modules, *packaged, *checkpoint}
     everything = b"".join((tmp_path / "space" / path).read_bytes() for path in files)
     assert b"\xff\xd8\xff" not in everything  # no JPEG
     assert b"000.jpg" not in everything

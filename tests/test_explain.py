@@ -121,7 +121,7 @@ def test_torch_and_the_engine_give_the_same_heat(
     head = some_head(backbone.embed_dim)
     assert backbone.engine == "ONNX Runtime"
     fast = assert_sums_to_the_logits(backbone, head)
-    monkeypatch.setattr(backbone, "_session", None)
+    monkeypatch.setattr(backbone, "_engine", None)
     slow = assert_sums_to_the_logits(backbone, head)
     for first, second in zip(fast, slow, strict=True):
         scale = np.abs(second.values).max()

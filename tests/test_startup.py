@@ -29,7 +29,7 @@ class Library(real):
             raise OSError(name)
 
 ctypes.CDLL = Library
-from model.backbone import resolve_device
+from model.device import resolve_device
 assert resolve_device("auto") in ("cpu", "cuda")
 print("imported", *sys.modules)
 """

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from torch import nn
 
 from model import backbone, weights
+from model.backbone import Backbone
 
 SIZES = {"test_resnet": 48, "test_vit": 64}
 """Input side in px of each tiny network."""
@@ -53,6 +55,20 @@ def install(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> None:
         return network(name, seed), sha256(name, seed), config
 
     monkeypatch.setattr(backbone, "load_network", load_network)
+
+
+def some_pixels(backbone: Backbone, count: int = 3, seed: int = 0) -> np.ndarray:
+    """Coarse random pixels as a backbone takes them: uint8 [count, S, S, 3]."""
+    size = backbone.transforms.image_size
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (count, 8, 8, 3), np.uint8)
+    return coarse.repeat(-(-size // 8), axis=1).repeat(-(-size // 8), axis=2)[:, :size, :size]
+
+
+def torch_features(backbone: Backbone, pixels: np.ndarray) -> np.ndarray:
+    """What torch computes, whatever engine the backbone uses."""
+    with torch.inference_mode():
+        return backbone.module(torch.from_numpy(pixels)).numpy()
 
 
 def program(module: str) -> str:
