@@ -19,7 +19,9 @@ from torchvision import transforms as tv
 from model import images
 from model.backbone import Backbone
 from model.data import Photos
-from model.head import Fit, HeadConfig, Row, best_epoch, build, to_head
+from model.fit import Fit
+from model.head import HeadConfig, Row, best_epoch
+from model.mlp import build, to_head
 from model.recipes import CLASSIC
 from model.transforms import Framing
 

@@ -19,7 +19,8 @@ from model.copies import summarise
 from model.data import DataSet
 from model.evidence import Evidence
 from model.features import extract
-from model.head import Fit, HeadConfig, Row, fit_head
+from model.fit import Fit, fit_head
+from model.head import HeadConfig, Row
 from model.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
 from model.unknown import Embedding, fit_embedding
 

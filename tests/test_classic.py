@@ -13,7 +13,8 @@ from torchvision import transforms as tv
 from model import classic, images
 from model.backbone import Backbone
 from model.data import DataSet, load_folder
-from model.head import HISTORY_COLUMNS, Fit, HeadConfig, cross_entropy
+from model.fit import Fit
+from model.head import HISTORY_COLUMNS, HeadConfig, cross_entropy
 
 SMALL = replace(classic.CONFIG, epochs=2, hidden=(16, 8), batch_size=4)
 
@@ -48,7 +49,7 @@ def test_the_figures_are_the_tutorials():
 
 
 def test_the_head_is_the_tutorials():
-    from model.head import build
+    from model.mlp import build
 
     network = build(1280, 102, classic.CONFIG.hidden, classic.CONFIG.dropout)
     kinds = [type(layer).__name__ for layer in network]

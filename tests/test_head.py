@@ -1,7 +1,10 @@
 """The head: how it is fitted, what its history holds, and that numpy and torch agree on it."""
 
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,18 +12,10 @@ import torch
 from torch.nn import functional
 
 from model import head as heads
-from model.head import (
-    HISTORY_COLUMNS,
-    Head,
-    HeadConfig,
-    Row,
-    best_epoch,
-    build,
-    class_weights,
-    cross_entropy,
-    fit_head,
-    to_head,
-)
+from model.fit import class_weights, fit_head, one_cycle
+from model.head import HISTORY_COLUMNS, Head, HeadConfig, Row, best_epoch, cross_entropy
+from model.linear import Linear
+from model.mlp import Mlp, build, to_head
 
 LINEAR = HeadConfig(epochs=12, batch_size=32, lr=1e-2)
 MLP = replace(LINEAR, head="mlp", hidden=(24, 16), dropout=0.1)
@@ -196,6 +191,84 @@ def test_every_view_is_learnt_from():
         assert accuracy(fit.head, *clusters(seed=2)) > 0.9
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_linear_head_takes_torchs_steps(weighted: bool):
+    rng = np.random.default_rng(0)
+    config = HeadConfig(lr=3e-2, weight_decay=0.5, label_smoothing=0.1)
+    priors = np.array([0.5, 0.3, 0.2], np.float32)
+    found = Linear(10, priors, config)
+    network = build(10, 3, (), 0.0)
+    torch.nn.init.zeros_(network[0].weight)
+    network[0].bias.data = torch.from_numpy(np.log(priors))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=0.5)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=40)
+    for step in range(40):
+        values = rng.normal(size=(16, 10)).astype(np.float32)
+        labels = rng.integers(0, 3, 16)
+        weights = rng.uniform(0.5, 2, 16).astype(np.float32) if weighted else None
+        logits = found.step(values, labels, weights, *one_cycle(step, 40, config.lr))
+        expected = network(torch.from_numpy(values))
+        losses = functional.cross_entropy(
+            expected, torch.from_numpy(labels), label_smoothing=0.1, reduction="none"
+        )
+        if weights is not None:
+            losses = losses * torch.from_numpy(weights)
+        optimizer.zero_grad()
+        losses.mean().backward()
+        optimizer.step()
+        schedule.step()
+        assert np.allclose(logits, expected.detach().numpy(), atol=1e-4)
+    (layer,) = found.head(np.zeros(10, np.float32), np.ones(10, np.float32)).layers
+    assert np.allclose(layer[0], network[0].weight.detach().numpy(), atol=1e-4)
+    assert np.abs(layer[0]).max() > 0.1  # or this test shows nothing
+
+
+@pytest.mark.parametrize("steps", [4, 25, 1000])
+def test_the_schedule_is_torchs(steps: int):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([parameter], lr=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=steps)
+    for step in range(steps):
+        group = optimizer.param_groups[0]
+        assert one_cycle(step, steps, 0.1) == pytest.approx((group["lr"], group["betas"][0]))
+        optimizer.step()
+        if step < steps - 1:
+            schedule.step()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_schedule_of_a_few_steps_begins_at_the_highest_rate(steps: int):
+    rates = [one_cycle(step, steps, 0.1)[0] for step in range(steps)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_mlp_weighs_photographs():
+    rng = np.random.default_rng(0)
+    values, labels = rng.normal(size=(8, 10)).astype(np.float32), np.array([0, 1] * 4)
+    heads_of = []
+    for weights in (None, np.ones(8, np.float32), np.array([1, 0] * 4, np.float32)):
+        learner = Mlp(10, np.array([0.5, 0.5], np.float32), replace(MLP, dropout=0.0), "cpu")
+        for _ in range(30):
+            learner.step(values, labels, weights, 1e-2, 0.9)
+        heads_of.append(learner.head(np.zeros(10, np.float32), np.ones(10, np.float32)))
+    plain, ones, first_only = (head.logits(values) for head in heads_of)
+    assert np.allclose(plain, ones, atol=1e-4)
+    assert (first_only.argmax(axis=1) == 0).all()
+
+
+def test_a_linear_head_needs_no_torch():
+    code = (
+        "import sys, numpy as np;"
+        "from model.fit import fit_head; from model.head import HeadConfig;"
+        "x = np.random.default_rng(0).normal(size=(20, 2, 5)).astype(np.float16);"
+        "fit_head(x, np.arange(20) % 2, x, np.arange(20) % 2, 2, HeadConfig(epochs=2));"
+        "assert 'torch' not in sys.modules"
+    )
+    root = Path(__file__).resolve().parent.parent
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
 def test_cross_entropy_is_torchs():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(0, 5, (20, 6)).astype(np.float32), rng.integers(0, 6, 20)
@@ -255,7 +328,7 @@ def test_views_are_averaged_alike_in_blocks(widths: tuple[int, ...], monkeypatch
     ]
     scorer = Head(np.zeros(6, np.float32), np.ones(6, np.float32), layers)
     features = rng.normal(size=(7, 2, 6)).astype(np.float16)
-    monkeypatch.setattr(heads, "_BLOCK", 3)
+    monkeypatch.setattr(heads, "BLOCK", 3)
     expected = scorer.logits(features).mean(axis=1)
     assert scorer.view_logits(features) == pytest.approx(expected, abs=1e-5)
     assert scorer.view_logits(features[:0]).shape == (0, 4)
