@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from model import card, checkpoint, console, data, datasets, recipes, training
+from model.copies import Summaries
 from model.device import DEVICES
 from model.head import HeadConfig, Row
 from model.plots import history_png
@@ -374,8 +375,9 @@ def main(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     config = configure(options)
     checkpoint.require_empty(options.out, options.overwrite)
-    with ThreadPoolExecutor(1) as pool:  # opening keeps one core busy for some seconds
+    with ThreadPoolExecutor(1) as pool, Summaries(options.cache_dir) as summaries:
         opening = pool.submit(training.open_for, config, options.cache_dir)
+        wants_evidence = config.evidence and config.recipe == "default"
         loaded = datasets.load(
             options.data,
             data_dir=options.data_dir,
@@ -386,8 +388,8 @@ def main(options: argparse.Namespace) -> int:
             strict=options.strict,
             cache_dir=options.cache_dir,
             workers=options.workers or None,
+            keep=summaries.add if wants_evidence else None,
         )
-        training.prepare(loaded, config, cache_dir=options.cache_dir)
         backbone = opening.result()
     print_data(loaded)
     classic_text = f"{backbone.device.upper()} (torch)"  # it trains in torch wherever it runs

@@ -166,7 +166,7 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
                 buttons=["fullscreen"],
                 placeholder="Drop a photograph here\n- or -\nClick to choose one",
             )
-            photo.max_bytes = max_bytes
+            photo.max_bytes, photo.least_side = max_bytes, transforms.least_side
         with gr.Column(min_width=300):
             result = gr.HTML(_EMPTY, elem_id="top5", container=True, padding=False)
     reasons = gr.HTML("", elem_id="why")

@@ -33,6 +33,9 @@ class Photo(gr.Image):
     max_bytes: int = 10_000_000
     """Largest photograph, in bytes; Gradio bounds uploads by itself."""
 
+    least_side: int = images.LEAST_SIDE
+    """As `images.decode`."""
+
     _previews: ClassVar[deque[str]] = deque(maxlen=_KEPT_PREVIEWS)
 
     async def async_move_resource_to_block_cache(
@@ -64,7 +67,7 @@ class Photo(gr.Image):
             return None
         path = payload.path or ""
         try:
-            image = images.decode(self._content(payload))
+            image = images.decode(self._content(payload), least_side=self.least_side)
         except images.BadImageError as error:
             name = payload.orig_name or ("" if path.startswith("data:") else PurePath(path).name)
             # gr.Error shows its text as HTML

@@ -48,13 +48,14 @@ def find(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def decode_all(
-    paths: Sequence[Path], workers: int
+    paths: Sequence[Path], workers: int, least_side: int
 ) -> Iterator[list[tuple[Path, Image.Image | images.BadImageError]]]:
     """Decode files in threads, a batch ahead of what is asked for.
 
     Args:
         paths: N files.
         workers: Threads.
+        least_side: As `images.decode`.
 
     Yields:
         Batches of (path, decoded photograph or the reason it cannot be), in order.
@@ -62,7 +63,7 @@ def decode_all(
 
     def decode(path: Path) -> tuple[Path, Image.Image | images.BadImageError]:
         try:
-            return path, images.decode(path)
+            return path, images.decode(path, least_side=least_side)
         except images.BadImageError as error:
             return path, error
 
@@ -227,7 +228,8 @@ def predict_all(
     Yields:
         Path, photograph and prediction; or path, None and the reason, in order.
     """
-    for batch in decode_all(paths, default_workers()):
+    least_side = classifier.backbone.transforms.least_side
+    for batch in decode_all(paths, default_workers(), least_side):
         decoded = [image for _, image in batch if isinstance(image, Image.Image)]
         predictions = iter(classifier.predict(decoded, top, explain=explain))
         for path, image in batch:

@@ -1,8 +1,7 @@
 """Copies of a photograph, recognised by a signature of its light and shade; and its thumbnail."""
 
-import contextlib
 import io
-import sqlite3
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,6 +48,75 @@ def thumbnail(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
+class Summaries:
+    """Signatures and thumbnails on disk, by the photograph's content."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        """Open the list.
+
+        Args:
+            cache_dir: The cache folder.
+        """
+        file = cache_dir / f"thumbnails-{images.DECODER_VERSION}.sqlite"
+        columns = "thumbnail (digest BLOB PRIMARY KEY, signature BLOB, jpeg BLOB)"
+        self._database = open_database(file, columns)
+        self._lock = threading.Lock()
+        self._new: list[tuple[bytes, bytes, bytes]] = []
+
+    def __enter__(self) -> "Summaries":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what was added, also when the run is interrupted, and close the list."""
+        with self._lock:
+            self._write()
+        self._database.close()
+
+    def add(self, digest: str, image: Image.Image) -> None:
+        """Summarise a decoded photograph; may be called from several threads.
+
+        Args:
+            digest: SHA-256 of the file's content, hexadecimal.
+            image: RGB.
+        """
+        row = bytes.fromhex(digest)[:16], signature(image).tobytes(), thumbnail(image)
+        with self._lock:
+            self._new.append(row)
+            if len(self._new) >= _CHUNK:
+                self._write()
+
+    def _write(self) -> None:
+        if self._new:
+            self._database.execute("BEGIN IMMEDIATE")
+            insert = "INSERT OR IGNORE INTO thumbnail VALUES (?, ?, ?)"
+            self._database.executemany(insert, self._new)
+            self._database.execute("COMMIT")
+            self._new = []
+
+    def find(self, digests: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+        """Read what is there.
+
+        Args:
+            digests: SHA-256 of contents, hexadecimal.
+
+        Returns:
+            Digest -> signature and thumbnail.
+        """
+        with self._lock:
+            self._write()
+        found = {}
+        for start in range(0, len(digests), _CHUNK):
+            keys = {
+                bytes.fromhex(digest)[:16]: digest for digest in digests[start : start + _CHUNK]
+            }
+            marks = ",".join("?" * len(keys))
+            query = f"SELECT digest, signature, jpeg FROM thumbnail WHERE digest IN ({marks})"
+            for key, bits, jpeg in self._database.execute(query, list(keys)):
+                found[keys[key]] = bits, jpeg
+        return found
+
+
 def summarise(
     photos: Photos, *, cache_dir: Path, workers: int | None = None
 ) -> tuple[np.ndarray, list[bytes]]:
@@ -65,64 +133,34 @@ def summarise(
     Raises:
         ValueError: A file cannot be decoded any more.
     """
-    file = cache_dir / f"thumbnails-{images.DECODER_VERSION}.sqlite"
-    columns = "thumbnail (digest BLOB PRIMARY KEY, signature BLOB, jpeg BLOB)"
     wanted = dict(zip(photos.digests, photos.paths, strict=True))
-    with contextlib.closing(open_database(file, columns)) as database:
-        found = _stored(database, list(wanted))
+    with Summaries(cache_dir) as summaries:
+        found = summaries.find(list(wanted))
         missing = [digest for digest in wanted if digest not in found]
         if missing:
-            _summarise_missing(database, found, wanted, missing, workers or default_workers())
+            _summarise_missing(summaries, wanted, missing, workers or default_workers())
+            found |= summaries.find(missing)
     rows = [found[digest] for digest in photos.digests]
     bits = np.frombuffer(b"".join(bits for bits, _ in rows), np.uint8)
     return bits.reshape(-1, SIGNATURE_BYTES), [jpeg for _, jpeg in rows]
 
 
-def _stored(database: sqlite3.Connection, digests: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
-    """Read what is there: digest -> signature and thumbnail."""
-    found = {}
-    for start in range(0, len(digests), _CHUNK):
-        keys = {bytes.fromhex(digest)[:16]: digest for digest in digests[start : start + _CHUNK]}
-        marks = ",".join("?" * len(keys))
-        query = f"SELECT digest, signature, jpeg FROM thumbnail WHERE digest IN ({marks})"
-        for key, bits, jpeg in database.execute(query, list(keys)):
-            found[keys[key]] = bits, jpeg
-    return found
-
-
 def _summarise_missing(
-    database: sqlite3.Connection,
-    found: dict[str, tuple[bytes, bytes]],
-    paths: dict[str, Path],
-    missing: list[str],
-    workers: int,
+    summaries: Summaries, paths: dict[str, Path], missing: list[str], workers: int
 ) -> None:
-    """Fill in what is missing, and keep it even when the run is interrupted."""
+    """Decode the photographs that were checked by a run which wanted no thumbnails."""
 
-    def one(digest: str) -> tuple[bytes, bytes]:
+    def one(digest: str) -> None:
         path = paths[digest]
         try:
-            image = images.decode(path)
+            summaries.add(digest, images.decode(path))
         except images.BadImageError as error:
             raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
-        return signature(image).tobytes(), thumbnail(image)
 
-    pool = ThreadPoolExecutor(workers)
-    try:
-        with progress_bar(len(missing), "Thumbnails") as bar:
-            for start in range(0, len(missing), _CHUNK):
-                chunk, rows = missing[start : start + _CHUNK], []
-                try:
-                    for digest, row in zip(chunk, pool.map(one, chunk), strict=True):
-                        found[digest] = row
-                        rows.append((bytes.fromhex(digest)[:16], *row))
-                        bar.update()
-                finally:
-                    database.execute("BEGIN IMMEDIATE")
-                    database.executemany("INSERT OR IGNORE INTO thumbnail VALUES (?, ?, ?)", rows)
-                    database.execute("COMMIT")
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ThreadPoolExecutor(workers) as pool, progress_bar(len(missing), "Thumbnails") as bar:
+        for start in range(0, len(missing), _CHUNK):
+            for _ in pool.map(one, missing[start : start + _CHUNK]):
+                bar.update()
 
 
 def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Labelled photographs: a folder, or listed files, become checked splits."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from model import images
 from model.class_names import display_names, find_class_names, read_class_names
@@ -82,6 +83,7 @@ def load_folder(
     strict: bool = False,
     cache_dir: Path,
     workers: int | None = None,
+    keep: Callable[[str, Image.Image], None] | None = None,
 ) -> DataSet:
     """Load a folder of class folders, with or without `train`, `valid` and `test` above them.
 
@@ -94,6 +96,7 @@ def load_folder(
         strict: Stop at bad files instead of leaving them out.
         cache_dir: The cache folder.
         workers: Threads that check files.
+        keep: As `scan.check_photographs`.
 
     Returns:
         The checked data set.
@@ -133,6 +136,7 @@ def load_folder(
         strict=strict,
         cache_dir=cache_dir,
         workers=workers,
+        keep=keep,
     )
 
 
@@ -148,6 +152,7 @@ def assemble(
     strict: bool = False,
     cache_dir: Path,
     workers: int | None = None,
+    keep: Callable[[str, Image.Image], None] | None = None,
 ) -> DataSet:
     """Check listed photographs and put them into splits.
 
@@ -162,6 +167,7 @@ def assemble(
         strict: Stop at bad files.
         cache_dir: The cache folder.
         workers: Threads that check files.
+        keep: As `scan.check_photographs`.
 
     Returns:
         The data set.
@@ -175,7 +181,7 @@ def assemble(
             f"one of the endings {', '.join(sorted(images.SUFFIXES))}."
         )
     digests = check_photographs(
-        [path for path, _, _ in rows], skipped, cache_dir=cache_dir, workers=workers
+        [path for path, _, _ in rows], skipped, cache_dir=cache_dir, workers=workers, keep=keep
     )
     if strict and skipped:
         listed = "; ".join(f"{bad.path} {bad.reason}" for bad in skipped[:5])

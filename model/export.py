@@ -128,8 +128,9 @@ def metadata(classifier: Classifier) -> dict[str, Any]:
         classifier: The loaded classifier.
 
     Returns:
-        `class_names`; `transforms` (size in px, framing, crop_pct, interpolation, fill);
-        `thresholds` (temperature, coverage, margin, known_pass_rate, unknown_threshold).
+        `class_names`; `transforms` (size in px, framing, crop_pct, interpolation, fill, and
+        least_side as `images.decode` takes it); `thresholds` (temperature, coverage, margin,
+        known_pass_rate, unknown_threshold).
     """
     transforms = classifier.backbone.transforms
     return {
@@ -140,6 +141,7 @@ def metadata(classifier: Classifier) -> dict[str, Any]:
             "crop_pct": transforms.crop_pct,
             "interpolation": transforms.interpolation,
             "fill": FILL,
+            "least_side": transforms.least_side,
         },
         "thresholds": asdict(classifier.checkpoint.calibration.trust),
     }

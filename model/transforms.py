@@ -2,12 +2,15 @@
 
 import functools
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageEnhance
+
+from model import images
 
 Framing = Literal["crop", "pad", "squash"]
 
@@ -62,6 +65,12 @@ class Transforms:
             raise ValueError(f"crop_pct {self.crop_pct} is outside 0-1.")
         if self.interpolation not in ("bicubic", "bilinear"):
             raise ValueError(f"Interpolation '{self.interpolation}' is not bicubic or bilinear.")
+
+    @property
+    def least_side(self) -> int:
+        """Short side in px that decoding must leave, see `images.LEAST_SIDE`."""
+        seen = self.image_size / (self.crop_pct if self.framing == "crop" else 1)
+        return max(images.LEAST_SIDE, math.ceil(2 * seen))
 
     @property
     def _resample(self) -> Image.Resampling:

@@ -159,7 +159,9 @@ def test_label_smoothing_is_not_ignored(loaded: DataSet, backbone: Backbone):
 def test_nothing_is_cached(loaded: DataSet, backbone: Backbone, cache_dir: Path, monkeypatch):
     decoded = []
     real = images.decode
-    monkeypatch.setattr(images, "decode", lambda path: (decoded.append(path), real(path))[1])
+    monkeypatch.setattr(
+        images, "decode", lambda path, **how: (decoded.append(path), real(path, **how))[1]
+    )
     fit(backbone, loaded)
     assert len(decoded) == 2 * (12 + 3)
     assert not (cache_dir / "features").exists()

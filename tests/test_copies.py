@@ -12,7 +12,7 @@ from PIL import Image
 from model import copies, images
 from model.copies import differing_bits, same_below, signature, summarise
 from model.data import Photos
-from model.scan import list_photographs
+from model.scan import check_photographs, list_photographs
 
 
 def photos_of(paths: list[Path]) -> Photos:
@@ -101,3 +101,26 @@ def test_a_thumbnail_carries_no_metadata(tmp_path: Path):
     small = Image.open(io.BytesIO(summarise(photos_of([path]), cache_dir=tmp_path)[1][0]))
     assert not small.getexif()
     assert "comment" not in small.info
+
+
+def test_what_the_check_decoded_is_not_decoded_for_its_thumbnail(tmp_path: Path, monkeypatch):
+    paths = [tmp_path / f"{index}.jpg" for index in range(3)]
+    for index, path in enumerate(paths):
+        drawn_photograph(0.3, index).save(path)
+    expected = summarise(photos_of(paths), cache_dir=tmp_path / "other")
+    (tmp_path / "bad.jpg").write_bytes(paths[0].read_bytes()[:500])
+    skipped: list = []
+    with copies.Summaries(tmp_path) as summaries:
+        digests = check_photographs(
+            [*paths, tmp_path / "bad.jpg"], skipped, cache_dir=tmp_path, keep=summaries.add
+        )
+    assert [bad.path.name for bad in skipped] == ["bad.jpg"]
+    assert digests[:3] == photos_of(paths).digests
+
+    def decode(*_args: object, **_options: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(copies.images, "decode", decode)
+    signatures, thumbnails = summarise(photos_of(paths), cache_dir=tmp_path)
+    assert (signatures == expected[0]).all()
+    assert thumbnails == expected[1]

@@ -445,3 +445,70 @@ def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(images, "MAX_BYTES", 100)
     with pytest.raises(images.BadImageError, match="has 200 bytes; the limit is 100"):
         images.decode(path)
+
+
+def large_jpeg(width: int, height: int, **options) -> bytes:
+    """A JPEG with smooth colours and fine stripes, red at the left and blue at the right."""
+    x, y = np.arange(width), np.arange(height)[:, None]
+    stripes = 20 * ((x + y) // 3 % 2)
+    red = (200 * (1 - x / width) + stripes).astype(np.uint8)
+    blue = (200 * x / width + stripes).astype(np.uint8)
+    return encoded(Image.fromarray(np.stack([red, red // 2, blue], axis=2)), "JPEG", **options)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1279, 1279), (1279, 1279)),
+        ((1280, 1280), (640, 640)),
+        ((4032, 3024), (1008, 756)),
+        ((700, 5200), (700, 5200)),
+        ((6000, 5200), (750, 650)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_small_with_640_px_left(size: tuple, expected: tuple):
+    content = large_jpeg(*size)
+    assert images.decode(content).size == expected
+    assert images.decode(content, least_side=None).size == size
+
+
+def test_more_pixels_are_left_for_networks_that_see_more():
+    content = large_jpeg(2600, 2600)
+    assert images.decode(content, least_side=1200).size == (1300, 1300)
+    assert images.decode(content, least_side=1400).size == (2600, 2600)
+
+
+def test_a_large_jpeg_is_upright_and_in_its_colours():
+    content = large_jpeg(2000, 1400, exif=orientation_tag(6))
+    small = images.decode(content)
+    assert small.size == (700, 1000)
+    pixels = np.asarray(small).astype(int)
+    assert pixels[20, :, 0].mean() > 150 > pixels[-20, :, 0].mean()
+    whole = images.decode(content, least_side=None).resize(small.size, Image.Resampling.BOX)
+    assert np.abs(np.asarray(whole).astype(int) - pixels).mean() < 2
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_large_jpeg_of_another_mode_is_decoded_small(mode: str):
+    image = Image.open(io.BytesIO(large_jpeg(1400, 1300))).convert(mode)
+    small = images.decode(encoded(image, "JPEG"))
+    assert (small.mode, small.size) == ("RGB", (700, 650))
+
+
+def test_other_formats_are_decoded_whole():
+    image = Image.open(io.BytesIO(large_jpeg(1400, 1300)))
+    assert images.decode(encoded(image, "PNG")).size == (1400, 1300)
+
+
+def test_features_of_a_small_decoding_are_those_of_the_whole(lite0, flower: Path):
+    image = Image.open(flower).convert("RGB").resize((3000, 3000), Image.Resampling.LANCZOS)
+    grain = np.random.default_rng(0).normal(0, 5, (3000, 3000, 1))
+    content = encoded(
+        Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8)), "JPEG"
+    )
+    whole, small = (
+        lite0.features(lite0.transforms.center(images.decode(content, least_side=side))[None])[0]
+        for side in (None, lite0.transforms.least_side)
+    )
+    cosine = float(whole @ small / np.linalg.norm(whole) / np.linalg.norm(small))
+    assert 1 - cosine < 1e-3

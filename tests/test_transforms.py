@@ -121,3 +121,9 @@ def test_values_out_of_range_are_an_error(fields: dict):
 def test_transforms_come_back_from_json():
     transforms = Transforms(64, "pad", 0.9, "bilinear")
     assert Transforms(**transforms.to_json()) == transforms
+
+
+def test_decoding_leaves_twice_the_pixels_that_are_seen():
+    assert Transforms(256, crop_pct=0.95).least_side == 640
+    assert Transforms(448, crop_pct=0.875).least_side == 1024
+    assert Transforms(448, "squash", 0.875).least_side == 896
