@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from model import card, checkpoint, console, data, datasets, recipes, training
+from model import card, checkpoint, console, data, datasets, memo, recipes, training
 from model.copies import Summaries
 from model.device import DEVICES
 from model.head import HeadConfig, Row
@@ -193,6 +193,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="checkpoint folder (default: runs/NAME_OF_DATA)"
     )
     group.add_argument("--overwrite", action="store_true", help="replace an earlier checkpoint")
+    group.add_argument(
+        "--refit", action="store_true", help="fit anew what was fitted before; features are kept"
+    )
     group.add_argument("--seed", type=int, default=0, help="of split, views, weights and order")
     group.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA, else the CPU")
     group.add_argument(
@@ -299,7 +302,9 @@ def published_command(arguments: list[str]) -> str:
     """
     shown = ["python", "train.py"]
     for previous, argument in zip(["", *arguments], arguments, strict=False):
-        if "--cache-dir" in (previous, argument.partition("=")[0]) or argument == "--overwrite":
+        if "--cache-dir" in (previous, argument.partition("=")[0]):
+            continue
+        if argument in ("--overwrite", "--refit"):
             continue
         option, equals, value = (
             argument.rpartition("=") if argument[:2] == "--" else ("", "", argument)
@@ -401,9 +406,17 @@ def main(options: argparse.Namespace) -> int:
     )
     if backbone.note:
         print(f"Note: {backbone.note}")
-    trained = training.train(
-        loaded, backbone, config, cache_dir=options.cache_dir, on_epoch=print_epoch
-    )
+    places = {"cache_dir": options.cache_dir}
+    # Of the classic recipe nothing is cached.
+    name = None if config.recipe == "classic" else memo.key(loaded, backbone, config)
+    trained = None
+    if name and not options.refit:
+        trained = memo.find(name, loaded, config, **places)
+    if trained:
+        name = None
+        print("\nFitted before: same photographs, options and program (--refit fits it anew).")
+    else:
+        trained = training.train(loaded, backbone, config, **places, on_epoch=print_epoch)
     checkpoint.save(
         trained,
         options.out,
@@ -414,6 +427,8 @@ def main(options: argparse.Namespace) -> int:
             "history.png": history_png(trained.history),
         },
     )
+    if name:
+        memo.keep(name, trained, **places)
     print_results(trained, options.out, time.perf_counter() - started)
     return 0
 

@@ -419,4 +419,5 @@ def _load_history(path: Path) -> list[Row]:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
             raise ValueError(f"{path.name} must have the columns {', '.join(HISTORY_COLUMNS)}.")
-        return [{column: float(row[column]) for column in HISTORY_COLUMNS} for row in reader]
+        rows = [{column: float(row[column]) for column in HISTORY_COLUMNS} for row in reader]
+    return [{**row, "epoch": int(row["epoch"])} for row in rows]

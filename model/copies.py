@@ -17,6 +17,7 @@ SIGNATURE_BYTES = 32
 _SIDE = 16  # fields a side; _SIDE**2 bits are SIGNATURE_BYTES
 _THUMBNAIL_SIDE = 96  # px
 _CHUNK = 1024  # photographs that are in the queue, or asked for, at a time
+_COMPARED = 50  # photographs at a time
 _LEAVE_ONE_OUT = 1000  # photographs whose nearest other one is searched for the threshold
 
 
@@ -174,9 +175,13 @@ def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:
         How many bits differ: uint16 `[M, N]`.
     """
     # eight bytes at a time; an array of the file may start at any byte
-    words = np.ascontiguousarray(signatures).view(np.uint64)
+    columns = np.ascontiguousarray(np.ascontiguousarray(signatures).view(np.uint64).T)
     asked = np.ascontiguousarray(queries).view(np.uint64)
-    return np.stack([np.bitwise_count(row ^ words).sum(axis=1, dtype=np.uint16) for row in asked])
+    bits = np.zeros((len(asked), len(signatures)), np.uint16)
+    for row, words in zip(bits, asked, strict=True):
+        for word, column in zip(words, columns, strict=True):
+            row += np.bitwise_count(word ^ column)
+    return bits
 
 
 def same_below(signatures: np.ndarray) -> int:
@@ -189,8 +194,9 @@ def same_below(signatures: np.ndarray) -> int:
     count = len(signatures)
     sample = np.linspace(0, count - 1, min(count, _LEAVE_ONE_OUT)).astype(np.int64)
     nearest = []
-    for index in sample.tolist():
-        bits = differing_bits(signatures[index][None], signatures)[0]
-        bits[index] = np.iinfo(bits.dtype).max
-        nearest.append(min(int(bits.min()), 8 * signatures.shape[1]))
+    for start in range(0, len(sample), _COMPARED):
+        chosen = sample[start : start + _COMPARED]
+        bits = differing_bits(signatures[chosen], signatures)
+        bits[np.arange(len(chosen)), chosen] = 8 * signatures.shape[1]  # of itself: none is nearer
+        nearest += bits.min(axis=1).tolist()
     return int(np.median(nearest) // 3)

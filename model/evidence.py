@@ -178,11 +178,7 @@ class Evidence:
         largest = np.maximum(unit.max(axis=1), -unit.min(axis=1))
         scales = np.maximum(largest, 1e-12).astype(np.float32) / 127
         np.rint(np.divide(unit, scales[:, None], out=unit), out=unit)
-        blob = offsets = None
-        if thumbnails is not None:
-            blob = np.frombuffer(b"".join(thumbnails), np.uint8)
-            offsets = np.cumsum([0, *map(len, thumbnails)], dtype=np.int64)
-        return cls(
+        built = cls(
             unit.astype(np.int8),
             scales,
             labels.astype(np.int32),
@@ -190,9 +186,24 @@ class Evidence:
             signatures,
             [name.encode("utf-8", "backslashreplace").decode() for name in names],
             same_below(signatures),
-            blob,
-            offsets,
         )
+        return built if thumbnails is None else built.with_thumbnails(thumbnails)
+
+    def with_thumbnails(self, thumbnails: Sequence[bytes]) -> "Evidence":
+        """Return the same evidence with thumbnails.
+
+        Args:
+            thumbnails: N JPEGs of `copies.summarise`.
+
+        Returns:
+            The evidence.
+
+        Raises:
+            ValueError: They are not N.
+        """
+        blob = np.frombuffer(b"".join(thumbnails), np.uint8)
+        offsets = np.cumsum([0, *map(len, thumbnails)], dtype=np.int64)
+        return replace(self, blob=blob, offsets=offsets)
 
     def without_thumbnails(self) -> "Evidence":
         """Return the same evidence without a thumbnail; names and hashes stay."""

@@ -170,12 +170,9 @@ def check_photographs(
         N SHA-256 in hexadecimal; None for a bad file.
     """
     sound, remembered = SoundFiles(cache_dir, images.DECODER_VERSION), FileDigests(cache_dir)
-    known: dict[Path, str] = {}
 
     def check(path: Path) -> tuple[str | None, str]:
         try:
-            if (digest := known.get(path)) and digest in sound:
-                return digest, ""
             content = images.read(path)
             digest = hashlib.sha256(content).hexdigest()
             if digest not in sound:
@@ -197,13 +194,19 @@ def check_photographs(
             for start in range(0, len(paths), 1024):
                 chunk = paths[start : start + 1024]
                 known = remembered.find(chunk)
-                for path, (digest, reason) in zip(chunk, pool.map(check, chunk), strict=True):
+                known = {path: digest for path, digest in known.items() if digest in sound}
+                checks = pool.map(check, [path for path in chunk if path not in known])
+                for path in chunk:
+                    if path in known:
+                        digests.append(known[path])
+                        continue
+                    digest, reason = next(checks)
                     digests.append(digest)
                     if digest is None:
                         skipped.append(Skipped(path, reason))
-                    elif path not in known:
+                    else:
                         remembered.add(path, digest)
-                    bar.update()
+                bar.update(len(chunk))
                 sound.save()
                 remembered.save()
     finally:
