@@ -15,115 +15,13 @@ import contextlib
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from PIL import Image
-
-from model import console, images, scan
-from model.cache import default_workers
+from model import console, images, predictions
 from model.checkpoint import SHIPPED
 from model.classifier import Classifier, Prediction
-
-_BATCH = 8
-_TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
-
-
-def find(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield files, and the photographs in folders.
-
-    Args:
-        paths: Files (whatever their ending) and folders (searched recursively, by ending).
-
-    Yields:
-        Files.
-    """
-    for path in paths:
-        if path.is_dir():
-            yield from (p for p in scan.walk(path) if p.suffix.lower() in images.SUFFIXES)
-        else:
-            yield path
-
-
-def decode_all(
-    paths: Sequence[Path], workers: int, least_side: int
-) -> Iterator[list[tuple[Path, Image.Image | images.BadImageError]]]:
-    """Decode files in threads, a batch ahead of what is asked for.
-
-    Args:
-        paths: N files.
-        workers: Threads.
-        least_side: As `images.decode`.
-
-    Yields:
-        Batches of (path, decoded photograph or the reason it cannot be), in order.
-    """
-
-    def decode(path: Path) -> tuple[Path, Image.Image | images.BadImageError]:
-        try:
-            return path, images.decode(path, least_side=least_side)
-        except images.BadImageError as error:
-            return path, error
-
-    batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = [pool.submit(decode, path) for path in batches[0]] if batches else []
-        for following in [*batches[1:], []]:
-            current, ahead = ahead, [pool.submit(decode, path) for path in following]
-            yield [future.result() for future in current]
-
-
-def show(path: Path, prediction: Prediction, out: TextIO) -> None:
-    """Print a prediction as a table with bars."""
-    width = max(len(candidate.label) for candidate in prediction.top)
-    print(path, file=out)
-    for candidate in prediction.top:
-        share = candidate.probability
-        print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
-    if prediction.none_of_these:
-        print("  Probably none of these: unlike what the classifier knows.", file=out)
-    else:
-        promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
-        print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
-    evidence = prediction.evidence
-    if evidence and evidence.training_photograph:
-        print(f"  It is the training photograph {evidence.training_photograph}.", file=out)
-    elif evidence and evidence.disagree:
-        labels = ", ".join(dict.fromkeys(similar.label for similar in evidence.similar))
-        print(f"  Look twice: the training photographs most like it are {labels}.", file=out)
-
-
-def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:
-    """Return a prediction, or the reason why there is none, as JSON values."""
-    if isinstance(outcome, images.BadImageError):
-        return {"path": str(path), "error": str(outcome)}
-    return {"path": str(path), **outcome.to_json()}
-
-
-def csv_row(path: Path, outcome: Prediction | images.BadImageError, top: int) -> list[object]:
-    """Return a prediction, or the reason why there is none, as a row of the table."""
-    if isinstance(outcome, images.BadImageError):
-        return [path, *[""] * (3 * top + 3), str(outcome)]
-    cells = [
-        cell
-        for candidate in outcome.top
-        for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
-    ]
-    trust = ["; ".join(outcome.label_set), outcome.none_of_these, f"{outcome.unknown_score:.6f}"]
-    return [path, *cells, *trust, ""]
-
-
-def csv_header(top: int) -> list[str]:
-    """Return the table's columns."""
-    columns = ("label", "class_id", "probability")
-    return [
-        "path",
-        *(f"{c}_{rank}" for rank in range(1, top + 1) for c in columns),
-        *_TRUST_COLUMNS,
-        "error",
-    ]
+from model.device import DEVICES
 
 
 def require_folder_of(*files: Path | None) -> None:
@@ -174,7 +72,7 @@ def predict(options: argparse.Namespace) -> int:
         ValueError: No photographs, or more than one with `--figure`.
     """
     require_folder_of(options.csv, options.figure)
-    paths = list(find(options.images))
+    paths = list(predictions.find(options.images))
     if not paths:
         raise ValueError(f"No photographs in {', '.join(map(str, options.images))}.")
     if options.figure and len(paths) != 1:
@@ -191,19 +89,22 @@ def predict(options: argparse.Namespace) -> int:
                 options.csv.open("w", newline="", encoding="utf-8", errors="backslashreplace")
             )
             write_row = csv.writer(file).writerow
-            write_row(csv_header(top))
+            write_row(predictions.csv_header(top))
         explain = options.figure is not None
-        for path, image, outcome in predict_all(classifier, paths, top, explain=explain):
+        for path, image, outcome in predictions.predict_all(
+            classifier, paths, top, explain=explain
+        ):
             bad = isinstance(outcome, images.BadImageError)
             failed += bad
             if bad:
                 print(f"{path} {outcome}", file=sys.stderr)
             if write_row:
-                write_row(csv_row(path, outcome, top))
+                write_row(predictions.csv_row(path, outcome, top))
             elif options.json:
-                print(json.dumps(to_json(path, outcome), ensure_ascii=False), flush=True)
+                row = predictions.to_json(path, outcome)
+                print(json.dumps(row, ensure_ascii=False), flush=True)
             elif isinstance(outcome, Prediction):
-                show(path, outcome, sys.stdout)
+                predictions.show(path, outcome, sys.stdout)
             if options.figure and image and isinstance(outcome, Prediction):
                 from model.plots import prediction_png
 
@@ -212,31 +113,6 @@ def predict(options: argparse.Namespace) -> int:
     if options.csv:
         print(f"{options.csv}: {len(paths)} rows", file=sys.stderr)
     return 1 if failed else 0
-
-
-def predict_all(
-    classifier: Classifier, paths: Sequence[Path], top: int, *, explain: bool = False
-) -> Iterator[tuple[Path, Image.Image | None, Prediction | images.BadImageError]]:
-    """Classify files batch by batch.
-
-    Args:
-        classifier: The classifier.
-        paths: N files.
-        top: How many classes to name.
-        explain: Say where it looked, too.
-
-    Yields:
-        Path, photograph and prediction; or path, None and the reason, in order.
-    """
-    least_side = classifier.backbone.transforms.least_side
-    for batch in decode_all(paths, default_workers(), least_side):
-        decoded = [image for _, image in batch if isinstance(image, Image.Image)]
-        predictions = iter(classifier.predict(decoded, top, explain=explain))
-        for path, image in batch:
-            if isinstance(image, images.BadImageError):
-                yield path, None, image
-            else:
-                yield path, image, next(predictions)
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -388,9 +264,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     places = argparse.ArgumentParser(add_help=False)
-    places.add_argument(
-        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
-    )
+    places.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA or CPU")
     console.add_cache_dir(places)
     chosen = argparse.ArgumentParser(add_help=False)
     console.add_checkpoint(

@@ -68,6 +68,9 @@ def one_cycle(step: int, steps: int, highest: float) -> tuple[float, float]:
     return highest * rate, momentum
 
 
+# Numpy's threads wait for one another by spinning, and a head's products are small: on a busy
+# machine two took 3-9 times as long as one.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def fit_head(
     train: np.ndarray,
     train_labels: np.ndarray,
@@ -98,37 +101,10 @@ def fit_head(
     Returns:
         The head of the best epoch, the history, and cross-fitted logits of `valid`.
     """
-    # Numpy's threads wait for one another by spinning, and a head's products are small: on a busy
-    # machine two took 3-9 times as long as one.
-    with threadpool_limits(1, user_api="blas"):
-        standard = standard or standardisation(train)
-        return _fit(
-            train,
-            train_labels,
-            valid,
-            valid_labels,
-            num_classes,
-            config,
-            (standard.mean, standard.std),
-            device,
-            on_epoch,
-        )
-
-
-def _fit(
-    train: np.ndarray,
-    train_labels: np.ndarray,
-    valid: np.ndarray,
-    valid_labels: np.ndarray,
-    num_classes: int,
-    config: HeadConfig,
-    standard: tuple[np.ndarray, np.ndarray],
-    device: str,
-    on_epoch: Callable[[Row], None] | None,
-) -> Fit:
     count, views, width = train.shape
     rng = np.random.default_rng(config.seed)
-    mean, std = standard
+    standard = standard or standardisation(train)
+    mean, std = standard.mean, standard.std
     priors = _priors(train_labels, num_classes, config.balance)
     if config.head == "linear":
         learner = Linear(width, priors, config)

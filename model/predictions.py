@@ -1,0 +1,135 @@
+"""Photographs in files classified: found, decoded ahead, and the answers as text, JSON and CSV."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TextIO
+
+from PIL import Image
+
+from model import console, images, scan
+from model.cache import default_workers
+from model.classifier import Classifier, Prediction
+
+_BATCH = 8
+_TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
+
+
+def find(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield files, and the photographs in folders.
+
+    Args:
+        paths: Files (whatever their ending) and folders (searched recursively, by ending).
+
+    Yields:
+        Files.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from (p for p in scan.walk(path) if p.suffix.lower() in images.SUFFIXES)
+        else:
+            yield path
+
+
+def decode_all(
+    paths: Sequence[Path], workers: int, least_side: int
+) -> Iterator[list[tuple[Path, Image.Image | images.BadImageError]]]:
+    """Decode files in threads, a batch ahead of what is asked for.
+
+    Args:
+        paths: N files.
+        workers: Threads.
+        least_side: As `images.decode`.
+
+    Yields:
+        Batches of (path, decoded photograph or the reason it cannot be), in order.
+    """
+
+    def decode(path: Path) -> tuple[Path, Image.Image | images.BadImageError]:
+        try:
+            return path, images.decode(path, least_side=least_side)
+        except images.BadImageError as error:
+            return path, error
+
+    batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = [pool.submit(decode, path) for path in batches[0]] if batches else []
+        for following in [*batches[1:], []]:
+            current, ahead = ahead, [pool.submit(decode, path) for path in following]
+            yield [future.result() for future in current]
+
+
+def predict_all(
+    classifier: Classifier, paths: Sequence[Path], top: int, *, explain: bool = False
+) -> Iterator[tuple[Path, Image.Image | None, Prediction | images.BadImageError]]:
+    """Classify files batch by batch.
+
+    Args:
+        classifier: The classifier.
+        paths: N files.
+        top: How many classes to name.
+        explain: Say where it looked, too.
+
+    Yields:
+        Path, photograph and prediction; or path, None and the reason, in order.
+    """
+    least_side = classifier.backbone.transforms.least_side
+    for batch in decode_all(paths, default_workers(), least_side):
+        decoded = [image for _, image in batch if isinstance(image, Image.Image)]
+        predictions = iter(classifier.predict(decoded, top, explain=explain))
+        for path, image in batch:
+            if isinstance(image, images.BadImageError):
+                yield path, None, image
+            else:
+                yield path, image, next(predictions)
+
+
+def show(path: Path, prediction: Prediction, out: TextIO) -> None:
+    """Print a prediction as a table with bars."""
+    width = max(len(candidate.label) for candidate in prediction.top)
+    print(path, file=out)
+    for candidate in prediction.top:
+        share = candidate.probability
+        print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
+    if prediction.none_of_these:
+        print("  Probably none of these: unlike what the classifier knows.", file=out)
+    else:
+        promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
+        print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
+    evidence = prediction.evidence
+    if evidence and evidence.training_photograph:
+        print(f"  It is the training photograph {evidence.training_photograph}.", file=out)
+    elif evidence and evidence.disagree:
+        labels = ", ".join(dict.fromkeys(similar.label for similar in evidence.similar))
+        print(f"  Look twice: the training photographs most like it are {labels}.", file=out)
+
+
+def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:
+    """Return a prediction, or the reason why there is none, as JSON values."""
+    if isinstance(outcome, images.BadImageError):
+        return {"path": str(path), "error": str(outcome)}
+    return {"path": str(path), **outcome.to_json()}
+
+
+def csv_row(path: Path, outcome: Prediction | images.BadImageError, top: int) -> list[object]:
+    """Return a prediction, or the reason why there is none, as a row of the table."""
+    if isinstance(outcome, images.BadImageError):
+        return [path, *[""] * (3 * top + 3), str(outcome)]
+    cells = [
+        cell
+        for candidate in outcome.top
+        for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
+    ]
+    trust = ["; ".join(outcome.label_set), outcome.none_of_these, f"{outcome.unknown_score:.6f}"]
+    return [path, *cells, *trust, ""]
+
+
+def csv_header(top: int) -> list[str]:
+    """Return the table's columns."""
+    columns = ("label", "class_id", "probability")
+    return [
+        "path",
+        *(f"{c}_{rank}" for rank in range(1, top + 1) for c in columns),
+        *_TRUST_COLUMNS,
+        "error",
+    ]
