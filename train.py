@@ -382,6 +382,7 @@ def main(options: argparse.Namespace) -> int:
     checkpoint.require_empty(options.out, options.overwrite)
     with ThreadPoolExecutor(1) as pool, Summaries(options.cache_dir) as summaries:
         opening = pool.submit(training.open_for, config, options.cache_dir)
+        # Which will be training photographs is known after the check only: all are summarised.
         wants_evidence = config.evidence and config.recipe == "default"
         loaded = datasets.load(
             options.data,
@@ -406,17 +407,19 @@ def main(options: argparse.Namespace) -> int:
     )
     if backbone.note:
         print(f"Note: {backbone.note}")
-    places = {"cache_dir": options.cache_dir}
-    # Of the classic recipe nothing is cached.
-    name = None if config.recipe == "classic" else memo.key(loaded, backbone, config)
+    place = None  # of the classic recipe nothing is cached
+    if config.recipe == "default":
+        place = memo.place(loaded, backbone, config, cache_dir=options.cache_dir)
     trained = None
-    if name and not options.refit:
-        trained = memo.find(name, loaded, config, **places)
+    if place and not options.refit:
+        trained = memo.find(place, loaded, config, cache_dir=options.cache_dir)
     if trained:
-        name = None
         print("\nFitted before: same photographs, options and program (--refit fits it anew).")
+        place = None
     else:
-        trained = training.train(loaded, backbone, config, **places, on_epoch=print_epoch)
+        trained = training.train(
+            loaded, backbone, config, cache_dir=options.cache_dir, on_epoch=print_epoch
+        )
     checkpoint.save(
         trained,
         options.out,
@@ -427,9 +430,9 @@ def main(options: argparse.Namespace) -> int:
             "history.png": history_png(trained.history),
         },
     )
-    if name:
-        memo.keep(name, trained, **places)
     print_results(trained, options.out, time.perf_counter() - started)
+    if place:
+        memo.keep(place, trained)
     return 0
 
 

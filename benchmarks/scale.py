@@ -101,7 +101,7 @@ def run(photographs: Path, work: Path, *options: str) -> dict[str, float]:
 
 
 def main() -> int:
-    """Make the photographs, train twice a size, print the table.
+    """Make the photographs, train three times a size, print the table.
 
     Returns:
         Exit status 0.

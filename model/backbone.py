@@ -72,7 +72,7 @@ class Backbone:
         cache_dir: Path,
         threads: int = 1,
     ) -> None:
-        """Build the extractor; use `open_backbone` or `Backbone.load` instead.
+        """Open the backbone of a checkpoint; `open_backbone` opens one by name.
 
         Args:
             spec: What to compute.

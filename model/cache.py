@@ -101,6 +101,29 @@ def open_database(path: Path, table: str) -> sqlite3.Connection:
         return connect()
 
 
+def write_rows(database: sqlite3.Connection, insert: str, rows: Sequence[tuple]) -> None:
+    """Write rows in one transaction, all or none.
+
+    Args:
+        database: From `open_database`.
+        insert: The statement.
+        rows: Its values.
+
+    Raises:
+        OSError: The list cannot be written, as when the disk is full.
+    """
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        database.executemany(insert, rows)
+        database.execute("COMMIT")
+    except sqlite3.Error as error:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise OSError(
+            f"The cache cannot be written ({error}). Make room there, or give another --cache-dir."
+        ) from error
+
+
 class FileDigests:
     """Content hashes of files, by path: a file whose size and times are the same is not read again.
 
@@ -152,11 +175,8 @@ class FileDigests:
     def save(self) -> None:
         """Write what was added, in one transaction."""
         if self._new:
-            self._database.execute("BEGIN IMMEDIATE")
-            insert = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)"
-            self._database.executemany(insert, self._new)
-            self._database.execute("COMMIT")
-            self._new = []
+            rows, self._new = self._new, []
+            write_rows(self._database, "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)", rows)
 
     def close(self) -> None:
         """Write what was added and close the list."""
@@ -197,11 +217,9 @@ class SoundFiles:
         """Write what was added, in one transaction."""
         with self._lock:
             if self._new:
-                self._database.execute("BEGIN IMMEDIATE")
-                self._database.executemany("INSERT OR IGNORE INTO sound VALUES (?)", self._new)
-                self._database.execute("COMMIT")
-                self._known.update(row[0] for row in self._new)
-                self._new = []
+                rows, self._new = self._new, []
+                write_rows(self._database, "INSERT OR IGNORE INTO sound VALUES (?)", rows)
+                self._known.update(row[0] for row in rows)
 
     def close(self) -> None:
         """Write what was added and close the list."""

@@ -45,7 +45,7 @@ class _PhotoDataset(Dataset):
         return len(self.photos)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        image = images.decode(self.photos.paths[index], least_side=None)
+        image = images.decode(self.photos.paths[index])
         return self.transform(image).permute(1, 2, 0), int(self.photos.labels[index])
 
 

@@ -84,7 +84,8 @@ def add_cache_dir(parser: argparse._ActionsContainer) -> None:
         type=Path,
         default=default_cache_dir(),
         metavar="DIR",
-        help="where features and exported backbones are kept; may be deleted at any time",
+        help="where features, thumbnails, exported backbones and fitted heads are kept; may be "
+        "deleted at any time",
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from model import images
-from model.cache import default_workers, open_database, progress_bar
+from model.cache import default_workers, open_database, progress_bar, write_rows
 from model.data import Photos
 
 SIGNATURE_BYTES = 32
@@ -70,9 +70,11 @@ class Summaries:
 
     def __exit__(self, *_: object) -> None:
         """Write what was added, also when the run is interrupted, and close the list."""
-        with self._lock:
-            self._write()
-        self._database.close()
+        try:
+            with self._lock:
+                self._write()
+        finally:
+            self._database.close()
 
     def add(self, digest: str, image: Image.Image) -> None:
         """Summarise a decoded photograph; may be called from several threads.
@@ -89,11 +91,8 @@ class Summaries:
 
     def _write(self) -> None:
         if self._new:
-            self._database.execute("BEGIN IMMEDIATE")
-            insert = "INSERT OR IGNORE INTO thumbnail VALUES (?, ?, ?)"
-            self._database.executemany(insert, self._new)
-            self._database.execute("COMMIT")
-            self._new = []
+            rows, self._new = self._new, []
+            write_rows(self._database, "INSERT OR IGNORE INTO thumbnail VALUES (?, ?, ?)", rows)
 
     def find(self, digests: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
         """Read what is there.

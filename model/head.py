@@ -40,7 +40,7 @@ class HeadConfig:
         label_smoothing: Share of the target spread over all classes, 0-1.
         balance: Weigh classes inversely to their number of photographs.
         patience: Stop after this many epochs without a better one on `valid`; 0 for never.
-        seed: Seed of weights, order and views.
+        seed: Seed of order, views and an MLP's first weights.
     """
 
     head: HeadType = "linear"

@@ -46,6 +46,9 @@ SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffi
 
 FORMATS_TEXT = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, HEIC"
 
+_JPEGS = ("JPEG", "MPO")
+"""Pillow's names of a JPEG: a telephone's, with a second picture behind it, is an MPO to it."""
+
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -185,7 +188,7 @@ def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Imag
         BadImageError: Not a photograph, empty, damaged, truncated, or over `MAX_PIXELS`.
     """
     original = _open(source if isinstance(source, bytes) else read(source))
-    if least_side and original.format == "JPEG":
+    if least_side and original.format in _JPEGS:
         original.draft(None, (least_side, least_side))
     _load(original)
     return _upright(_to_rgb(original), original)
@@ -201,7 +204,7 @@ def check(content: bytes) -> None:
         BadImageError: As `decode`.
     """
     image = _open(content)
-    if image.format == "JPEG":  # decoded at an eighth of its size: every byte is read all the same
+    if image.format in _JPEGS:  # decoded at an eighth of its size: every byte is read all the same
         image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
     _load(image)
     if image.mode not in ("RGB", "L", "CMYK"):  # modes that `decode` may not know

@@ -1,13 +1,16 @@
 """What was fitted before on the very same photographs, options and program, kept in the cache.
 
-The key is a hash of all that decides the result, the source of this package included, so that what
-is found is what would be fitted again. Thumbnails are not stored twice: they come from their own
+Its folder is named by a hash of all that decides the result, the source of this package included,
+so that what is found is what would be fitted again. Options that a checkpoint records count even
+where they decide nothing (`--workers`). Thumbnails are not stored twice: they come from their own
 list, as they do for a new fit.
 """
 
 import hashlib
 import json
+import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,41 +24,41 @@ from model.data import DataSet
 from model.training import TrainConfig, versions
 
 
-def key(data: DataSet, backbone: Backbone, config: TrainConfig) -> str:
-    """Name a fit by all that decides it.
+def place(data: DataSet, backbone: Backbone, config: TrainConfig, *, cache_dir: Path) -> Path:
+    """Name the folder of a fit by all that decides it.
 
     Args:
         data: The checked data set.
         backbone: From `training.open_for`.
         config: What to train.
+        cache_dir: The cache folder.
 
     Returns:
-        64 hexadecimal digits.
+        The folder, which need not exist.
     """
-    result = hashlib.sha256()
+    program, fit = hashlib.sha256(), hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in (".py", ".gz"):
+            program.update(path.read_bytes())
     for part in _parts(data, backbone, config):
-        result.update(json.dumps(part, sort_keys=True, default=str).encode())
-    return result.hexdigest()
+        fit.update(json.dumps(part, sort_keys=True).encode())
+    return cache_dir / "fits" / program.hexdigest()[:16] / fit.hexdigest()[:32]
 
 
 def _parts(data: DataSet, backbone: Backbone, config: TrainConfig) -> Iterator[Any]:
-    yield [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
-    yield [versions(), backbone.spec.to_json(), backbone.device_text, asdict(config)]
+    yield [versions(), platform.machine(), backbone.device_text]
+    yield [backbone.spec.to_json(), asdict(config)]
     yield [data.name, data.class_ids, data.class_names, len(data.skipped)]
     for split, photos in data.splits.items():
         names = [path.name for path in photos.paths]
         yield [split, photos.labels.tolist(), photos.digests, names]
 
 
-def _folder(name: str, cache_dir: Path) -> Path:
-    return cache_dir / "fits" / name[:32]
-
-
-def find(name: str, data: DataSet, config: TrainConfig, *, cache_dir: Path) -> Checkpoint | None:
+def find(folder: Path, data: DataSet, config: TrainConfig, *, cache_dir: Path) -> Checkpoint | None:
     """Return what was fitted before.
 
     Args:
-        name: The fit's `key`.
+        folder: The fit's `place`.
         data: The data set that it was fitted on.
         config: What was trained.
         cache_dir: The cache folder, which has the thumbnails.
@@ -63,13 +66,11 @@ def find(name: str, data: DataSet, config: TrainConfig, *, cache_dir: Path) -> C
     Returns:
         The checkpoint as `training.train` gave it; None where there is none, or it is damaged.
     """
-    folder = _folder(name, cache_dir)
     if not folder.is_dir():
         return None
     try:
         found = checkpoints.load(folder)
-    except (ValueError, OSError):  # the next `keep` writes it anew
-        shutil.rmtree(folder)
+    except (ValueError, OSError):  # it is fitted again, and `keep` replaces it
         return None
     if found.evidence and config.thumbnails:
         train = data.splits["train"]
@@ -78,15 +79,23 @@ def find(name: str, data: DataSet, config: TrainConfig, *, cache_dir: Path) -> C
     return found
 
 
-def keep(name: str, trained: Checkpoint, *, cache_dir: Path) -> None:
-    """Store what was fitted.
+def keep(folder: Path, trained: Checkpoint) -> None:
+    """Store what was fitted; those of other versions of the program are removed.
+
+    Where that fails, as on a full disk, a note on stderr says so: the checkpoint itself is saved.
 
     Args:
-        name: The fit's `key`.
+        folder: The fit's `place`.
         trained: The checkpoint.
-        cache_dir: The cache folder.
     """
-    folder = _folder(name, cache_dir)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    program = folder.parent
     evidence = trained.evidence and trained.evidence.without_thumbnails()
-    checkpoints.save(replace(trained, evidence=evidence), folder, overwrite=True)
+    try:
+        program.mkdir(parents=True, exist_ok=True)
+        for other in program.parent.iterdir():
+            if other != program:
+                shutil.rmtree(other, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        checkpoints.save(replace(trained, evidence=evidence), folder)
+    except (OSError, ValueError) as error:
+        print(f"Note: what was fitted is not kept in the cache ({error}).", file=sys.stderr)

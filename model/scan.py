@@ -195,18 +195,19 @@ def check_photographs(
                 chunk = paths[start : start + 1024]
                 known = remembered.find(chunk)
                 known = {path: digest for path, digest in known.items() if digest in sound}
+                bar.update(len(known))
                 checks = pool.map(check, [path for path in chunk if path not in known])
                 for path in chunk:
                     if path in known:
                         digests.append(known[path])
                         continue
                     digest, reason = next(checks)
+                    bar.update()
                     digests.append(digest)
                     if digest is None:
                         skipped.append(Skipped(path, reason))
                     else:
                         remembered.add(path, digest)
-                bar.update(len(chunk))
                 sound.save()
                 remembered.save()
     finally:

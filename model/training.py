@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import scipy.linalg  # noqa: F401  (a limit of threads reaches only what is loaded already)
 from threadpoolctl import threadpool_limits
 
 from model import calibrate, verify
@@ -105,7 +106,7 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
             device=config.device,
             cache_dir=cache_dir,
         )
-    return open_backbone(
+    backbone = open_backbone(
         config.backbone,
         stages=config.stages,
         image_size=config.image_size,
@@ -113,6 +114,8 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
         device=config.device,
         cache_dir=cache_dir,
     )
+    _ = backbone.embed_dim  # beside the check of the files: on a GPU this loads the network
+    return backbone
 
 
 # Numpy's threads wait for one another by spinning: with them, the embedding of 800 photographs took
@@ -220,15 +223,19 @@ def _calibrate(
 
 
 def _know(
-    data: DataSet, features: np.ndarray, standard: Head, cache_dir: Path, config: TrainConfig
+    data: DataSet,
+    features: np.ndarray,
+    standard: Head,
+    summaries: tuple[np.ndarray, list[bytes]] | None,
+    config: TrainConfig,
 ) -> tuple[Embedding, Evidence | None]:
     """Find where distances are measured, and keep what shows the photographs that are like one."""
     photos = data.splits["train"]
     embedding = fit_embedding(standard, features, photos.labels)
-    if not config.evidence:
+    if summaries is None:
         return embedding, None
     embedded = embedding.project(standard, features)
-    signatures, thumbnails = summarise(photos, cache_dir=cache_dir, workers=config.workers)
+    signatures, thumbnails = summaries
     names = [
         f"{data.class_ids[label]}/{path.name}"
         for label, path in zip(photos.labels, photos.paths, strict=True)
@@ -258,10 +265,12 @@ def _run_cached(
         for split, photos in data.splits.items()
     }
     extracted = time.perf_counter()
-    train = features.pop("train")
+    train, summaries = features.pop("train"), None
+    if config.evidence:
+        summaries = summarise(data.splits["train"], cache_dir=cache_dir, workers=config.workers)
     standard = standardisation(train)
     with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
-        known = pool.submit(_know, data, train, standard, cache_dir, config)
+        known = pool.submit(_know, data, train, standard, summaries, config)
         fit = fit_head(
             train,
             data.splits["train"].labels,
@@ -276,7 +285,7 @@ def _run_cached(
         embedding, evidence = known.result()
     seconds = {
         "features": round(extracted - started, 2),
-        "head": round(time.perf_counter() - extracted, 2),
+        "head and evidence": round(time.perf_counter() - extracted, 2),
     }
     return _Run(fit, features, seconds, embedding, evidence)
 
@@ -344,5 +353,14 @@ def _describe(config: TrainConfig, fit: Fit) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of what decides a result: Python and the numerical packages."""
-    packages = ("torch", "torchvision", "timm", "onnxruntime", "numpy", "pillow", "scikit-learn")
+    packages = [
+        "torch",
+        "torchvision",
+        "timm",
+        "onnxruntime",
+        "numpy",
+        "scipy",
+        "pillow",
+        "pillow-heif",
+    ]
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}

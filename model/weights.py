@@ -130,14 +130,14 @@ def describe(name: str) -> tuple[str, dict[str, Any]]:
     }
 
 
-def packaged_tensors(name: str) -> dict[str, "torch.Tensor"]:
-    """Return the tensors of a packaged network by timm's names.
+def packaged_network(name: str) -> tuple["nn.Module", dict[str, "torch.Tensor"]]:
+    """Load a packaged network.
 
     Args:
         name: One of `PACKAGED`.
 
     Returns:
-        Name -> tensor, as its strides lie in the file.
+        The network; and its tensors by timm's names, whose strides are as they lie in the file.
 
     Raises:
         ValueError: As `packaged_content`.
@@ -145,18 +145,12 @@ def packaged_tensors(name: str) -> dict[str, "torch.Tensor"]:
     import timm
     import torch
 
-    stored = torch.load(io.BytesIO(packaged_content(name)), weights_only=True, map_location="cpu")
-    names = timm.create_model(PACKAGED[name].architecture, pretrained=False).state_dict()
-    # The file keeps the names of the code it was trained with, in timm's order.
-    return dict(zip(names, stored.values(), strict=True))
-
-
-def _packaged_network(name: str) -> "nn.Module":
-    import timm
-
     network = timm.create_model(PACKAGED[name].architecture, pretrained=False)
-    network.load_state_dict(packaged_tensors(name))
-    return network
+    stored = torch.load(io.BytesIO(packaged_content(name)), weights_only=True, map_location="cpu")
+    # The file keeps the names of the code it was trained with, in timm's order.
+    tensors = dict(zip(network.state_dict(), stored.values(), strict=True))
+    network.load_state_dict(tensors)
+    return network, tensors
 
 
 def _timm_config(name: str) -> Any:
@@ -246,5 +240,5 @@ def load_network(
         ValueError: The name is not known (the nearest are named) or a file is not what it was.
     """
     if name in PACKAGED:
-        return _packaged_network(name), *describe(name)
+        return packaged_network(name)[0], *describe(name)
     return _timm_network(name.removeprefix("timm/"), image_size)

@@ -1,4 +1,4 @@
-"""The frozen backbone: weights, features, and an engine that agrees with torch."""
+"""The frozen backbone: what its features are, and that nothing of it ever changes."""
 
 from collections.abc import Callable
 from pathlib import Path

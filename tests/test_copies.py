@@ -124,3 +124,15 @@ def test_what_the_check_decoded_is_not_decoded_for_its_thumbnail(tmp_path: Path,
     signatures, thumbnails = summarise(photos_of(paths), cache_dir=tmp_path)
     assert (signatures == expected[0]).all()
     assert thumbnails == expected[1]
+
+
+def test_a_list_that_cannot_be_written_is_one_clear_error(tmp_path: Path):
+    with (
+        pytest.raises(OSError, match=r"The cache cannot be written .* --cache-dir"),
+        copies.Summaries(tmp_path) as summaries,
+    ):
+        summaries._database.execute("PRAGMA max_page_count = 3")
+        for index in range(200):
+            summaries.add(f"{index:032x}".ljust(64, "0"), drawn_photograph(0.3, index))
+    with copies.Summaries(tmp_path) as again:  # and nothing is half there
+        assert not again.find([f"{index:032x}".ljust(64, "0") for index in range(200)])

@@ -512,3 +512,12 @@ def test_features_of_a_small_decoding_are_those_of_the_whole(lite0, flower: Path
     )
     cosine = float(whole @ small / np.linalg.norm(whole) / np.linalg.norm(small))
     assert 1 - cosine < 1e-3
+
+
+def test_a_telephones_jpeg_with_a_second_picture_is_decoded_small():
+    first = Image.open(io.BytesIO(large_jpeg(1400, 1300)))
+    file = io.BytesIO()
+    first.save(file, "MPO", save_all=True, append_images=[first.resize((70, 65))])
+    assert Image.open(io.BytesIO(file.getvalue())).format == "MPO"
+    images.check(file.getvalue())
+    assert images.decode(file.getvalue()).size == (700, 650)

@@ -1,5 +1,6 @@
 """A run that changes nothing: what was fitted before is found, and only then."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import tiny
 
 import train
 from model import checkpoint, memo, training
+from model.evidence import Evidence
 
 
 @pytest.fixture
@@ -85,25 +87,48 @@ def test_other_photographs_are_another_fit(run: Callable[..., bool], folder: Pat
 
 
 def test_another_version_of_the_program_is_another_fit(
-    run: Callable[..., bool], monkeypatch, tmp_path: Path
+    run: Callable[..., bool], monkeypatch, tmp_path: Path, cache_dir: Path
 ):
     assert run()
     package = tmp_path / "package"
-    package.mkdir()
-    for path in Path(memo.__file__).parent.glob("*.py"):
-        (package / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(Path(memo.__file__).parent, package)
     monkeypatch.setattr(memo, "__file__", str(package / "memo.py"))
     assert not run()
     (package / "head.py").write_text("# another way")
     assert run()
+    assert len(list((cache_dir / "fits").iterdir())) == 1  # the other version's are gone
 
 
 def test_a_damaged_fit_is_made_anew(run: Callable[..., bool], cache_dir: Path):
     assert run()
-    (kept,) = (cache_dir / "fits").iterdir()
+    (kept,) = (cache_dir / "fits").glob("*/*")
     (kept / "head.safetensors").write_bytes(b"cut off")
     assert run()
+    (kept / ".DS_Store").touch()
+    assert run("--refit")
     assert not run()
+
+
+def test_thumbnails_are_not_stored_twice(run: Callable[..., bool], cache_dir: Path):
+    assert run()
+    (kept,) = (cache_dir / "fits").glob("*/*")
+    evidence = Evidence.load(kept / "evidence.safetensors")
+    assert evidence.blob is None
+
+
+def test_a_run_without_thumbnails_comes_back_without(run: Callable[..., bool], tmp_path: Path):
+    assert run("--no-thumbnails")
+    assert not run("--no-thumbnails")
+    assert Evidence.load(tmp_path / "out" / "evidence.safetensors").blob is None
+
+
+def test_a_cache_that_cannot_be_written_is_a_note(
+    run: Callable[..., bool], cache_dir: Path, tmp_path: Path, capsys
+):
+    (cache_dir / "fits").write_text("a file in its place")
+    assert run()
+    assert "not kept in the cache" in capsys.readouterr().err
+    assert checkpoint.load(tmp_path / "out").evidence is not None
 
 
 def test_the_classic_recipe_is_never_taken_from_the_cache(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from model import unknown
 from model.head import Head
 from model.unknown import MAX_DIRECTIONS, fit_detector, fit_embedding
 
@@ -94,3 +95,17 @@ def test_a_handful_of_certain_answers_does_not_make_a_scale_of_nothing():
     plausible = detector.score(np.array([-np.log(0.7)]), np.array([11.0]))
     assert plausible[0] < 1
     assert detector.score(np.array([1e-4]), np.array([40.0]))[0] > 3
+
+
+def test_the_largest_directions_are_those_of_the_whole_solution():
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(400, 400)))[0]
+    values = np.sort(1 / (1 + np.arange(400.0)))[::-1]  # falls as eigenvalues of features do
+    matrix = (basis * values) @ basis.T
+    found = unknown._largest(matrix, 60)
+    assert found.shape == (400, 60)
+    assert found.T @ found == pytest.approx(np.eye(60), abs=1e-9)
+    kept = np.trace(found.T @ matrix @ found)
+    assert kept == pytest.approx(values[:60].sum(), rel=1e-3)
+    assert np.abs(found[:, 0] @ basis[:, 0]) > 0.9999
+    assert np.diag(found.T @ matrix @ found) == pytest.approx(values[:60], rel=0.02)
