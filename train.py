@@ -8,16 +8,21 @@ python train.py                                     scikit-learn's digits, no ne
 """
 
 import argparse
+import contextlib
 import re
 import shlex
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
+
 from model import card, checkpoint, console, data, datasets, memo, recipes, training
+from model.backbone import Backbone
 from model.copies import Summaries
 from model.device import DEVICES
+from model.features import EvaluationFeatures
 from model.head import HeadConfig, Row
 from model.plots import history_png
 from model.weights import PACKAGED
@@ -371,20 +376,30 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
     print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")
 
 
-def main(options: argparse.Namespace) -> int:
-    """Train as the options say.
+def load_data(
+    options: argparse.Namespace, config: training.TrainConfig, backbone: Backbone
+) -> data.DataSet:
+    """Load the data set; what needs a decoded photograph is made while its file is checked.
+
+    It is made of all photographs: which are for training is known after the check only.
 
     Returns:
-        Exit status 0.
+        The checked data set.
     """
-    started = time.perf_counter()
-    config = configure(options)
-    checkpoint.require_empty(options.out, options.overwrite)
-    with ThreadPoolExecutor(1) as pool, Summaries(options.cache_dir) as summaries:
-        opening = pool.submit(training.open_for, config, options.cache_dir)
-        # Which will be training photographs is known after the check only: all are summarised.
-        wants_evidence = config.evidence and config.recipe == "default"
-        loaded = datasets.load(
+    keepers: list[Callable[[str, Image.Image], None]] = []
+
+    def keep(digest: str, image: Image.Image) -> None:
+        for keeper in keepers:
+            keeper(digest, image)
+
+    with contextlib.ExitStack() as stack:
+        if config.recipe == "default" and not options.strict:  # which may stop at the last file
+            if config.evidence:
+                keepers.append(stack.enter_context(Summaries(options.cache_dir)).add)
+            if EvaluationFeatures.suit(backbone):
+                features = EvaluationFeatures(options.cache_dir, backbone)
+                keepers.append(stack.enter_context(features).add)
+        return datasets.load(
             options.data,
             data_dir=options.data_dir,
             class_names=options.class_names,
@@ -394,9 +409,21 @@ def main(options: argparse.Namespace) -> int:
             strict=options.strict,
             cache_dir=options.cache_dir,
             workers=options.workers or None,
-            keep=summaries.add if wants_evidence else None,
+            keep=keep if keepers else None,
         )
-        backbone = opening.result()
+
+
+def main(options: argparse.Namespace) -> int:
+    """Train as the options say.
+
+    Returns:
+        Exit status 0.
+    """
+    started = time.perf_counter()
+    config = configure(options)
+    checkpoint.require_empty(options.out, options.overwrite)
+    backbone = training.open_for(config, options.cache_dir)
+    loaded = load_data(options, config, backbone)
     print_data(loaded)
     classic_text = f"{backbone.device.upper()} (torch)"  # it trains in torch wherever it runs
     device_text = classic_text if config.recipe == "classic" else backbone.device_text

@@ -41,8 +41,9 @@ def signature(image: Image.Image) -> np.ndarray:
 
 def thumbnail(image: Image.Image) -> bytes:
     """Shrink a decoded photograph to a JPEG of at most 96 px a side, without metadata."""
-    small = image.copy()
-    small.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    scale = min(1.0, _THUMBNAIL_SIDE / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=1.5)
     small.info.clear()
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80, optimize=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from model import images
 from model.class_names import display_names, find_class_names, read_class_names
 from model.scan import Skipped, check_photographs, list_photographs, split_folders
-from model.splits import stratified_split
+from model.splits import least_photographs, require_enough, stratified_split, to_draw
 
 SPLITS = ("train", "valid", "test")
 
@@ -180,6 +180,8 @@ def assemble(
             f"{name} has no photographs in class folders. Expected {name}/CLASS/PHOTOGRAPH with "
             f"one of the endings {', '.join(sorted(images.SUFFIXES))}."
         )
+    draw = to_draw({split for _, _, split in rows}, valid_fraction, test_fraction)
+    _check_small_classes(rows, draw, name, cache_dir)
     digests = check_photographs(
         [path for path, _, _ in rows], skipped, cache_dir=cache_dir, workers=workers, keep=keep
     )
@@ -220,6 +222,22 @@ def assemble(
     _require_every_class(splits, class_ids, name)
     notes += _shared_photographs(splits)
     return DataSet(name, class_ids, display_names(class_ids, names), splits, skipped, notes)
+
+
+def _check_small_classes(
+    rows: Sequence[tuple[Path, str, str]], draw: dict[str, float], name: str, cache_dir: Path
+) -> None:
+    """Stop at a class with too few photographs before time is spent on all the others."""
+    classes: dict[str, list[Path]] = {}
+    for path, class_id, split in rows:
+        if split in ("", "train"):
+            classes.setdefault(class_id, []).append(path)
+    for class_id, paths in classes.items():
+        if len(paths) < least_photographs(draw):
+            usable = check_photographs(paths, [], cache_dir=cache_dir)
+            count = sum(digest is not None for digest in usable)
+            if count:  # a class without any is left out with a note
+                require_enough(count, class_id, draw, name)
 
 
 def _require_every_class(splits: dict[str, Photos], class_ids: list[str], name: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -10,13 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from model import images
 from model.backbone import Backbone
 from model.cache import atomic_path, default_workers, progress_bar
 from model.data import Photos
 from model.spec import EXTRACTOR_VERSION
-from model.transforms import VIEWS_VERSION
+from model.transforms import EVALUATION_VIEWS, VIEWS_VERSION
 
 _TASK_PHOTOGRAPHS = 8  # CUDA wants some at once; ONNX Runtime takes them one by one
 _SHARD_SECONDS = 15.0  # what a killed run loses at most
@@ -116,6 +118,74 @@ class FeatureCache:
         return result
 
 
+class EvaluationFeatures:
+    """Features of the views that prediction averages, computed while a photograph is checked.
+
+    It need not be decoded again then. Every photograph needs them, whichever split it will be in;
+    `extract` computes what is missing.
+    """
+
+    def __init__(self, cache_dir: Path, backbone: Backbone) -> None:
+        """Open the cache.
+
+        Args:
+            cache_dir: The cache folder.
+            backbone: Whose features these are.
+        """
+        self._cache, self._backbone = FeatureCache(cache_dir, backbone), backbone
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "EvaluationFeatures":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what was added, also when the run is interrupted."""
+        with self._lock:
+            self._cache.flush()
+        for note in self._cache.notes:
+            print(note, file=sys.stderr)
+
+    @staticmethod
+    def suit(backbone: Backbone) -> bool:
+        """Tell whether photographs one by one, as `images.decode` gives them, are what it wants."""
+        by_one = backbone.engine == "ONNX Runtime"
+        return by_one and backbone.transforms.least_side == images.LEAST_SIDE
+
+    def add(self, digest: str, image: Image.Image) -> None:
+        """Compute the features of a decoded photograph; may be called from several threads.
+
+        Args:
+            digest: SHA-256 of the file's content, hexadecimal.
+            image: RGB.
+
+        Raises:
+            ValueError: A feature is not a finite number.
+        """
+        keys = {view: self._cache.key(digest, view) for view in EVALUATION_VIEWS}
+        missing = [view for view, key in keys.items() if key not in self._cache]
+        if not missing:
+            return
+        pixels = np.stack(self._backbone.transforms.views(image, missing, digest))
+        features = _storable(self._backbone, self._backbone.features(pixels), digest)
+        with self._lock:
+            self._cache.add((keys[view], row) for view, row in zip(missing, features, strict=True))
+
+
+def _storable(backbone: Backbone, features: np.ndarray, photograph: object) -> np.ndarray:
+    """Return features as float16, in which they are kept.
+
+    Raises:
+        ValueError: A feature is not a finite number there.
+    """
+    if not np.isfinite(features).all() or np.abs(features).max() > 65504:
+        raise ValueError(
+            f"Backbone {backbone.spec.name} gives features that are not finite numbers "
+            f"(first photograph: {photograph})."
+        )
+    return features.astype(np.float16)
+
+
 def compute(
     backbone: Backbone, pictures: Sequence[tuple[Path, str]], views: Sequence[str]
 ) -> np.ndarray:
@@ -207,14 +277,9 @@ def _run(
             }
             for future in as_completed(futures):
                 pictures, views = tasks[futures.pop(future)]
-                features = future.result()
-                if not np.isfinite(features).all() or np.abs(features).max() > 65504:
-                    raise ValueError(
-                        f"Backbone {backbone.spec.name} gives features that are not finite numbers "
-                        f"(first photograph: {pictures[0][0]})."
-                    )
+                features = _storable(backbone, future.result(), pictures[0][0])
                 cache.add(
-                    (cache.key(digest, view), features[row, column].astype(np.float16))
+                    (cache.key(digest, view), features[row, column])
                     for row, (_, digest) in enumerate(pictures)
                     for column, view in enumerate(views)
                 )

@@ -186,11 +186,9 @@ def check_photographs(
         return digest, ""
 
     digests: list[str | None] = []
+    pool = ThreadPoolExecutor(workers or default_workers())
     try:
-        with (
-            ThreadPoolExecutor(workers or default_workers()) as pool,
-            progress_bar(len(paths), "Checking files") as bar,
-        ):
+        with progress_bar(len(paths), "Reading files" if keep else "Checking files") as bar:
             for start in range(0, len(paths), 1024):
                 chunk = paths[start : start + 1024]
                 known = remembered.find(chunk)
@@ -211,6 +209,7 @@ def check_photographs(
                 sound.save()
                 remembered.save()
     finally:
+        pool.shutdown(cancel_futures=True)
         sound.close()
         remembered.close()
     return digests

@@ -8,6 +8,58 @@ if TYPE_CHECKING:
     from model.data import Photos
 
 
+def to_draw(present: set[str], valid_fraction: float, test_fraction: float) -> dict[str, float]:
+    """Say which splits are to be taken out of `train`.
+
+    Args:
+        present: The splits that the data has.
+        valid_fraction: As `stratified_split`.
+        test_fraction: As `stratified_split`.
+
+    Returns:
+        Split -> share of each class.
+
+    Raises:
+        ValueError: A fraction is out of range.
+    """
+    if not 0 < valid_fraction < 1 or not 0 <= test_fraction < 1 - valid_fraction:
+        raise ValueError(
+            f"--valid-fraction {valid_fraction} and --test-fraction {test_fraction} must be "
+            "shares above 0 (test may be 0) that leave something for training."
+        )
+    wanted = {"valid": valid_fraction, "test": test_fraction}
+    draw = {split: share for split, share in wanted.items() if share > 0 and split not in present}
+    if "valid" in present and "test" in draw:
+        del draw["test"]  # the data's own splits are complete; test_fraction is for data without
+    return draw
+
+
+def least_photographs(draw: dict[str, float]) -> int:
+    """Return how many photographs to train on a class needs, given `to_draw`."""
+    return 2 + len(draw)
+
+
+def require_enough(count: int, class_id: str, draw: dict[str, float], name: str) -> None:
+    """Make sure that a class can be split.
+
+    Args:
+        count: Its photographs to train on.
+        class_id: Its id.
+        draw: From `to_draw`.
+        name: The data set's name.
+
+    Raises:
+        ValueError: There are too few.
+    """
+    needed = least_photographs(draw)
+    if count < needed:
+        raise ValueError(
+            f"Class '{class_id}' in {name} has {count} usable photographs to train on; "
+            f"a {'/'.join(['train', *draw])} split needs at least {needed}. "
+            "Add photographs or remove the folder."
+        )
+
+
 def stratified_split(
     photos: "Photos",
     given: np.ndarray,
@@ -36,28 +88,13 @@ def stratified_split(
     Raises:
         ValueError: A fraction is out of range, or a class has too few photographs.
     """
-    if not 0 < valid_fraction < 1 or not 0 <= test_fraction < 1 - valid_fraction:
-        raise ValueError(
-            f"--valid-fraction {valid_fraction} and --test-fraction {test_fraction} must be "
-            "shares above 0 (test may be 0) that leave something for training."
-        )
-    present = set(given.tolist())
-    wanted = {"valid": valid_fraction, "test": test_fraction}
-    draw = {split: share for split, share in wanted.items() if share > 0 and split not in present}
-    if "valid" in present and "test" in draw:
-        del draw["test"]  # the data's own splits are complete; test_fraction is for data without
+    draw = to_draw(set(given.tolist()), valid_fraction, test_fraction)
     split_names = np.where(given == "", "train", given).astype("<U5")
     rng = np.random.default_rng(seed)
     placed: dict[str, str] = {}
     for label, class_id in enumerate(class_ids):
         members = np.flatnonzero((photos.labels == label) & (split_names == "train"))
-        needed = 2 + len(draw)
-        if len(members) < needed:
-            raise ValueError(
-                f"Class '{class_id}' in {name} has {len(members)} usable photographs to train on; "
-                f"a {'/'.join(['train', *draw])} split needs at least {needed}. "
-                "Add photographs or remove the folder."
-            )
+        require_enough(len(members), class_id, draw, name)
         members = rng.permutation(members)
         free = [i for i in members if photos.digests[i] not in placed]
         unique = list(dict.fromkeys(photos.digests[i] for i in free))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from drawing import CLASSES, draw_class, drawn_photograph
 
+from model import images
 from model.data import DataSet, load_folder
 
 
@@ -137,3 +138,17 @@ def test_the_fingerprint_is_of_labels_and_contents_not_of_file_names(
     assert load_folder(folder, cache_dir=cache_dir).fingerprint == before
     drawn_photograph(0.5, 999).save(folder / "train" / "rose" / "000.jpg")
     assert load_folder(folder, cache_dir=cache_dir).fingerprint not in (before, relabelled)
+
+
+def test_a_class_with_too_few_is_named_before_the_others_are_read(
+    photos_dir: Callable[..., Path], cache_dir: Path, monkeypatch
+):
+    folder = photos_dir(count=5)
+    for path in sorted((folder / "rose").iterdir())[2:]:
+        path.unlink()
+    read = []
+    real = images.read
+    monkeypatch.setattr(images, "read", lambda path: read.append(path.parent.name) or real(path))
+    with pytest.raises(ValueError, match=r"Class 'rose' .* has 2 usable photographs"):
+        load_folder(folder, cache_dir=cache_dir)
+    assert set(read) == {"rose"}

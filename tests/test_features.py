@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from drawing import draw_class, drawn_photograph, same_photograph
 
-from model import features
+from model import features, images
 from model.backbone import Backbone
 from model.data import Photos, load_folder
-from model.features import FeatureCache, extract
+from model.features import EvaluationFeatures, FeatureCache, extract
 from model.transforms import EVALUATION_VIEWS, view_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -355,3 +355,54 @@ def test_many_features_are_mapped_from_a_file_that_is_gone(
     assert isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, first)
     assert set(folder.iterdir()) == before
+
+
+def test_features_of_a_checked_photograph_need_no_second_decoding(
+    photos_dir: Callable[..., Path],
+    tiny_backbone: Callable[..., Backbone],
+    tmp_path: Path,
+    monkeypatch,
+):
+    folder, backbone = photos_dir(count=4), tiny_backbone()
+    expected = extract(
+        backbone,
+        load_folder(folder, cache_dir=tmp_path / "other").splits["train"],
+        EVALUATION_VIEWS,
+        cache_dir=tmp_path / "other",
+    )
+    assert EvaluationFeatures.suit(backbone)
+    with EvaluationFeatures(tmp_path / "new", backbone) as features:
+        loaded = load_folder(folder, cache_dir=tmp_path / "new", keep=features.add)
+
+    def decode(*_args: object, **_options: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(images, "decode", decode)
+    for split, photos in loaded.splits.items():
+        found = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=tmp_path / "new")
+        if split == "train":
+            assert np.array_equal(found, expected)
+
+
+def test_what_is_in_the_cache_is_not_computed_while_checking(
+    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
+):
+    backbone, image = tiny_backbone(), drawn_photograph(0.3, 0)
+    with EvaluationFeatures(tmp_path, backbone) as features:
+        features.add("0" * 64, image)
+
+    def compute(_pixels: np.ndarray) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(backbone, "features", compute)
+    with EvaluationFeatures(tmp_path, backbone) as features:
+        features.add("0" * 64, image)
+
+
+def test_torch_and_large_networks_compute_their_features_later(
+    tiny_backbone: Callable[..., Backbone], monkeypatch
+):
+    assert not EvaluationFeatures.suit(tiny_backbone(image_size=320))  # wants larger photographs
+    backbone = tiny_backbone()
+    monkeypatch.setattr(backbone, "_engine", None)
+    assert not EvaluationFeatures.suit(backbone)  # wants them by the batch
