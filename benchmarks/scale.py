@@ -8,7 +8,9 @@ everything else: listing, checking, decoding, features, head, evidence, evaluati
 Every run is a process of its own. The first begins with an empty cache; the second is the same
 command again, which finds even its head there; the third has another learning rate, so that only
 the features are found. torch and timm, which make the tiny network (a packaged one needs neither),
-are imported before the time begins, and are about 900 MB of the memory.
+are imported before the time begins, and are about 800 MB of the memory. On two quiet cores 100,000
+photographs took 85 s (0.85 ms each, as with 10,000; peak 1,564 MB), then 3.2 s (3.8 %), and 7.4 s
+with another learning rate.
 """
 
 import argparse

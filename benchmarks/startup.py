@@ -3,10 +3,9 @@
     python benchmarks/startup.py --rounds 3
 
 Every measurement is a process of its own; a round is one of each, and medians over rounds are
-printed. One round before them fills the cache with the exported backbone and is not counted.
-On two busy cores that command printed medians of 13.5 s for the imports, 1.9 s for predict (ratio
-0.14) and 9.7 s for the demo's first page (demo ratio 0.72): neither imports torch while the
-exported backbone is in the cache.
+printed; one round before them is not counted. On two quiet cores 5 rounds printed medians of 3.9 s
+for the imports, 0.6 s for predict (ratio 0.16) and 3.8 s for the demo's first page (demo ratio
+0.96): neither imports torch.
 """
 
 import argparse
