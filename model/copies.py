@@ -158,10 +158,14 @@ def _summarise_missing(
         except images.BadImageError as error:
             raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
 
-    with ThreadPoolExecutor(workers) as pool, progress_bar(len(missing), "Thumbnails") as bar:
-        for start in range(0, len(missing), _CHUNK):
-            for _ in pool.map(one, missing[start : start + _CHUNK]):
-                bar.update()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with progress_bar(len(missing), "Thumbnails") as bar:
+            for start in range(0, len(missing), _CHUNK):
+                for _ in pool.map(one, missing[start : start + _CHUNK]):
+                    bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:

