@@ -19,14 +19,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from model import card, checkpoint, console, data, datasets, memo, recipes, training
-from model.backbone import Backbone
-from model.copies import Summaries
-from model.device import DEVICES
-from model.features import EvaluationFeatures
-from model.head import HeadConfig, Row
-from model.plots import history_png
-from model.weights import PACKAGED
+from model import memo, recipes, training
+from model.backbones.backbone import Backbone
+from model.backbones.device import DEVICES
+from model.backbones.weights import PACKAGED
+from model.checkpoints import card, checkpoint
+from model.checkpoints.plots import history_png
+from model.commands import console
+from model.features.extract import EvaluationFeatures
+from model.features.signatures import Summaries
+from model.heads.head import HeadConfig, Row
+from model.photographs import dataset as data
+from model.photographs import named as datasets
 
 INTERRUPTED = "stopped. Features computed so far are kept: the same command goes on from there."
 

@@ -27,7 +27,8 @@ from scipy.stats import binomtest
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import console, scan
+from model.commands import console
+from model.photographs import scan
 
 ROOT = Path(__file__).resolve().parent.parent
 SCARCE, PLENTY = 10, 1000
@@ -171,7 +172,7 @@ def cost(backbone: dict[str, Any]) -> tuple[float, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from model.weights import load_network
+    from model.backbones.weights import load_network
 
     macs = parameters = 0
     for member in backbone["members"]:

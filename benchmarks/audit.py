@@ -21,9 +21,11 @@ from PIL import Image, ImageOps
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import audit, console, duplicates, images
-from model.backbone import open_backbone
-from model.findings import Audit
+from model.audit import audit, duplicates
+from model.audit.findings import Audit
+from model.backbones.backbone import open_backbone
+from model.commands import console
+from model.photographs import images
 
 KINDS = ("resized", "recompressed", "mirrored", "cropped", "all")
 

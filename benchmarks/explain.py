@@ -29,9 +29,13 @@ from scipy.sparse.linalg import splu
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import calibrate, checkpoint, console, explain, images, scan
+from model.checkpoints import checkpoint
 from model.classifier import Classifier
-from model.evaluate import softmax
+from model.commands import console
+from model.explain import heat_map as explain
+from model.photographs import images, scan
+from model.trust import calibrate
+from model.trust.metrics import softmax
 
 SHARE, DRAWS, TIMINGS = 0.2, 3, 40
 

@@ -31,11 +31,12 @@ from threadpoolctl import threadpool_limits
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import console, images
-from model.backbone import Backbone, open_backbone
+from model.backbones.backbone import Backbone, open_backbone
 from model.cache import default_workers
-from model.evaluate import softmax
-from model.head import Head
+from model.commands import console
+from model.heads.head import Head
+from model.photographs import images
+from model.trust.metrics import softmax
 
 BATCHES, CORES, CLASSES = (1, 8, 32), (1, 2), 102
 _SIDE, _PRODUCTS = 512, 24  # of the matrix products that measure the roof

@@ -29,7 +29,7 @@ from PIL import Image
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import console
+from model.commands import console
 
 ROOT = Path(__file__).resolve().parent.parent
 _CLASSES = 20
@@ -64,7 +64,7 @@ def _train_here(arguments: list[str]) -> None:
     import torch
 
     import train
-    from model import backbone
+    from model.backbones import backbone
 
     def load_network(name: str, image_size: int | None = None) -> tuple[Any, str, dict[str, Any]]:
         torch.manual_seed(0)

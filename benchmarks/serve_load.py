@@ -36,8 +36,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.startup import first_page, serve
 from demo.batch import BATCH
-from model import console, images
 from model.classifier import Classifier
+from model.commands import console
+from model.photographs import images
 
 _PHOTOGRAPHS = 16
 _PAUSE_SECONDS = 5.0  # of in-process work between two turns of the server

@@ -27,7 +27,7 @@ from PIL import Image
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import console
+from model.commands import console
 
 ROOT = Path(__file__).resolve().parent.parent
 _GIVE_UP = 300  # s

@@ -21,7 +21,8 @@ import numpy as np
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import console, scan
+from model.commands import console
+from model.photographs import scan
 
 ROOT = Path(__file__).resolve().parent.parent
 _LEAST = 5  # photographs a class

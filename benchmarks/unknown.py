@@ -24,7 +24,7 @@ from sklearn.datasets import load_digits
 # `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model import console
+from model.commands import console
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = 20

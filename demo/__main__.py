@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from demo.batch import BATCH
-from model import console
-from model.checkpoint import SHIPPED
+from model.checkpoints.checkpoint import SHIPPED
+from model.commands import console
 
 _CHECKPOINT_HELP = "checkpoint folder, or one on the Hub (default: the shipped flowers)"
 
@@ -120,7 +120,7 @@ def main(options: argparse.Namespace) -> int:
     from demo.share import LIFETIME, check_server, share
     from demo.ui import build, parse_size
     from model.classifier import Classifier
-    from model.publish import LEFT_OUT, redact
+    from model.sharing.publish import LEFT_OUT, redact
 
     if options.batch < 1:
         raise ValueError(f"--batch {options.batch} must be 1 or more.")
@@ -172,7 +172,7 @@ def deploy(options: argparse.Namespace) -> int:
         ValueError: A wrong option, or a checkpoint that cannot be used.
     """
     from demo import deploy as spaces
-    from model.publish import LEFT_OUT
+    from model.sharing.publish import LEFT_OUT
 
     found = console.find_checkpoint(options.checkpoint)
     if options.dry_run:

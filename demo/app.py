@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from demo import gpu  # noqa: F401  (before torch, see there)
 from demo.serve import launch
 from demo.ui import MAX_BYTES, build
-from model.checkpoint import SHIPPED
+from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Classifier
 
 deployed = Path(__file__).resolve().parent / "checkpoint"

@@ -4,10 +4,10 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from model.card import percent
-from model.checkpoint import Checkpoint
-from model.findings import leak_text
-from model.gains import MORE
+from model.audit.findings import leak_text
+from model.audit.gains import MORE
+from model.checkpoints.card import percent
+from model.checkpoints.checkpoint import Checkpoint
 
 _ROWS = 10
 

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 from gradio.components.plot import AltairPlotData
 
-from model.head import Row, best_epoch
+from model.heads.head import Row, best_epoch
 
 _COLOURS = {"train": "#8b6bb1", "valid": "#139488"}
 _GREY = "#8795a0"

@@ -16,8 +16,8 @@ from demo.gpu import on_gpu
 from demo.photo import PREVIEW, UNSEEN, Photo
 from demo.style import LOGO
 from demo.why import why
-from model import images
 from model.classifier import Classifier, Prediction
+from model.photographs import images
 
 TOP = 5
 _SET_SHOWN = 12

@@ -8,11 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from model import graphs, publish
-from model.card import results_table, trust_text
-from model.checkpoint import Checkpoint
-from model.hub import Located, require_name
-from model.upload import TAG, Uploaded, upload
+from model.checkpoints.card import results_table, trust_text
+from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.hub import Located, require_name
+from model.sharing import publish
+from model.sharing.upload import TAG, Uploaded, upload
 
 FREE, ZERO = "cpu-basic", "zero-a10g"
 AUTO = "auto"
@@ -23,6 +23,7 @@ PYTHON_VERSION = "3.12.12"
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CHECKPOINT = "demo/checkpoint"
+_PACKED = ("demo/**/*.py", "model/**/*.py", "model/backbones/packaged/*")
 _REPLACED = ("demo/*", "model/*")
 _SHORT = 60  # characters; the Hub refuses a longer short_description
 
@@ -46,11 +47,11 @@ def assemble(checkpoint: Located, out: Path, repo: str) -> list[Path]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty. Choose a folder that is, or that does not exist.")
     public = publish.write(checkpoint.folder, out / _CHECKPOINT, name=checkpoint.repo)
-    for package in ("demo", "model"):
-        (out / package).mkdir(exist_ok=True)
-        for path in sorted((_ROOT / package).glob("*.py")):
-            shutil.copyfile(path, out / package / path.name)
-    shutil.copytree(graphs.FOLDER, out / "model" / graphs.FOLDER.name)
+    for pattern in _PACKED:
+        for path in sorted(_ROOT.glob(pattern)):
+            place = out / path.relative_to(_ROOT)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
     shutil.copyfile(_ROOT / "requirements.txt", out / "requirements.txt")
     (out / "README.md").write_text(card(public, checkpoint, repo), encoding="utf-8")
     return sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())

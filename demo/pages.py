@@ -7,9 +7,9 @@ import pandas as pd
 
 from demo.audit import audit_panels
 from demo.charts import history_chart, reliability_chart
-from model.card import percent
-from model.checkpoint import Checkpoint
-from model.evaluate import most_confused
+from model.checkpoints.card import percent
+from model.checkpoints.checkpoint import Checkpoint
+from model.trust.metrics import most_confused
 
 _SPLIT_NAMES = {"valid": "validation", "test": "test"}
 

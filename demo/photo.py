@@ -11,7 +11,7 @@ import numpy as np
 from gradio.components.image import Base64ImageData, ImageData
 from PIL import Image
 
-from model import images
+from model.photographs import images
 
 UNSEEN, PREVIEW = "unseen", "preview"
 """Marks in an image's `info`: no browser draws the file; the file is our own picture of one."""

@@ -6,9 +6,9 @@ import io
 
 from PIL import Image
 
+from model.backbones.transforms import Transforms
 from model.classifier import EvidenceCard, Prediction, Similar
-from model.explain import HeatMap, overlay
-from model.transforms import Transforms
+from model.explain.heat_map import HeatMap, overlay
 
 _SIDE = 640  # px
 

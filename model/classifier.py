@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from model import calibrate
-from model import checkpoint as checkpoints
-from model.backbone import Backbone, serving_threads
+from model.backbones.backbone import Backbone, serving_threads
 from model.cache import default_cache_dir
-from model.checkpoint import Checkpoint
-from model.evaluate import softmax
-from model.explain import HeatMap, attribute
-from model.hub import locate
+from model.checkpoints import checkpoint as checkpoints
+from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.hub import locate
+from model.explain.heat_map import HeatMap, attribute
+from model.trust import calibrate
+from model.trust.metrics import softmax
 
 SIMILAR = 5
 """How many training photographs stand as evidence."""

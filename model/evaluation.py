@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from model import calibrate, images, scan
-from model.checkpoint import Checkpoint
+from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Classifier
-from model.data import Photos
-from model.evaluate import most_confused
-from model.features import extract
+from model.features.extract import extract
+from model.photographs import images, scan
+from model.photographs.dataset import Photos
+from model.trust import calibrate
+from model.trust.metrics import most_confused
 
 
 def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:

@@ -16,11 +16,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from model import checkpoint as checkpoints
-from model.backbone import Backbone
-from model.checkpoint import Checkpoint
-from model.copies import summarise
-from model.data import DataSet
+from model.backbones.backbone import Backbone
+from model.checkpoints import checkpoint as checkpoints
+from model.checkpoints.checkpoint import Checkpoint
+from model.features.signatures import summarise
+from model.photographs.dataset import DataSet
 from model.training import TrainConfig, versions
 
 

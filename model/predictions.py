@@ -7,9 +7,10 @@ from typing import Any, TextIO
 
 from PIL import Image
 
-from model import console, images, scan
 from model.cache import default_workers
 from model.classifier import Classifier, Prediction
+from model.commands import console
+from model.photographs import images, scan
 
 _BATCH = 8
 _TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")

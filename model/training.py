@@ -13,18 +13,19 @@ import numpy as np
 import scipy.linalg  # noqa: F401  (a limit of threads reaches only what is loaded already)
 from threadpoolctl import threadpool_limits
 
-from model import calibrate, verify
-from model.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
-from model.calibrate import Calibration
-from model.checkpoint import Checkpoint
-from model.copies import summarise
-from model.data import DataSet
-from model.evidence import Evidence
-from model.features import extract
-from model.fit import Fit, fit_head, standardisation
-from model.head import Head, HeadConfig, Row
-from model.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
-from model.unknown import Embedding, fit_embedding
+from model import verify
+from model.backbones.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
+from model.backbones.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
+from model.checkpoints.checkpoint import Checkpoint
+from model.explain.evidence import Evidence
+from model.features.extract import extract
+from model.features.signatures import summarise
+from model.heads.fit import Fit, fit_head, standardisation
+from model.heads.head import Head, HeadConfig, Row
+from model.photographs.dataset import DataSet
+from model.trust import calibrate
+from model.trust.calibrate import Calibration
+from model.trust.unknown import Embedding, fit_embedding
 
 Recipe = Literal["default", "classic"]
 
@@ -95,7 +96,7 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
         ValueError: An unknown name or device, or a size out of range.
     """
     if config.recipe == "classic":
-        from model import classic
+        from model.heads import classic
 
         return open_backbone(
             config.backbone,
@@ -295,7 +296,7 @@ def _run_classic(
     _cache_dir: Path,
     on_epoch: Callable[[Row], None] | None,
 ) -> _Run:
-    from model import classic
+    from model.heads import classic
 
     workers = 4 if config.workers is None else config.workers
     started = time.perf_counter()

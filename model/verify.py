@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from model import checkpoint as checkpoints
-from model import console, golden, hashes
-from model.backbone import Backbone
-from model.checkpoint import Checkpoint
+from model.backbones.backbone import Backbone
+from model.checkpoints import checkpoint as checkpoints
+from model.checkpoints import golden, hashes
+from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.golden import Golden
 from model.classifier import Classifier, assess
-from model.evaluate import softmax
-from model.golden import Golden
+from model.commands import console
+from model.trust.metrics import softmax
 
 TOLERANCE = 1e-3
 """How far a probability may be from the stored one in full precision.

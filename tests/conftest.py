@@ -16,7 +16,7 @@ import train
 from demo.classify import example_photographs
 from demo.serve import launch
 from demo.ui import MAX_BYTES, build
-from model.backbone import Backbone, open_backbone
+from model.backbones.backbone import Backbone, open_backbone
 from model.classifier import Classifier
 
 

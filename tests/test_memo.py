@@ -8,8 +8,9 @@ import pytest
 import tiny
 
 import train
-from model import checkpoint, memo, training
-from model.evidence import Evidence
+from model import memo, training
+from model.checkpoints import checkpoint
+from model.explain.evidence import Evidence
 
 
 @pytest.fixture

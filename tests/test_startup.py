@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "timm", "gradio", "pandas", "matplotlib", "sklearn", "scipy"}
 _PREDICT = """
 import sys
-from model import __main__ as cli
+from model.commands import main as cli
 options = cli.parse(sys.argv[1:])
 assert options.run(options) == 0
 print("imported", *sys.modules)
@@ -30,7 +30,7 @@ class Library(real):
             raise OSError(name)
 
 ctypes.CDLL = Library
-from model.device import resolve_device
+from model.backbones.device import resolve_device
 assert resolve_device("auto") in ("cpu", "cuda")
 print("imported", *sys.modules)
 """

@@ -16,12 +16,16 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import train
-from model import __main__ as cli
-from model import classic, console, features, images, training
-from model.backbone import Backbone
-from model.checkpoint import load
+from model import training
+from model.backbones.backbone import Backbone
+from model.checkpoints.checkpoint import load
 from model.classifier import Classifier
-from model.head import HISTORY_COLUMNS
+from model.commands import console
+from model.commands import main as cli
+from model.features import extract as features
+from model.heads import classic
+from model.heads.head import HISTORY_COLUMNS
+from model.photographs import images
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., int]

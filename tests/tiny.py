@@ -8,8 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from model import backbone, weights
-from model.backbone import Backbone
+from model.backbones import backbone, weights
+from model.backbones.backbone import Backbone
 
 SIZES = {"test_resnet": 48, "test_vit": 64}
 """Input side in px of each tiny network."""
@@ -74,7 +74,8 @@ def torch_features(backbone: Backbone, pixels: np.ndarray) -> np.ndarray:
 def program(module: str) -> str:
     """Python code for `-c`: `python -m module` in the repository, with tiny networks."""
     return (
-        "import runpy, sys; sys.path.insert(0, 'tests'); import tiny; from model import backbone;"
+        "import runpy, sys; sys.path.insert(0, 'tests'); import tiny;"
+        "from model.backbones import backbone;"
         "tiny.install(type('P', (), {'setattr': staticmethod(setattr)}));"
         f"runpy.run_module('{module}', run_name='__main__')"
     )

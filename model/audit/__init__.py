@@ -1,0 +1,1 @@
+"""A data set searched for copies, wrong labels and outliers."""

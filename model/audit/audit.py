@@ -1,0 +1,184 @@
+"""Look at a data set before training on it: copies, wrong labels, outliers, thin classes.
+
+Everything rests on the frozen backbone's features, the mean of centre view and mirror image, and
+on a ridge head whose leave-one-out scores are exact (`model.ridge`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from model.audit import duplicates, outliers, ridge
+from model.audit.findings import Audit, Collected, Finding, Leak
+from model.audit.gains import class_rows, learning_exponent
+from model.backbones.backbone import Backbone
+from model.backbones.transforms import EVALUATION_VIEWS
+from model.features.extract import extract
+from model.photographs import scan
+from model.photographs.class_names import display_names, find_class_names
+from model.photographs.dataset import SPLITS, Photos
+
+_COMPONENTS = 256  # principal components by which near duplicates' candidates are found
+
+
+def collect(folder: Path, *, cache_dir: Path, workers: int | None = None) -> Collected:
+    """List and check the photographs of a folder; no class or split needs any number of them.
+
+    Args:
+        folder: A folder of class folders, or of train, valid and test above them.
+        cache_dir: The cache folder.
+        workers: Threads.
+
+    Returns:
+        The photographs.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        ValueError: Fewer than 2 usable photographs.
+    """
+    skipped: list[scan.Skipped] = []
+    roots = scan.split_folders(folder) if folder.is_dir() else {}
+    ordered = {split: roots[split] for split in SPLITS if split in roots} or {"": folder}
+    rows = [
+        (path, class_id, split)
+        for split, root in ordered.items()
+        for path, class_id in scan.list_photographs(root, skipped)
+    ]
+    paths = [path for path, _, _ in rows]
+    digests = scan.check_photographs(paths, skipped, cache_dir=cache_dir, workers=workers)
+    kept = [(*row, digest) for row, digest in zip(rows, digests, strict=True) if digest]
+    if len(kept) < 2:
+        raise ValueError(
+            f"{folder} has {len(kept)} usable photographs in class folders; an audit compares "
+            f"photographs and needs at least 2. Expected {folder}/CLASS/PHOTOGRAPH."
+        )
+    class_ids = sorted({class_id for _, class_id, _, _ in kept})
+    labels = [class_ids.index(class_id) for _, class_id, _, _ in kept]
+    names = find_class_names(folder, roots.values())
+    return Collected(
+        folder,
+        Photos([path for path, *_ in kept], np.array(labels, np.int64), [row[3] for row in kept]),
+        np.array([split for _, _, split, _ in kept]),
+        class_ids,
+        display_names(class_ids, names),
+        skipped,
+    )
+
+
+def audit(
+    data: Collected, backbone: Backbone, *, cache_dir: Path, workers: int | None = None
+) -> Audit:
+    """Look for problems.
+
+    Args:
+        data: The photographs.
+        backbone: The frozen backbone.
+        cache_dir: The cache folder.
+        workers: Threads.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ValueError: A file cannot be decoded any more.
+    """
+    photos, labels, num_classes = data.photos, data.photos.labels, len(data.class_ids)
+    views = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=workers)
+    raw = views.mean(axis=1, dtype=np.float32)
+    distances = outliers.scores(raw, labels)
+    features = ridge.standardise(raw)
+    del views, raw
+    spectrum = ridge.Spectrum.of(features)
+    exact = duplicates.exact_pairs(photos.digests)
+    near = _near(photos, spectrum.project(features, _COMPONENTS), exact, workers)
+    groups = duplicates.groups_of([*exact, *near], len(photos))
+    left_out = ridge.leave_out(features, labels, num_classes, spectrum, groups)
+    unit = np.arange(len(photos))  # photographs with one number are copies of one another
+    for group in groups:
+        unit[group] = group[0]
+    preferred = left_out.scores.argmax(axis=1)
+    wrong = int((preferred != labels).sum())
+    exponent = learning_exponent(features, labels, num_classes, wrong, unit, left_out.penalty)
+    return Audit(
+        data=data,
+        backbone=backbone.spec.name,
+        findings={
+            "label_error": _label_errors(data, left_out, unit),
+            "exact_duplicate": _pairs(photos, exact, "exact_duplicate"),
+            "near_duplicate": _pairs(photos, near, "near_duplicate"),
+            "outlier": [
+                Finding(photos.paths[i], "outlier", float(distances[i]))
+                for i in np.argsort(-distances, kind="stable")
+                if distances[i] >= outliers.LIMIT
+            ],
+        },
+        suspected=_suspected(left_out, labels, unit),
+        across_splits=sum(data.splits[a] != data.splits[b] for a, b, _ in [*exact, *near]),
+        accuracy=float((preferred == labels).mean()),
+        accuracy_with_copies=float((left_out.scores_alone.argmax(axis=1) == labels).mean()),
+        leaks=_leaks(data, features, unit, left_out.penalty),
+        classes=class_rows(labels, data.class_ids, preferred, exponent),
+    )
+
+
+def _near(
+    photos: Photos, components: np.ndarray, exact: Sequence[duplicates.Pair], workers: int | None
+) -> list[duplicates.Pair]:
+    """Find near duplicates among contents: of exact copies only the first is looked at."""
+    copies = {pair.second for pair in exact}
+    unique = [i for i in range(len(photos)) if i not in copies]
+    found = duplicates.near_pairs(
+        [photos.paths[i] for i in unique], components[unique], workers=workers
+    )
+    return [duplicates.Pair(unique[a], unique[b], similarity) for a, b, similarity in found]
+
+
+def _pairs(photos: Photos, pairs: Sequence[duplicates.Pair], problem: str) -> list[Finding]:
+    return [
+        Finding(photos.paths[second], problem, similarity, "", photos.paths[first])
+        for first, second, similarity in pairs
+    ]
+
+
+def _provable(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Tell whose class has other photographs than its copies; of the rest nothing can be said."""
+    shots = np.unique(np.stack([labels, unit]), axis=1)[0]
+    return np.bincount(shots, minlength=labels.max() + 1)[labels] > 1
+
+
+def _label_errors(data: Collected, left_out: ridge.LeftOut, unit: np.ndarray) -> list[Finding]:
+    """Rank all photographs by the surprise at their label, -ln p, when they are left out."""
+    photos, rows = data.photos, np.arange(len(data.photos))
+    surprise = -left_out.log_probabilities[rows, photos.labels].astype(np.float64)
+    provable = _provable(photos.labels, unit)
+    surprise[~provable] = 0
+    preferred = np.where(provable, left_out.scores.argmax(axis=1), photos.labels)
+    return [
+        Finding(photos.paths[i], "label_error", float(surprise[i]), data.class_ids[preferred[i]])
+        for i in np.argsort(-surprise, kind="stable")
+    ]
+
+
+def _suspected(left_out: ridge.LeftOut, labels: np.ndarray, unit: np.ndarray) -> int:
+    """Count the photographs whose label is improbable; they lead the ranking."""
+    surprise = -left_out.log_probabilities[np.arange(len(labels)), labels]
+    others = left_out.log_probabilities.copy()
+    others[np.arange(len(labels)), labels] = -np.inf
+    likely = others.max(axis=1) > np.log(0.5)
+    return int((likely & (surprise > np.log(2)) & _provable(labels, unit)).sum())
+
+
+def _leaks(data: Collected, features: np.ndarray, unit: np.ndarray, penalty: float) -> list[Leak]:
+    labels, train = data.photos.labels, data.splits == "train"
+    found = []
+    for split in dict.fromkeys(data.splits[~train].tolist()) if train.any() else ():
+        held = data.splits == split
+        scores = ridge.fit_and_score(
+            features[train], labels[train], len(data.class_ids), penalty, features[held]
+        )
+        right = scores.argmax(axis=1) == labels[held]
+        copied = np.isin(unit[held], unit[train])
+        without = float(right[~copied].mean()) if (~copied).any() else None
+        found.append(Leak(split, len(right), float(right.mean()), int(copied.sum()), without))
+    return found

@@ -1,0 +1,237 @@
+"""What an audit finds, as values, as a summary in JSON and as a table in CSV."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from model.audit.gains import MORE, ClassRow
+from model.commands import console
+from model.photographs import scan
+from model.photographs.dataset import Photos
+
+COLUMNS = ("path", "problem", "score", "suggested_label", "other_path")
+PROBLEMS = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
+
+
+class Finding(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        path: The photograph.
+        problem: One of `PROBLEMS`.
+        score: The higher the more suspicious. label_error: surprise at the label, in nats;
+            duplicates: similarity, 0-1; outlier: robust z-score of the distance.
+        suggested_label: For label_error, the class folder that leave-one-out prefers.
+        other_path: For duplicates, the photograph that comes first: in train, then by name.
+    """
+
+    path: Path
+    problem: str
+    score: float
+    suggested_label: str = ""
+    other_path: Path | None = None
+
+
+class Leak(NamedTuple):
+    """What copies in `train` do to a measured accuracy (0-1) of a ridge head fitted on `train`."""
+
+    split: str
+    photographs: int
+    accuracy: float
+    copies: int
+    accuracy_without: float | None
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The photographs of a folder that can be read.
+
+    Attributes:
+        folder: The folder.
+        photos: N photographs, those of `train` first.
+        splits: N split names; empty for a plain folder of class folders.
+        class_ids: C folder names.
+        class_names: C display names.
+        skipped: The files left out.
+    """
+
+    folder: Path
+    photos: Photos
+    splits: np.ndarray
+    class_ids: list[str]
+    class_names: list[str]
+    skipped: list[scan.Skipped]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that was found.
+
+    Attributes:
+        data: What was looked at.
+        backbone: Name of the backbone.
+        findings: Problem -> findings, the most suspicious first; label_error ranks all N.
+        suspected: How many of the label errors have another class at a probability above 0.5.
+        across_splits: How many pairs of duplicates lie in two splits.
+        accuracy: Leave-one-out accuracy (0-1), copies left out together.
+        accuracy_with_copies: Likewise, but a photograph's copies stay.
+        leaks: One entry a split other than `train`, where there is a `train`.
+        classes: The classes, those first that would gain most from more photographs.
+    """
+
+    data: Collected
+    backbone: str
+    findings: dict[str, list[Finding]]
+    suspected: int
+    across_splits: int
+    accuracy: float
+    accuracy_with_copies: float
+    leaks: list[Leak]
+    classes: list[ClassRow]
+
+    def summary(self, top: int = 10) -> dict[str, Any]:
+        """Return plain JSON values: counts, figures, the first findings with relative paths."""
+        folder, photos = self.data.folder, self.data.photos
+        label = {
+            p: self.data.class_ids[i] for p, i in zip(photos.paths, photos.labels, strict=True)
+        }
+
+        def row(finding: Finding) -> dict[str, Any]:
+            other = finding.other_path
+            return {
+                "path": finding.path.relative_to(folder).as_posix(),
+                "label": label[finding.path],
+                "score": finding.score,
+                "suggested_label": finding.suggested_label,
+                "other_path": other.relative_to(folder).as_posix() if other else "",
+            }
+
+        counts = {problem: len(rows) for problem, rows in self.findings.items()}
+        return {
+            "data": folder.resolve().name,
+            "photographs": len(photos),
+            "num_classes": len(self.data.class_ids),
+            "class_names": dict(zip(self.data.class_ids, self.data.class_names, strict=True)),
+            "skipped": len(self.data.skipped),
+            "backbone": self.backbone,
+            "counts": counts | {"label_error": self.suspected},
+            "across_splits": self.across_splits,
+            "accuracy": self.accuracy,
+            "accuracy_with_copies": self.accuracy_with_copies,
+            "leaks": [leak._asdict() for leak in self.leaks],
+            "findings": {
+                problem: [row(finding) for finding in self.shown(problem, top)]
+                for problem in PROBLEMS
+            },
+            "classes": [entry._asdict() for entry in self.classes],
+        }
+
+    def shown(self, problem: str, top: int) -> list[Finding]:
+        """Return the first findings of a problem; of label errors only suspected ones."""
+        limit = self.suspected if problem == "label_error" else len(self.findings[problem])
+        return self.findings[problem][: min(top, limit)]
+
+
+def write_csv(found: Audit, path: Path) -> int:
+    """Write the findings, every photograph once as label_error, the most suspicious first.
+
+    Args:
+        found: The findings.
+        path: The file; paths in it are as they were found, with FOLDER as it was given.
+
+    Returns:
+        Rows written.
+    """
+    rows = [finding for problem in PROBLEMS for finding in found.findings[problem]]
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            values = (row.path, row.problem, f"{row.score:.6f}", row.suggested_label)
+            writer.writerow([*values, row.other_path or ""])
+    return len(rows)
+
+
+def render(found: Audit, top: int) -> str:
+    """Lay out the findings for a terminal.
+
+    Args:
+        found: The findings.
+        top: Rows a table.
+
+    Returns:
+        Lines of text.
+    """
+    summary = found.summary(top)
+    counts, rows = summary["counts"], summary["findings"]
+    blocks = [
+        f"{summary['photographs']:,} photographs in {summary['num_classes']} classes, "
+        f"leave-one-out accuracy {found.accuracy:.2%} "
+        f"({found.accuracy_with_copies:.2%} if copies stay).",
+        _block(
+            f"Likely label errors: {counts['label_error']:,}",
+            ("Photograph", "Score", "Label", "Rather"),
+            [
+                (row["path"], f"{row['score']:.2f}", row["label"], row["suggested_label"])
+                for row in rows["label_error"]
+            ],
+        ),
+        *(
+            _block(
+                f"{title}: {counts[problem]:,} pairs",
+                ("Photograph", "Score", "Same as"),
+                [(row["path"], f"{row['score']:.4f}", row["other_path"]) for row in rows[problem]],
+            )
+            for title, problem in (
+                ("Exact duplicates", "exact_duplicate"),
+                ("Near duplicates", "near_duplicate"),
+            )
+        ),
+        *(leak_text(leak) for leak in summary["leaks"]),
+        _block(
+            f"Outliers: {counts['outlier']:,}",
+            ("Photograph", "Score", "Label"),
+            [(row["path"], f"{row['score']:.2f}", row["label"]) for row in rows["outlier"]],
+        ),
+        _block(
+            f"Classes that would gain most from {MORE} more photographs",
+            ("Class", "Photographs", "Accuracy", "Expected gain", "Taken for"),
+            [
+                (
+                    row["class_id"],
+                    row["photographs"],
+                    f"{row['accuracy']:.1%}",
+                    f"{100 * row['gain']:+.1f} points",
+                    row["taken_for"] or "-",
+                )
+                for row in summary["classes"][:top]
+            ],
+        ),
+    ]
+    return "\n\n".join(blocks)
+
+
+def leak_text(leak: dict[str, Any]) -> str:
+    """Say what copies in `train` do to the accuracy of another split, in a sentence or two."""
+    split, accuracy = leak["split"], leak["accuracy"]
+    measured = f"A ridge head fitted on train is right on {accuracy:.2%} of {split}"
+    if not leak["copies"]:
+        return f"{measured} ({leak['photographs']:,} photographs); none has a copy in train."
+    without = leak["accuracy_without"]
+    rest = leak["photographs"] - leak["copies"]
+    effect = "no other is left"
+    if without is not None:
+        points = 100 * (accuracy - without)
+        effect = f"without them it is {without:.2%} of {rest:,}: they make {points:+.2f} points"
+    return (
+        f"{measured} ({leak['photographs']:,} photographs). {leak['copies']:,} of them have a copy "
+        f"in train; {effect}."
+    )
+
+
+def _block(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return f"{title}\n{console.table(header, rows)}" if rows else f"{title}."

@@ -1,0 +1,1 @@
+"""Frozen pretrained networks: framing, weights, pooling, and the engines that run them."""

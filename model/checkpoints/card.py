@@ -1,0 +1,163 @@
+"""The model card: what a checkpoint is, in Markdown, for people and for the Hugging Face Hub."""
+
+from typing import Any
+
+from model.checkpoints.checkpoint import Checkpoint
+
+PLACE = "THIS_FOLDER"
+"""Stands in a card for the checkpoint's own name, which an upload puts in its place."""
+
+_LIMITS = """\
+- "None of these" is a warning, not a wall: things that look like one of the classes can pass.
+- Its figures hold for photographs like those it was trained on. Other cameras, seasons, framings
+  or picture styles can lower them.
+- Do not use it to decide whether a plant, mushroom or anything else is safe to eat or touch."""
+
+
+def percent(share: float) -> str:
+    """Write a share of 0-1 as a percentage with one decimal."""
+    return f"{share:.1%}".replace("%", " %")
+
+
+def results_table(metrics: dict[str, Any]) -> str:
+    """Return the figures of every measured split as a Markdown table."""
+    lines = [
+        "| split | photographs | top-1 | top-5 | macro F1 | loss |",
+        "|---|---|---|---|---|---|",
+    ]
+    for split, values in metrics["splits"].items():
+        lines.append(
+            f"| {split} | {values['photographs']:,} | {percent(values['top1'])} | "
+            f"{percent(values['top5'])} | {percent(values['macro_f1'])} | {values['loss']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def trust_text(checkpoint: Checkpoint) -> str:
+    """Say in sentences what calibration, sets and "none of these" are worth on held-out data."""
+    promised, split = checkpoint.calibration.trust, "test"
+    if split not in checkpoint.metrics["splits"]:
+        split = "valid"
+    values = checkpoint.metrics["splits"][split]
+    how = "each fifth of it calibrated by the others" if split == "valid" else "not used before"
+    sentences = [
+        f"On {split} ({values['photographs']:,} photographs, {how}): probabilities are off by "
+        f"{percent(values['ece'])} on average (ECE).",
+        f"Sets that promise {percent(promised.coverage)} hold the right class in "
+        f"{percent(values['coverage'])}, with {values['mean_set_size']:.2f} classes on average.",
+        f"{percent(values['known_pass_rate'])} are not called 'none of these' (promised: "
+        f"{percent(promised.known_pass_rate)}).",
+    ]
+    options = checkpoint.training["options"]
+    if min(promised.coverage - options["coverage"], 0) or min(
+        promised.known_pass_rate - options["known_pass_rate"], 0
+    ):
+        count = checkpoint.metrics["splits"]["valid"]["photographs"]
+        sentences.append(
+            f"Validation has {count} photographs, too few to promise more than "
+            f"{percent(count / (count + 1))}."
+        )
+    return " ".join(sentences)
+
+
+def front_matter(checkpoint: Checkpoint) -> str:
+    """Return the card's metadata as YAML: what it is, and the figures of every measured split."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    data = checkpoint.metrics["data"]
+    title = f"Image classifier: {data['name']}"
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type="imagefolder",
+            dataset_name=data["name"],
+            dataset_split={"valid": "validation"}.get(split, split),
+            metric_type=metric,
+            metric_name=name,
+            metric_value=values[key],
+        )
+        for split, values in checkpoint.metrics["splits"].items()
+        for metric, name, key in (
+            ("accuracy", "Top-1 accuracy", "top1"),
+            ("accuracy", "Top-5 accuracy", "top5"),
+            ("f1", "Macro F1", "macro_f1"),
+        )
+    ]
+    return ModelCardData(
+        title=title,
+        library_name="frostflower",
+        pipeline_tag="image-classification",
+        tags=["image-classification", "frostflower", "transfer-learning"],
+        model_name=title,
+        eval_results=results,
+    ).to_yaml()
+
+
+def render(checkpoint: Checkpoint, command: str) -> str:
+    """Write the card of a checkpoint.
+
+    Args:
+        checkpoint: The checkpoint.
+        command: The command that trained it.
+
+    Returns:
+        Markdown with front matter.
+    """
+    training, transforms = checkpoint.training, checkpoint.backbone.transforms
+    data = checkpoint.metrics["data"]
+    names = ", ".join(checkpoint.class_names[:20])
+    more = (
+        f" and {len(checkpoint.class_names) - 20} more" if len(checkpoint.class_names) > 20 else ""
+    )
+    sizes = " and ".join(f"{m.name} at {m.image_size} px" for m in checkpoint.backbone.members)
+    stages = checkpoint.backbone.stages
+    pooled = f", with the pooled outputs of its last {stages} stages" if stages else ""
+    photographs = ", ".join(f"{count:,} {split}" for split, count in data["photographs"].items())
+    return f"""---
+{front_matter(checkpoint)}
+---
+
+# Image classifier with {len(checkpoint.class_names)} classes
+
+A {training["head_text"]} on a frozen pretrained backbone ({sizes}{pooled}).
+Trained with Frostflower.
+
+Classes: {names}{more}.
+
+## Figures
+
+{results_table(checkpoint.metrics)}
+
+Data: `{data["name"]}` ({photographs} photographs), fingerprint `{data["fingerprint"][:16]}`, seed
+{training["seed"]}. The epoch was chosen on `valid`; `test`, where there is one, was touched once.
+
+{trust_text(checkpoint)}
+
+## Use
+
+```sh
+python -m model predict PHOTOGRAPH --checkpoint {PLACE}
+python -m demo --checkpoint {PLACE}
+```
+
+A checkpoint on the Hugging Face Hub is named `USER/NAME`; `USER/NAME@COMMIT` stays the same
+whatever is uploaded there later. The first use of a name prints the one with the commit.
+
+## Training
+
+```sh
+{command}
+```
+
+Photographs are framed by `{transforms.framing}` to {transforms.image_size} px; prediction averages
+the logits of these views: {", ".join(checkpoint.views)}. {training["text"]}
+
+## Limits
+
+{_LIMITS}
+
+## Licence
+
+Frostflower and its packaged EfficientNet-Lite weights are Apache-2.0. The head, which this folder
+holds, is under the licence named above; where none is named, ask who trained it.
+"""

@@ -1,0 +1,423 @@
+"""The checkpoint folder: JSON and safetensors, written all or nothing, checked when loaded."""
+
+import csv
+import json
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialize
+
+from model.backbones.spec import BackboneSpec
+from model.backbones.transforms import EVALUATION_VIEWS
+from model.cache import atomic_path
+from model.checkpoints import hashes
+from model.checkpoints.golden import Golden
+from model.explain.evidence import FILE as EVIDENCE
+from model.explain.evidence import Evidence
+from model.heads.head import HISTORY_COLUMNS, Head, Row
+from model.photographs.scan import Skipped
+from model.trust.calibrate import Calibration
+from model.trust.sets import Trust
+from model.trust.unknown import Detector, Embedding
+
+FORMAT_VERSION = 2
+SHIPPED = Path(__file__).resolve().parents[2] / "demo" / "flowers102"
+
+CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
+SKIPPED, CARD, PLOT, AUDIT = "skipped.csv", "README.md", "history.png", "audit.json"
+GOLDEN = "golden.json"
+
+HASHED = {CONFIG, HEAD, HISTORY, METRICS, GOLDEN, EVIDENCE}
+"""Files that decide an answer, or a figure that is shown; the others may be edited freely."""
+
+OPTIONAL = {EVIDENCE}
+"""Those of `HASHED` that may be removed."""
+
+FILES = {*HASHED, SKIPPED, CARD, PLOT, AUDIT, hashes.FILE}
+
+
+@dataclass
+class Checkpoint:
+    """All that a trained classifier is.
+
+    Attributes:
+        backbone: The frozen backbone's specification.
+        head: The fitted head.
+        calibration: Temperature, prediction sets and "none of these".
+        class_ids: C folder names.
+        class_names: C display names.
+        views: The views that prediction averages, such as `["center", "mirror"]`.
+        training: How it was trained: recipe, options, seed, best epoch, versions.
+        history: One row an epoch.
+        metrics: `splits.valid` and so on, as `evaluate.metrics`, with the data's fingerprint.
+        folder: Where it was loaded from.
+        audit: What `python -m model audit --save` found in its data, if that was run.
+        evidence: The training photographs as embeddings; None where none were kept.
+        golden: What it answers to drawn patterns; None until that is recorded (`verify.record`).
+    """
+
+    backbone: BackboneSpec
+    head: Head
+    calibration: Calibration
+    class_ids: list[str]
+    class_names: list[str]
+    views: list[str]
+    training: dict[str, Any]
+    history: list[Row]
+    metrics: dict[str, Any]
+    folder: Path | None = field(default=None, compare=False)
+    audit: dict[str, Any] | None = field(default=None, compare=False)
+    evidence: Evidence | None = field(default=None, compare=False)
+    golden: Golden | None = field(default=None, compare=False)
+
+
+def require_empty(out: Path, overwrite: bool) -> None:
+    """Make sure that a checkpoint may be written, before any time is spent on it.
+
+    Args:
+        out: The checkpoint folder to be.
+        overwrite: Whether what is there may be replaced.
+
+    Raises:
+        ValueError: The folder holds something and `overwrite` is off, or something that is no part
+            of a checkpoint, or it cannot be written.
+    """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file. Choose a folder with --out.")
+    present = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if present and not overwrite:
+        raise ValueError(f"{out} is not empty. Choose another --out, or add --overwrite.")
+    if present and (strangers := sorted(present - FILES) or sorted({CONFIG, HEAD} - present)):
+        raise ValueError(
+            f"{out} is not a checkpoint folder and nothing else (see '{strangers[0]}'), so "
+            "--overwrite does not replace it. Choose another --out."
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{out} cannot be written ({error.strerror}). Choose --out.") from error
+
+
+def save(
+    checkpoint: Checkpoint,
+    out: Path,
+    *,
+    skipped: Sequence[Skipped] = (),
+    overwrite: bool = False,
+    extra: dict[str, bytes] | None = None,
+) -> None:
+    """Write a checkpoint folder: built beside its place, then moved there.
+
+    Args:
+        checkpoint: What to write.
+        out: The folder.
+        skipped: Files left out of the data, for `skipped.csv`.
+        overwrite: Replace an earlier checkpoint.
+        extra: More files, name -> content (model card, plot).
+
+    Raises:
+        ValueError: As `require_empty`, or there are no golden answers.
+    """
+    if checkpoint.golden is None:
+        raise ValueError("The checkpoint has no golden answers. Record them with verify.record.")
+    out = out.resolve()
+    require_empty(out, overwrite)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        folder = Path(temporary, "new")
+        folder.mkdir()
+        config = {
+            "format_version": FORMAT_VERSION,
+            "backbone": checkpoint.backbone.to_json(),
+            "head": {
+                "type": "linear" if len(checkpoint.head.layers) == 1 else "mlp",
+                "num_features": len(checkpoint.head.mean),
+                "hidden": [len(bias) for _, bias in checkpoint.head.layers[:-1]],
+            },
+            "trust": asdict(checkpoint.calibration.trust),
+            "detector": asdict(checkpoint.calibration.detector),
+            "views": checkpoint.views,
+            "class_ids": checkpoint.class_ids,
+            "class_names": checkpoint.class_names,
+            "training": checkpoint.training,
+        }
+        _write_json(folder / CONFIG, config)
+        _write_json(folder / METRICS, checkpoint.metrics)
+        _write_json(folder / GOLDEN, checkpoint.golden.to_json())
+        (folder / HEAD).write_bytes(serialize(_tensors(checkpoint)))
+        if checkpoint.evidence:
+            checkpoint.evidence.save(folder / EVIDENCE)
+        with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, HISTORY_COLUMNS)
+            writer.writeheader()
+            writer.writerows(checkpoint.history)
+        with (folder / SKIPPED).open(
+            "w", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            rows = csv.writer(file)
+            rows.writerow(["path", "reason"])
+            rows.writerows([str(bad.path), bad.reason] for bad in skipped)
+        for name, content in (extra or {}).items():
+            (folder / name).write_bytes(content)
+        write_hashes(folder)
+        old = Path(temporary, "old")
+        if out.is_dir() and not any(out.iterdir()):  # perhaps the current folder, or a mounted one
+            for path in folder.iterdir():
+                shutil.move(path, out / path.name)
+            return
+        if out.is_dir():
+            out.rename(old)
+        try:
+            folder.rename(out)
+        except BaseException:  # Ctrl-C too
+            if old.is_dir():
+                old.rename(out)
+            raise
+
+
+def save_audit(folder: Path, summary: dict[str, Any]) -> Path:
+    """Add the summary of an audit to a checkpoint folder, in place of an earlier one.
+
+    Args:
+        folder: The checkpoint folder.
+        summary: As `findings.Audit.summary`.
+
+    Returns:
+        The file written.
+    """
+    with atomic_path(folder / AUDIT) as temporary:
+        _write_json(temporary, summary)
+    return folder / AUDIT
+
+
+def save_golden(folder: Path, golden: Golden) -> None:
+    """Write golden answers into a checkpoint folder, and the hashes of all its files as they are.
+
+    Args:
+        folder: The checkpoint folder.
+        golden: Its answers.
+    """
+    with atomic_path(folder / GOLDEN) as temporary:
+        _write_json(temporary, golden.to_json())
+    write_hashes(folder)
+
+
+def write_hashes(folder: Path) -> None:
+    """Take the files of a checkpoint folder as they are for those that were written.
+
+    Args:
+        folder: The checkpoint folder.
+    """
+    hashes.write(folder, HASHED)
+
+
+def problems(folder: Path) -> dict[str, str]:
+    """Say which files of a checkpoint folder are not those that were written.
+
+    Args:
+        folder: The checkpoint folder.
+
+    Returns:
+        As `hashes.problems`.
+    """
+    return hashes.problems(folder, HASHED, OPTIONAL)
+
+
+def _require_files(folder: Path) -> None:
+    """Stop at the first file that is missing or not the one that was written."""
+    for name, problem in problems(folder).items():
+        accept = f"python -m model verify --accept --checkpoint {shlex.quote(str(folder))}"
+        if problem == hashes.MISSING and name not in (GOLDEN, hashes.FILE):
+            raise FileNotFoundError(f"{folder} is not a checkpoint: {name} is missing.")
+        raise ValueError(
+            f"Checkpoint {folder} cannot be used: {name} {problem}. If that is meant, run "
+            f"{accept}; otherwise get the checkpoint again."
+        )
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    head, embedding = checkpoint.head, checkpoint.calibration.embedding
+    tensors = {"mean": head.mean, "std": head.std}
+    if embedding:
+        tensors |= {"embedding.basis": embedding.basis, "embedding.centers": embedding.centers}
+    for number, (weight, bias) in enumerate(head.layers):
+        tensors[f"layers.{number}.weight"] = weight
+        tensors[f"layers.{number}.bias"] = bias
+    # safetensors writes the memory as it lies, whatever the strides say
+    return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+
+
+def load(folder: Path, *, verify: bool = True) -> Checkpoint:
+    """Load and check a checkpoint folder. No weights of the backbone are needed.
+
+    Args:
+        folder: The folder.
+        verify: Insist on the files that were written; without, golden answers are not loaded.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or a file is missing.
+        ValueError: Another format version, or contents that do not fit together.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is not a checkpoint folder. Make one with: python train.py FOLDER"
+        )
+    config = _read_json(folder / CONFIG)
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{folder / CONFIG} has format version {version}; this version of Frostflower reads "
+            f"{FORMAT_VERSION}. Update Frostflower, or train again."
+        )
+    if verify:
+        _require_files(folder)
+    try:
+        class_ids, class_names = config["class_ids"], config["class_names"]
+        if not len(class_ids) == len(class_names) >= 2:
+            raise ValueError(f"{len(class_ids)} class ids, {len(class_names)} class names")
+        views = config["views"]
+        if not views or not set(views) <= set(EVALUATION_VIEWS):
+            raise ValueError(f"views {views} are not among {', '.join(EVALUATION_VIEWS)}")
+        head, embedding = _load_tensors(folder / HEAD, config["head"], len(class_ids))
+        history, metrics = _load_history(folder / HISTORY), _read_json(folder / METRICS)
+        best, valid = config["training"]["best_epoch"], metrics["splits"]["valid"]
+        if best not in {row["epoch"] for row in history}:
+            raise ValueError(f"best epoch {best} is not in {HISTORY}")
+        if len(valid["confusion_matrix"]) != len(class_ids):
+            raise ValueError(f"{METRICS} is not about {len(class_ids)} classes")
+        return Checkpoint(
+            backbone=BackboneSpec.from_json(config["backbone"]),
+            head=head,
+            calibration=_load_calibration(config, embedding),
+            evidence=_load_evidence(folder / EVIDENCE, embedding, len(class_ids)),
+            class_ids=class_ids,
+            class_names=class_names,
+            views=views,
+            training=config["training"],
+            history=history,
+            metrics=metrics,
+            folder=folder,
+            audit=_read_json(folder / AUDIT) if (folder / AUDIT).exists() else None,
+            golden=load_golden(folder, len(class_ids)) if verify else None,
+        )
+    except KeyError as error:
+        raise ValueError(f"Checkpoint {folder} lacks the entry {error}. Train again.") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Checkpoint {folder} cannot be used: {error}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold a JSON object.")
+    return values
+
+
+def _load_calibration(config: dict[str, Any], embedding: Embedding | None) -> Calibration:
+    scales = config["detector"]
+    if (scales["distance"] is None) != (embedding is None):
+        raise ValueError(f"{CONFIG} and {HEAD} disagree on whether there is an embedding")
+    doubt, distance = (
+        scale and (float(scale[0]), float(scale[1]))
+        for scale in (scales["doubt"], scales["distance"])
+    )
+    return Calibration(Trust(**config["trust"]), Detector(doubt, distance), embedding)
+
+
+def load_golden(folder: Path, num_classes: int) -> Golden:
+    """Load the golden answers of a checkpoint folder.
+
+    Args:
+        folder: The checkpoint folder.
+        num_classes: C.
+
+    Returns:
+        The answers.
+
+    Raises:
+        FileNotFoundError: There are none.
+        KeyError: An entry is missing.
+        TypeError: A value is of another type.
+        ValueError: They are of other patterns or another number of classes.
+    """
+    return Golden.from_json(_read_json(folder / GOLDEN), num_classes)
+
+
+def _load_evidence(path: Path, embedding: Embedding | None, num_classes: int) -> Evidence | None:
+    """Load the file that a checkpoint may do without."""
+    if not path.is_file():
+        return None
+    evidence = Evidence.load(path)
+    width = embedding.centers.shape[1] if embedding else 0
+    if evidence.vectors.shape[1] != width or evidence.labels.max() >= num_classes:
+        raise ValueError(
+            f"{EVIDENCE} is not of this checkpoint. Remove the file to do without evidence."
+        )
+    return evidence
+
+
+def _load_tensors(
+    path: Path, config: dict[str, Any], num_classes: int
+) -> tuple[Head, Embedding | None]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is damaged ({error}).") from error
+    widths = [int(config["num_features"]), *(int(w) for w in config["hidden"]), num_classes]
+    expected: dict[str, tuple[int, ...]] = {"mean": (widths[0],), "std": (widths[0],)}
+    for number in range(len(widths) - 1):
+        expected[f"layers.{number}.weight"] = (widths[number + 1], widths[number])
+        expected[f"layers.{number}.bias"] = (widths[number + 1],)
+    if "embedding.basis" in tensors:
+        directions = tensors["embedding.basis"].shape[-1]
+        expected["embedding.basis"] = (widths[0], directions)
+        expected["embedding.centers"] = (num_classes, directions)
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(
+                f"{path.name} has {name} of shape {found.get(name)}, "
+                f"but {CONFIG} says {expected.get(name)}."
+            )
+    layers = [
+        (tensors[f"layers.{number}.weight"], tensors[f"layers.{number}.bias"])
+        for number in range(len(widths) - 1)
+    ]
+    embedding = None
+    if "embedding.basis" in tensors:
+        embedding = Embedding(tensors["embedding.basis"], tensors["embedding.centers"])
+    return Head(tensors["mean"], tensors["std"], layers), embedding
+
+
+def _load_history(path: Path) -> list[Row]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
+            raise ValueError(f"{path.name} must have the columns {', '.join(HISTORY_COLUMNS)}.")
+        rows = [{column: float(row[column]) for column in HISTORY_COLUMNS} for row in reader]
+    return [{**row, "epoch": int(row["epoch"])} for row in rows]

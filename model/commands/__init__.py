@@ -1,0 +1,1 @@
+"""The commands of `python -m model`, one file each; only here are options parsed."""

@@ -1,0 +1,102 @@
+"""What the command lines share: one-line errors, Ctrl-C, tables, bars."""
+
+import argparse
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.cache import default_cache_dir
+from model.checkpoints.hub import Located, locate
+
+
+def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") -> int:
+    """Run a command line: an error is one line on stderr and exit status 2.
+
+    Args:
+        program: The name before the message.
+        main: The command.
+        interrupted: What to say after Ctrl-C.
+
+    Returns:
+        Its exit status; 2 after an error, 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that has no such character
+            stream.reconfigure(errors="replace")
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print(f"\n{program}: {interrupted}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 141
+    except (ValueError, OSError) as error:  # FileNotFoundError and ConnectionError are OSErrors
+        message = " ".join(str(error).split())
+        print(f"{program}: error: {message}", file=sys.stderr)
+        return 2
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Lay out a table: the first column to the left, the others to the right.
+
+    Args:
+        header: Column titles.
+        rows: Cells, shown with `str`.
+
+    Returns:
+        Lines of text.
+    """
+    cells = [list(map(str, row)) for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def bar(share: float, width: int = 24) -> str:
+    """Draw a share of 0-1 as a bar of block characters, to an eighth of a character."""
+    eighths = round(share * width * 8)
+    return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]).strip().ljust(width)
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Shows a default where there is one that the help does not name itself."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default in (None, False, argparse.SUPPRESS) or "(default" in (
+            action.help or ""
+        )
+        return action.help if silent else f"{action.help} (default: %(default)s)"
+
+
+def add_cache_dir(parser: argparse._ActionsContainer) -> None:
+    """Add `--cache-dir` to a parser or a group of options."""
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=default_cache_dir(),
+        metavar="DIR",
+        help="where features, thumbnails, exported backbones and fitted heads are kept; may be "
+        "deleted at any time",
+    )
+
+
+def add_checkpoint(parser: argparse._ActionsContainer, help: str, **options: Any) -> None:
+    """Add `--checkpoint` to a parser: a folder, or a name on the Hub; kept as it was typed."""
+    parser.add_argument("--checkpoint", metavar="DIR|USER/NAME[@REVISION]", help=help, **options)
+
+
+def find_checkpoint(name: str) -> Located:
+    """Find what `--checkpoint` names, and say on stderr how, where that matters."""
+    found = locate(name)
+    if found.note:
+        print(f"Note: {found.note}", file=sys.stderr)
+    return found

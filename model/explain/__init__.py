@@ -1,0 +1,1 @@
+"""Why an answer was given: places of the photograph, and similar training photographs."""

@@ -1,0 +1,219 @@
+"""Where it looked: the predicted logit attributed to places of the photograph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from model.backbones.backbone import Backbone, Maps
+from model.backbones.transforms import MIRROR, Transforms
+from model.heads.head import Head
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """What each place of a framed photograph adds to one class's logit.
+
+    `values.sum() + elsewhere == logit`. Where all features are plain means of maps and the head is
+    linear, `elsewhere` is the head's bias and the map is exact: class activation mapping, taken
+    from the average training photograph, so that a place is above 0 where it speaks for the class
+    more than an average place does.
+
+    Attributes:
+        values: float32 `[H, W]`, logits, on a grid over the backbone's frame.
+        elsewhere: The part of the logit that no place is held to account for.
+        logit: The class's logit, averaged over the views.
+        label: The class's index.
+    """
+
+    values: np.ndarray
+    elsewhere: float
+    logit: float
+    label: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "values": [[round(value, 6) for value in row] for row in self.values.tolist()],
+            "elsewhere": self.elsewhere,
+            "logit": self.logit,
+            "label": self.label,
+        }
+
+
+def local_weights(head: Head, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the gradient of one logit each with respect to the features.
+
+    A linear head has the same everywhere; an MLP with ReLU is linear around each photograph, so
+    its gradient there is exact too.
+
+    Args:
+        head: The head.
+        features: float32 `[N, D]`.
+        classes: int `[N]`, whose logit it is.
+
+    Returns:
+        float32 `[N, D]`.
+    """
+    values = (features - head.mean) / head.std
+    active = []
+    for weight, bias in head.layers[:-1]:
+        values = values @ weight.T + bias
+        active.append(values > 0)
+        values = np.maximum(values, 0)
+    gradient = head.layers[-1][0][classes]
+    for (weight, _), mask in zip(head.layers[-2::-1], active[::-1], strict=True):
+        gradient = (gradient * mask) @ weight
+    return gradient / head.std
+
+
+def _areas(side: int, cells: int) -> np.ndarray:
+    """Return float32 `[side, cells]`: which share of each cell lies in each of `side` strips."""
+    low = np.maximum.outer(np.arange(side) / side, np.arange(cells) / cells)
+    high = np.minimum.outer(np.arange(1, side + 1) / side, np.arange(1, cells + 1) / cells)
+    return (np.maximum(high - low, 0) * cells).astype(np.float32)
+
+
+def attribute(
+    backbone: Backbone,
+    head: Head,
+    features: np.ndarray,
+    maps: Sequence[Maps],
+    views: Sequence[str],
+    classes: np.ndarray | None = None,
+) -> list[HeatMap]:
+    """Attribute logits to places, from a pass that has been made for the prediction.
+
+    Args:
+        backbone: The backbone.
+        head: The head.
+        features: float32 `[N * V, D]` of `backbone.maps`, a photograph's views side by side.
+        maps: The maps of `backbone.maps`.
+        views: V view names; `mirror` is turned back.
+        classes: int `[N]`; by default the class with the highest logit.
+
+    Returns:
+        N heat maps, on the grid of the finest map.
+
+    Source: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016.
+    """
+    rows = features.reshape(-1, len(views), features.shape[1])
+    logits = head.view_logits(rows)
+    chosen = logits.argmax(axis=1) if classes is None else np.asarray(classes)
+    weights = local_weights(head, features, np.repeat(chosen, len(views)))
+    parts = [_part(backbone, head, entry, weights) for entry in maps]
+    side = max((part.shape[1] for part in parts), default=1)
+    total = np.zeros((len(features), side, side), np.float32)
+    for part in parts:
+        split = _areas(side, part.shape[1])
+        total += split @ part @ split.T
+    total = total.reshape(len(rows), len(views), side, side)
+    for number, view in enumerate(views):
+        if view == MIRROR:
+            total[:, number] = total[:, number, :, ::-1].copy()
+    values = total.mean(axis=1)
+    return [
+        HeatMap(
+            heat, float(row[label]) - float(heat.sum(dtype=np.float64)), float(row[label]), label
+        )
+        for heat, row, label in zip(values, logits, chosen.tolist(), strict=True)
+    ]
+
+
+def _part(backbone: Backbone, head: Head, maps: Maps, weights: np.ndarray) -> np.ndarray:
+    """Return what each place of some maps adds: float32 `[N * V, h, w]`."""
+    own = slice(maps.offset, maps.offset + maps.width)
+    if maps.member is not None:
+        return backbone.attribute_tail(maps, weights[:, own])
+    count, width, height, breadth = maps.values.shape
+    flat = weights[:, None, own] @ maps.values.reshape(count, width, -1)
+    average = weights[:, own] @ head.mean[own]
+    return (flat.reshape(count, height, breadth) - average[:, None, None]) / (height * breadth)
+
+
+def heat_maps(
+    backbone: Backbone,
+    head: Head,
+    pixels: np.ndarray,
+    views: Sequence[str],
+    classes: np.ndarray | None = None,
+) -> list[HeatMap]:
+    """Attribute the logits of framed photographs to places.
+
+    Args:
+        backbone: The backbone.
+        head: The head.
+        pixels: uint8 `[N, V, S, S, 3]`, each photograph's views.
+        views: V view names.
+        classes: int `[N]`; by default the class with the highest logit.
+
+    Returns:
+        N heat maps.
+    """
+    features, maps = backbone.maps(pixels.reshape(-1, *pixels.shape[2:]))
+    return attribute(backbone, head, features, maps, views, classes)
+
+
+def _frame_box(width: int, height: int, transforms: Transforms) -> tuple[float, ...]:
+    """Return the photograph's left, top, right and bottom in the frame, in frame sides (0-1)."""
+    if transforms.framing == "squash":
+        return 0, 0, 1, 1
+    short, long = min(width, height), max(width, height)
+    side = short * transforms.crop_pct if transforms.framing == "crop" else long
+    x, y = width / side / 2, height / side / 2
+    return 0.5 - x, 0.5 - y, 0.5 + x, 0.5 + y
+
+
+def overlay(
+    image: Image.Image, heat: HeatMap, transforms: Transforms, *, max_side: int = 1024
+) -> Image.Image:
+    """Paint what speaks for the class over a photograph.
+
+    The photograph loses most of its colour and some of its light; only places above 0 glow, from
+    violet over orange to pale yellow, and keep the photograph's light and shade. Outside the
+    frame, which the backbone never saw, it is darkest.
+
+    Args:
+        image: The decoded photograph, RGB.
+        heat: Its heat map.
+        transforms: How it was framed.
+        max_side: The result's longer side at most, in px.
+
+    Returns:
+        RGB, in the photograph's proportions.
+    """
+    from matplotlib import colormaps
+
+    shrink = min(1.0, max_side / max(image.size))
+    size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
+    pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.float32) / 255
+    strength, inside = _strength(heat, _frame_box(*image.size, transforms), size)
+    grey = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    ground = (grey + 0.3 * (pixels - grey)) * np.where(inside, 0.65, 0.35)[..., None]
+    glow = colormaps["inferno"](0.25 + 0.7 * strength)[..., :3].astype(np.float32)
+    lit = 0.35 + 0.4 * strength[..., None]  # a dark disc may be the evidence: it must glow too
+    glow = glow * (lit + (1.15 - lit) * grey)  # light and shade remain, so petals stay petals
+    rising = ((strength - 0.08) / 0.42).clip(0, 1)
+    alpha = (0.85 * rising**2 * (3 - 2 * rising))[..., None]
+    mixed = ground * (1 - alpha) + glow * alpha
+    return Image.fromarray((mixed.clip(0, 1) * 255).astype(np.uint8))
+
+
+def _strength(
+    heat: HeatMap, box: tuple[float, ...], size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring the evidence onto the photograph's pixels, smoothly: 0-1 `[H, W]`; and the frame."""
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    left, top, right, bottom = box
+    rows, columns = heat.values.shape
+    x = (left + (right - left) * (np.arange(size[0]) + 0.5) / size[0])[None]
+    y = (top + (bottom - top) * (np.arange(size[1]) + 0.5) / size[1])[:, None]
+    inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
+    positive = gaussian_filter(np.maximum(heat.values, 0), rows / 16, mode="reflect")
+    across, down = np.meshgrid(x[0] * columns - 0.5, y[:, 0] * rows - 0.5)
+    smooth = map_coordinates(positive, [down, across], order=3, mode="nearest")
+    highest = max(float(positive.max()), 1e-12)
+    return np.where(inside, (smooth / highest).clip(0, 1), 0), inside

@@ -1,0 +1,1 @@
+"""The pass over the files: each is checked, summarised and run through the backbone once."""

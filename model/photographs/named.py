@@ -1,0 +1,103 @@
+"""Data sets that go by a name: scikit-learn's digits (offline) and Oxford 102 Flowers."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from model.photographs import dataset as data
+from model.photographs.class_names import read_class_names
+
+DIGITS, FLOWERS = "digits", "flowers102"
+_FLOWERS_PHOTOGRAPHS = 8189
+
+
+def load(name: str, *, data_dir: Path, cache_dir: Path, **options: Any) -> data.DataSet:
+    """Load a folder or a named data set.
+
+    Args:
+        name: A folder, `digits` or `flowers102`. A folder with such a name needs `./` before it.
+        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
+        cache_dir: The cache folder.
+        options: What `data.assemble` takes beside these, and `class_names`, as `data.load_folder`.
+
+    Returns:
+        The checked data set.
+
+    Raises:
+        ConnectionError: `flowers102` is not there and cannot be downloaded.
+        FileNotFoundError: The folder does not exist.
+        ValueError: The data cannot be trained on; the message says why.
+    """
+    if name == FLOWERS:
+        return _flowers102(data_dir, cache_dir=cache_dir, **options)
+    folder = _digits(cache_dir) if name == DIGITS else Path(name)
+    loaded = data.load_folder(folder, cache_dir=cache_dir, **options)
+    return replace(loaded, name=name)
+
+
+def _digits(cache_dir: Path) -> Path:
+    """Write scikit-learn's 1,797 scanned digits as PNG files, once, and return their folder."""
+    from sklearn.datasets import load_digits
+
+    folder = cache_dir / "datasets" / "digits"
+    if folder.is_dir():
+        return folder
+    scans: Any = load_digits()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        for number, (scan, digit) in enumerate(zip(scans.images, scans.target, strict=True)):
+            path = Path(temporary, "digits", str(digit), f"{number:04}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((scan * (255 / 16)).astype("uint8")).save(path)
+        try:
+            Path(temporary, "digits").replace(folder)
+        except OSError:  # another process was faster
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def _flowers102(data_dir: Path, *, class_names: Path | None, **options: Any) -> data.DataSet:
+    """Load torchvision's Flowers102 in its official split, downloading it if need be."""
+    import scipy.io
+    from torchvision.datasets import Flowers102
+
+    root = data_dir / "flowers-102"
+    try:
+        Flowers102(str(data_dir), split="train", download=False)
+    except RuntimeError:  # torchvision's word for: not there, or not what it should be
+        _download(data_dir)
+    found = len(list((root / "jpg").glob("image_*.jpg")))
+    if found != _FLOWERS_PHOTOGRAPHS:
+        raise ValueError(
+            f"{root / 'jpg'} has {found} of {_FLOWERS_PHOTOGRAPHS} photographs. "
+            "Remove that folder, and it is downloaded anew."
+        )
+    labels = scipy.io.loadmat(root / "imagelabels.mat", squeeze_me=True)["labels"]
+    numbers = scipy.io.loadmat(root / "setid.mat", squeeze_me=True)
+    rows = [
+        (root / "jpg" / f"image_{number:05}.jpg", str(labels[number - 1]), split)
+        for split, key in (("train", "trnid"), ("valid", "valid"), ("test", "tstid"))
+        for number in numbers[key]
+    ]
+    names = {str(number): name for number, name in enumerate(Flowers102.classes, start=1)}
+    if class_names:
+        names = read_class_names(class_names)
+    return data.assemble("flowers102", rows, names, [], **options)
+
+
+def _download(data_dir: Path) -> None:
+    from torchvision.datasets import Flowers102
+
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        Flowers102(str(data_dir), split="train", download=True)
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; RuntimeError: a wrong md5
+        raise ConnectionError(
+            f"Oxford 102 Flowers is not complete in {data_dir / 'flowers-102'} and could not be "
+            f"downloaded ({error}). Connect to the internet, or give --data-dir the folder that "
+            "holds a complete flowers-102."
+        ) from error

@@ -1,0 +1,275 @@
+"""One ONNX file that answers as the classifier does: framed pixels in, probabilities out.
+
+The views are made inside it, and temperature, prediction sets and the unknown score are applied, so
+that a program needs onnxruntime, Pillow and numpy. How a photograph is framed, the class names and
+the thresholds stand in the file's metadata, each as JSON.
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from model.backbones.transforms import FILL, MIRROR
+from model.cache import atomic_path
+from model.checkpoints import golden
+from model.classifier import Classifier
+from model.trust.calibrate import Assessment
+from model.trust.metrics import softmax
+
+TOLERANCE = 1e-4
+"""How far a probability may be from the classifier's; a score, relative to its size."""
+
+OUTPUTS = ("probabilities", "unknown_score", "set")
+_MAX_BYTES = 2 * 10**9
+_BORDER = 1e-3  # nats; so near to a set's margin, rounding decides
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written.
+
+    Attributes:
+        path: The file.
+        size: In bytes.
+        difference: The largest difference of a probability from the classifier's on the golden
+            patterns.
+        image_size: Side of its input, in px.
+        num_classes: C.
+    """
+
+    path: Path
+    size: int
+    difference: float
+    image_size: int
+    num_classes: int
+
+    def render(self) -> str:
+        """Say what is in the file, in lines for people."""
+        return "\n".join(
+            [
+                f"{self.path}: {self.size / 1e6:.1f} MB, one file",
+                f"  input: pixels uint8 [N, {self.image_size}, {self.image_size}, 3], framed",
+                f"  outputs: probabilities float32 [N, {self.num_classes}], unknown_score float32 "
+                f"[N], set bool [N, {self.num_classes}]",
+                "  metadata: class_names, transforms, thresholds, each JSON",
+                f"  ONNX Runtime gives the classifier's probabilities to {self.difference:.1e} on "
+                f"{len(golden.SIZES)} golden patterns.",
+            ]
+        )
+
+
+class _Graph(nn.Module):
+    """Backbone, head and calibration as one module, step for step as `calibrate.assess`."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    basis: torch.Tensor
+    centers: torch.Tensor
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        checkpoint = classifier.checkpoint
+        self.extractor = classifier.backbone.module
+        self.mirrored = [view == MIRROR for view in checkpoint.views]
+        self.count = len(checkpoint.head.layers)
+        self.detector = checkpoint.calibration.detector
+        self.trust = checkpoint.calibration.trust
+        self._keep("mean", checkpoint.head.mean)
+        self._keep("std", checkpoint.head.std)
+        for number, (weight, bias) in enumerate(checkpoint.head.layers):
+            self._keep(f"weight{number}", weight.T)
+            self._keep(f"bias{number}", bias)
+        embedding = checkpoint.calibration.embedding
+        self.embeds = embedding is not None
+        if embedding:
+            self._keep("basis", embedding.basis)
+            self._keep("centers", embedding.centers)
+
+    def _keep(self, name: str, values: np.ndarray) -> None:
+        self.register_buffer(name, torch.from_numpy(np.array(values, np.float32, order="C")))
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        views = [pixels.flip(2) if mirrored else pixels for mirrored in self.mirrored]
+        features = self.extractor(torch.cat(views)).float()
+        features = features.reshape(len(views), -1, features.shape[1])
+        values = (features - self.mean) / self.std
+        for number in range(self.count):
+            if number:
+                values = values.relu()
+            values = values @ getattr(self, f"weight{number}") + getattr(self, f"bias{number}")
+        logits = values.mean(0) / self.trust.temperature
+        sets = logits >= logits.amax(1, keepdim=True) - self.trust.margin
+        return logits.softmax(1), self._unknown_score(features, logits), sets
+
+    def _unknown_score(self, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        median, high = self.detector.doubt
+        score = (-logits.log_softmax(1).amax(1) - median) / (high - median)
+        if not self.embeds or self.detector.distance is None:
+            return score
+        embedded = (features[:2].mean(0) - self.mean) / self.std @ self.basis
+        squares = (embedded**2).sum(1, keepdim=True) + (self.centers**2).sum(1)
+        distance = (squares - 2 * embedded @ self.centers.T).clamp(min=0).amin(1)
+        median, high = self.detector.distance
+        return score + ((distance - median) / (high - median) - 1).clamp(min=0)
+
+
+def metadata(classifier: Classifier) -> dict[str, Any]:
+    """Return what a user of the file must know.
+
+    Args:
+        classifier: The loaded classifier.
+
+    Returns:
+        `class_names`; `transforms` (size in px, framing, crop_pct, interpolation, fill, and
+        least_side as `images.decode` takes it); `thresholds` (temperature, coverage, margin,
+        known_pass_rate, unknown_threshold).
+    """
+    transforms = classifier.backbone.transforms
+    return {
+        "class_names": classifier.checkpoint.class_names,
+        "transforms": {
+            "size": transforms.image_size,
+            "framing": transforms.framing,
+            "crop_pct": transforms.crop_pct,
+            "interpolation": transforms.interpolation,
+            "fill": FILL,
+            "least_side": transforms.least_side,
+        },
+        "thresholds": asdict(classifier.checkpoint.calibration.trust),
+    }
+
+
+def require_writable(path: Path, overwrite: bool) -> None:
+    """Make sure that the file may be written, before any time is spent on it.
+
+    Args:
+        path: The file to be.
+        overwrite: Whether one that is there may be replaced.
+
+    Raises:
+        FileNotFoundError: No folder to write into.
+        ValueError: It is a folder, or a file and `overwrite` is off.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder. Give --onnx a file, such as flowers.onnx.")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} exists already. Choose another --onnx, or add --overwrite.")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"Folder {path.absolute().parent} does not exist.")
+
+
+def export(classifier: Classifier, path: Path, *, overwrite: bool = False) -> Exported:
+    """Write the file, and compare it with the classifier before it is put in its place.
+
+    Args:
+        classifier: The classifier, opened with `device="cpu"`.
+        path: The file; its folder must exist.
+        overwrite: Replace a file that is there.
+
+    Returns:
+        What was written.
+
+    Raises:
+        FileNotFoundError: As `require_writable`.
+        ValueError: As `require_writable`; the backbone cannot be exported, or the file does not
+            answer as the classifier does.
+    """
+    require_writable(path, overwrite)
+    if classifier.backbone.device != "cpu":
+        raise ValueError(f"Export wants a classifier on the CPU, not {classifier.backbone.device}.")
+    with atomic_path(path) as temporary:
+        try:
+            _write(classifier, temporary)
+            difference = _compare(classifier, temporary)
+        except _DisagreementError as error:
+            raise ValueError(f"{path} was not written: {error}") from error
+        except Exception as error:  # torch.onnx's and onnxruntime's have no common class
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(
+                f"{path} was not written: backbone {classifier.checkpoint.backbone.name} cannot "
+                f"be exported to ONNX ({reason}). Train with another --backbone to export."
+            ) from error
+        size = temporary.stat().st_size
+    transforms, ids = classifier.backbone.transforms, classifier.checkpoint.class_ids
+    return Exported(path, size, difference, transforms.image_size, len(ids))
+
+
+class _DisagreementError(Exception):
+    """The file does not answer as the classifier does."""
+
+
+def _write(classifier: Classifier, path: Path) -> None:
+    size, graph = classifier.backbone.transforms.image_size, _Graph(classifier).eval()
+    weights = sum(tensor.nbytes for tensor in graph.state_dict().values())
+    if weights > _MAX_BYTES:  # more would be written into files beside it
+        raise ValueError(
+            f"its weights have {weights / 1e9:.1f} GB, one file holds {_MAX_BYTES / 1e9:g}"
+        )
+    with warnings.catch_warnings():  # the tracer's remarks on shapes that are constant here
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph,
+            (torch.zeros((2, size, size, 3), dtype=torch.uint8),),
+            str(path),
+            dynamo=False,
+            opset_version=18,
+            input_names=["pixels"],
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "N"} for name in ("pixels", *OUTPUTS)},
+        )
+    model = onnx.load(path)
+    values = {key: json.dumps(v, ensure_ascii=False) for key, v in metadata(classifier).items()}
+    onnx.helper.set_model_props(model, values)
+    onnx.save(model, path)
+
+
+def _compare(classifier: Classifier, path: Path) -> float:
+    """Run the file as its users do, on the golden patterns, together and one alone.
+
+    Returns:
+        The largest difference of a probability from the classifier's.
+
+    Raises:
+        _DisagreementError: An output is not the classifier's.
+    """
+    import onnxruntime
+
+    patterns = golden.patterns()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    pixels = np.stack([classifier.backbone.transforms.center(pattern) for pattern in patterns])
+    expected = classifier.assess(patterns)
+    margin, differences = classifier.checkpoint.calibration.trust.margin, []
+    for count in (len(patterns), 1):
+        found: Any = session.run(OUTPUTS, {"pixels": pixels[:count]})
+        differences.append(_difference(expected, found, margin))
+    return max(differences)
+
+
+def _difference(expected: Assessment, found: Sequence[np.ndarray], margin: float) -> float:
+    """Compare the file's outputs with the first of the classifier's, as `_compare` says."""
+    probabilities, scores, sets = found
+    count = len(scores)
+    logits, before = expected.logits[:count], expected.unknown_scores[:count]
+    difference = float(np.abs(probabilities - softmax(logits)).max())
+    relative = float((np.abs(scores - before) / np.maximum(1, np.abs(before))).max())
+    for name, value in (("probabilities", difference), ("unknown_score", relative)):
+        if not value <= TOLERANCE:
+            raise _DisagreementError(
+                f"its {name} differ by {value:.1e} from the classifier's, more than {TOLERANCE:g}. "
+                "The checkpoint itself is not affected; report this with the backbone's name."
+            )
+    clear = np.abs(logits.max(axis=1, keepdims=True) - logits - margin) > _BORDER
+    if (sets != expected.sets[:count])[clear].any():
+        raise _DisagreementError(
+            "its set is not the classifier's. The checkpoint itself is not affected; report this "
+            "with the backbone's name."
+        )
+    return difference

@@ -1,0 +1,78 @@
+"""What of a checkpoint may leave this machine: all that is needed to classify, no photographs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from model.checkpoints import checkpoint as checkpoints
+from model.checkpoints.checkpoint import CARD, PLOT, Checkpoint
+from model.explain.evidence import Evidence
+
+LEFT_OUT = "thumbnails, file names and hashes of training photographs"
+
+
+def redact(checkpoint: Checkpoint) -> Checkpoint:
+    """Take out of a checkpoint what shows or names a training photograph.
+
+    Evidence keeps its embeddings and the 32-byte signatures that recognise a training photograph
+    when it is sent again; each photograph is named by its class alone. An audit keeps its counts.
+
+    Args:
+        checkpoint: The checkpoint; it is not changed.
+
+    Returns:
+        A checkpoint that answers alike.
+    """
+    evidence, audit = checkpoint.evidence, checkpoint.audit
+    return replace(
+        checkpoint,
+        evidence=evidence and _redact_evidence(evidence, checkpoint.class_ids),
+        audit=audit and {**audit, "findings": {problem: [] for problem in audit["findings"]}},
+    )
+
+
+def _redact_evidence(evidence: Evidence, class_ids: list[str]) -> Evidence:
+    return replace(
+        evidence.without_thumbnails(),
+        names=[class_ids[label] for label in evidence.labels],
+        digests=np.zeros_like(evidence.digests),
+    )
+
+
+def write(folder: Path, out: Path, *, name: str = "", license_id: str = "") -> Checkpoint:
+    """Write the public form of a checkpoint; `skipped.csv` loses its rows, as they name files.
+
+    Args:
+        folder: The checkpoint folder.
+        out: The folder to write; it must be empty or not exist.
+        name: `USER/NAME` on the Hub: what the card's commands shall name.
+        license_id: The Hub's identifier of the licence, for the card.
+
+    Returns:
+        What was written.
+
+    Raises:
+        FileNotFoundError: There is no checkpoint.
+        ValueError: It cannot be used, or `out` is not empty.
+    """
+    public = redact(checkpoints.load(folder))
+    extra = {PLOT: (folder / PLOT).read_bytes()} if (folder / PLOT).is_file() else {}
+    if (folder / CARD).is_file():
+        card = (folder / CARD).read_text(encoding="utf-8")
+        extra[CARD] = _finish_card(card, name, license_id).encode()
+    checkpoints.save(public, out, extra=extra)
+    if public.audit:
+        checkpoints.save_audit(out, public.audit)
+    return public
+
+
+def _finish_card(text: str, name: str, license_id: str) -> str:
+    from huggingface_hub import ModelCard
+
+    from model.checkpoints.card import PLACE
+
+    card = ModelCard(text.replace(PLACE, name) if name else text)
+    if license_id:
+        card.data["license"] = license_id
+    return card.content

@@ -1,0 +1,1 @@
+"""Which photographs are for training, for validation and for testing."""

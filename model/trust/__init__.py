@@ -1,0 +1,1 @@
+"""What an answer is worth: metrics, temperature, prediction sets, "none of these"."""

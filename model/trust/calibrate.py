@@ -1,0 +1,186 @@
+"""Temperature, prediction sets and "none of these" together: fitted once, applied alike everywhere.
+
+`fit` is called by training, `assess` by everything that answers: classifier, evaluation, training's
+own measurement of `test`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model.heads.head import Head
+from model.trust import metrics as evaluate
+from model.trust import sets as trust
+from model.trust.sets import Trust
+from model.trust.unknown import Detector, Embedding, fit_detector
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is fitted after the head, and stored beside it.
+
+    Attributes:
+        trust: Temperature, margin and threshold.
+        detector: The scales of doubt and distance.
+        embedding: Where distances are measured; None for the classic recipe.
+    """
+
+    trust: Trust
+    detector: Detector
+    embedding: Embedding | None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a checkpoint says of N photographs.
+
+    Attributes:
+        logits: float32 `[N, C]`, divided by the temperature: their softmax is the probabilities.
+        sets: bool `[N, C]`, the prediction sets.
+        unknown_scores: `[N]`, higher is more unlike the known photographs.
+        none_of_these: bool `[N]`.
+        embedded: float32 `[N, R]`, or None for the classic recipe.
+    """
+
+    logits: np.ndarray
+    sets: np.ndarray
+    unknown_scores: np.ndarray
+    none_of_these: np.ndarray
+    embedded: np.ndarray | None
+
+
+def doubt(logits: np.ndarray) -> np.ndarray:
+    """Return -log of the highest probability, in nats: `[N]` for logits `[N, C]`."""
+    return np.log(np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1))
+
+
+def assess(calibration: Calibration, head: Head, features: np.ndarray) -> Assessment:
+    """Turn features into calibrated answers.
+
+    Args:
+        calibration: The checkpoint's.
+        head: The checkpoint's.
+        features: `[N, V, D]`, of the views that prediction averages.
+
+    Returns:
+        The answers.
+    """
+    settings, embedding = calibration.trust, calibration.embedding
+    logits = head.view_logits(features) / np.float32(settings.temperature)
+    embedded = embedding.project(head, features) if embedding else None
+    distances = embedding.distances(embedded) if embedding and embedded is not None else None
+    scores = calibration.detector.score(doubt(logits), distances)
+    sets = trust.prediction_sets(logits, settings.margin)
+    return Assessment(logits, sets, scores, scores > settings.unknown_threshold, embedded)
+
+
+def fit(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    distances: np.ndarray | None,
+    embedding: Embedding | None,
+    *,
+    coverage: float,
+    known_pass_rate: float,
+) -> Calibration:
+    """Fit on photographs that the head was not fitted on.
+
+    Args:
+        logits: `[M, C]` as the head gives them, cross-fitted (`trust.CrossFit`).
+        labels: int64 `[M]`.
+        distances: `[M]`, as `Embedding.distances`; None for the classic recipe.
+        embedding: The checkpoint's.
+        coverage: Wanted share of photographs whose set holds the right class, 0-1.
+        known_pass_rate: Wanted share of photographs that are not "none of these", 0-1.
+
+    Returns:
+        The calibration; what it promises is lower than what was wanted where M is too small.
+    """
+    temperature = trust.fit_temperature(logits, labels)
+    calibrated = logits / temperature
+    margin, promised = trust.conformal_quantile(trust.set_scores(calibrated, labels), coverage)
+    doubts = doubt(calibrated)
+    detector = fit_detector(doubts, distances)
+    scores = detector.score(doubts, distances)
+    threshold, passing = trust.conformal_quantile(scores, known_pass_rate)
+    # What scores below 1 is ordinary, whatever a handful of photographs says.
+    settings = Trust(temperature, promised, margin, passing, max(threshold, 1.0))
+    return Calibration(settings, detector, embedding)
+
+
+def cross_fitted_figures(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    distances: np.ndarray | None,
+    *,
+    coverage: float,
+    known_pass_rate: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Measure calibration on the very photographs that it is fitted on, each part by the others.
+
+    Args:
+        logits: As `fit`.
+        labels: As `fit`.
+        distances: As `fit`.
+        coverage: As `fit`.
+        known_pass_rate: As `fit`.
+        seed: Seed of the parts.
+
+    Returns:
+        As `figures`.
+    """
+    folds = trust.fold_numbers(len(labels), seed)
+    calibrated, sets = np.empty_like(logits), np.empty(logits.shape, bool)
+    unknown = np.empty(len(labels), bool)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        others = ~inside if not inside.all() else inside
+        found = fit(
+            logits[others],
+            labels[others],
+            None if distances is None else distances[others],
+            None,
+            coverage=coverage,
+            known_pass_rate=known_pass_rate,
+        )
+        calibrated[inside] = logits[inside] / found.trust.temperature
+        sets[inside] = trust.prediction_sets(calibrated[inside], found.trust.margin)
+        far = None if distances is None else distances[inside]
+        scores = found.detector.score(doubt(calibrated[inside]), far)
+        unknown[inside] = scores > found.trust.unknown_threshold
+    return figures(calibrated, sets, unknown, labels)
+
+
+def figures(
+    logits: np.ndarray, sets: np.ndarray, none_of_these: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
+    """Measure what calibration promises.
+
+    Args:
+        logits: `[N, C]`, divided by the temperature.
+        sets: bool `[N, C]`.
+        none_of_these: bool `[N]`.
+        labels: int64 `[N]`.
+
+    Returns:
+        `ece`, `reliability` (as `evaluate.reliability`), `coverage`, `mean_set_size` and
+        `known_pass_rate`, the share of photographs not called "none of these".
+    """
+    bins = evaluate.reliability(logits, labels)
+    return {
+        "ece": evaluate.expected_calibration_error(bins),
+        "reliability": bins,
+        "coverage": float(sets[np.arange(len(labels)), labels].mean()),
+        "mean_set_size": float(sets.sum(axis=1).mean()),
+        "known_pass_rate": float(1 - none_of_these.mean()),
+    }
+
+
+def measure(assessment: Assessment, labels: np.ndarray, class_ids: list[str]) -> dict[str, Any]:
+    """Measure a split: `evaluate.metrics` of the calibrated logits, and `figures`."""
+    return {
+        **evaluate.metrics(assessment.logits, labels, class_ids),
+        **figures(assessment.logits, assessment.sets, assessment.none_of_these, labels),
+    }

@@ -1,0 +1,129 @@
+"""Metrics: pure functions of logits and labels."""
+
+from typing import Any
+
+import numpy as np
+
+from model.heads.head import cross_entropy
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Turn logits into probabilities along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def topk_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Return the share of photographs whose label is among the k highest logits.
+
+    Args:
+        logits: `[N, C]`.
+        labels: int64 `[N]`.
+        k: How many; more than C counts as C.
+
+    Returns:
+        Accuracy, 0-1.
+    """
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :k]  # among equals the first, as argmax
+    return float((best == labels[:, None]).any(axis=1).mean())
+
+
+def metrics(logits: np.ndarray, labels: np.ndarray, class_ids: list[str]) -> dict[str, Any]:
+    """Measure a split.
+
+    Args:
+        logits: `[N, C]`.
+        labels: int64 `[N]`.
+        class_ids: C class ids.
+
+    Returns:
+        `photographs`, `top1`, `top5`, `macro_f1` (0-1), `loss` (nats), `per_class` (one of
+        `class_id`, `precision`, `recall`, `f1`, `support` each) and `confusion_matrix`
+        (`[true][predicted]` counts).
+    """
+    classes, predicted = len(class_ids), logits.argmax(axis=1)
+    pairs = np.bincount(labels * classes + predicted, minlength=classes**2)
+    confusion = pairs.reshape(classes, classes)
+    right, support = np.diag(confusion), confusion.sum(axis=1)
+    precision = right / np.maximum(confusion.sum(axis=0), 1)
+    recall = right / np.maximum(support, 1)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    per_class = [
+        {
+            "class_id": class_id,
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+            "f1": float(f1[i]),
+            "support": int(support[i]),
+        }
+        for i, class_id in enumerate(class_ids)
+    ]
+    return {
+        "photographs": len(labels),
+        "top1": topk_accuracy(logits, labels, 1),
+        "top5": topk_accuracy(logits, labels, 5),
+        "loss": cross_entropy(logits, labels),
+        "macro_f1": float(f1[support > 0].mean()),
+        "per_class": per_class,
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[dict[str, float]]:
+    """Compare the first answer's probability with how often it is right.
+
+    Args:
+        logits: `[N, C]`; their softmax is the probabilities.
+        labels: int64 `[N]`.
+        bins: Groups of equally many photographs, by rising probability; at most N.
+
+    Returns:
+        `confidence` and `accuracy` (means, 0-1) and `photographs` of each group.
+    """
+    probabilities = softmax(logits)
+    confidence = probabilities.max(axis=1)
+    right = logits.argmax(axis=1) == labels
+    groups = np.array_split(np.argsort(confidence, kind="stable"), min(bins, len(labels)))
+    return [
+        {
+            "confidence": float(confidence[group].mean()),
+            "accuracy": float(right[group].mean()),
+            "photographs": len(group),
+        }
+        for group in groups
+    ]
+
+
+def expected_calibration_error(bins: list[dict[str, float]]) -> float:
+    """Return the mean difference of confidence and accuracy over photographs, 0-1.
+
+    Args:
+        bins: From `reliability`: equal-mass bins, which are less biased than equal widths.
+
+    Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
+    binning", 2015; Nixon et al., "Measuring calibration in deep learning", 2019 (equal mass).
+    """
+    total = sum(group["photographs"] for group in bins)
+    return sum(g["photographs"] * abs(g["confidence"] - g["accuracy"]) for g in bins) / total
+
+
+def most_confused(
+    confusion: list[list[int]], names: list[str], limit: int = 10
+) -> list[tuple[str, str, int]]:
+    """List the pairs of classes taken for one another most often.
+
+    Args:
+        confusion: `[true][predicted]` counts.
+        names: C class names.
+        limit: How many pairs.
+
+    Returns:
+        (true class, predicted class, photographs), most photographs first.
+    """
+    pairs = [
+        (names[true], names[predicted], count)
+        for true, row in enumerate(confusion)
+        for predicted, count in enumerate(row)
+        if true != predicted and count
+    ]
+    return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:limit]

@@ -1,0 +1,192 @@
+"""None of these: how little a photograph is like anything the classifier was trained on."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.heads.head import Head
+
+MAX_DIRECTIONS = 256
+_SHRINKAGE = 0.1
+_LEAST_DOUBT = 0.5  # nats
+_BLOCK = 1024
+_ITERATIONS = 9
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A linear map into the directions in which photographs differ more than within a class.
+
+    Attributes:
+        basis: float16 `[D, R]`, applied to standardised features. The covariance within a class is
+            the identity in the result, so that its Euclidean distance is a Mahalanobis distance.
+        centers: float32 `[C, R]`, the class means there.
+    """
+
+    basis: np.ndarray
+    centers: np.ndarray
+
+    def project(self, head: Head, features: np.ndarray) -> np.ndarray:
+        """Embed photographs.
+
+        Args:
+            head: Its mean and standard deviation standardise the features.
+            features: `[N, V, D]`; the first two views, centre and mirror image, are averaged.
+
+        Returns:
+            float32 `[N, R]`.
+        """
+        basis = self.basis.astype(np.float32)
+        return np.concatenate([block @ basis for block in _standardised(head, features)])
+
+    def distances(self, embedded: np.ndarray) -> np.ndarray:
+        """Return the squared distance to the nearest class mean, `[N]`, for `[N, R]`."""
+        squares = (embedded**2).sum(axis=1)[:, None] + (self.centers**2).sum(axis=1)
+        return np.maximum(squares - 2 * embedded @ self.centers.T, 0).min(axis=1)
+
+
+def _standardised(head: Head, features: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield blocks `[<= 1024, D]` of the mean of each photograph's first two views."""
+    for start in range(0, len(features), _BLOCK):
+        block = features[start : start + _BLOCK, :2].mean(axis=1, dtype=np.float32)
+        yield (block - head.mean) / head.std
+
+
+def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embedding:
+    """Find the directions: a generalised eigenproblem of two covariances.
+
+    With W the covariance [D, D] within classes, shrunk by 0.1 towards a multiple of the identity,
+    and T that of all photographs, the R largest solutions of T v = l W v, scaled so that
+    v' W v = 1, span the space in which photographs vary most in units of a class's own spread.
+    They are found by subspace iteration, which takes a tenth of the time of a full solution, and
+    where N is below D in the span of the photographs, in which all of them lie.
+
+    Args:
+        head: Its mean and standard deviation standardise the features.
+        features: `[N, V, D]`, any views of the training photographs; the first two are averaged.
+        labels: int64 `[N]`.
+
+    Returns:
+        The embedding, with R at most 256 and below N and D.
+
+    Source: Lee et al., "A simple unified framework for detecting out-of-distribution samples and
+    adversarial attacks", 2018 (Mahalanobis distance to the nearest class mean); Fisher's
+    discriminant for the directions.
+    """
+    from scipy.linalg import solve_triangular
+
+    count, _, width = features.shape
+    classes = int(labels.max()) + 1
+    span = None
+    if count < width:
+        span = np.linalg.qr(np.concatenate(list(_standardised(head, features))).T)[0]
+    size = min(count, width)
+    sums = np.zeros((classes, size))
+    products = np.zeros((size, size))
+    for number, block in enumerate(_standardised(head, features)):
+        start = number * _BLOCK
+        block = block if span is None else block @ span
+        inside = labels[start : start + _BLOCK, None] == np.arange(classes)
+        sums += inside.T.astype(np.float32) @ block
+        products += block.T @ block
+    sizes = np.bincount(labels, minlength=classes)
+    means = sums / np.maximum(sizes, 1)[:, None]
+    middle = sums.sum(axis=0) / count
+    within = (products - (means * sizes[:, None]).T @ means) / count
+    total = products / count - np.outer(middle, middle)
+    shrunk = (1 - _SHRINKAGE) * within
+    shrunk[np.diag_indices(size)] += _SHRINKAGE * max(np.trace(within) / width, 1e-6)
+    rank = min(MAX_DIRECTIONS, count - 1, width)
+    # With W = L L', u = L' v solves the plain eigenproblem of inverse(L) T inverse(L)'.
+    lower = np.linalg.cholesky(shrunk)
+    half = np.asarray(solve_triangular(lower, total, lower=True, overwrite_b=True))
+    whitened = np.asarray(solve_triangular(lower, half.T, lower=True, overwrite_b=True))
+    directions = _largest(whitened, rank)
+    basis = np.asarray(solve_triangular(lower, directions, lower=True, trans="T"))
+    if span is not None:
+        basis, means = span @ basis, means @ span.T
+    basis = basis.astype(np.float16)
+    return Embedding(basis, (means @ basis.astype(np.float64)).astype(np.float32))
+
+
+def _largest(matrix: np.ndarray, count: int) -> np.ndarray:
+    """Return the eigenvectors `[D, count]` of the largest eigenvalues of a symmetric matrix.
+
+    Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithm 4.4:
+    subspace iteration with ten directions more than are wanted.
+    """
+    size = len(matrix)
+    start = np.random.default_rng(0).normal(size=(size, min(size, count + 10)))
+    found = np.linalg.qr(start)[0]
+    for _ in range(_ITERATIONS):
+        found = np.linalg.qr(matrix @ found)[0]
+    vectors = np.linalg.eigh(found.T @ matrix @ found)[1]
+    return found @ vectors[:, : -count - 1 : -1]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Scores how unlike the known photographs one is: its doubt, and its distance.
+
+    Doubt (-log of the highest probability) tells a class that was left out from those that were
+    not; distance tells anything else, which a classifier may be quite sure of. Each is measured
+    in units of the known photographs' own: 0 is their median, 1 their 95th percentile (or more, see
+    `fit_detector`). Distance
+    counts beyond 1 only, so that it adds no noise among photographs that are all plausible.
+
+    Measured on flowers (two draws of 20 classes left out of training, default backbone): AUROC of
+    left-out classes 0.940, of 199 pictures of other things 0.999; doubt alone 0.942 and 0.942,
+    distance alone 0.747 and 0.996.
+
+    Attributes:
+        doubt: (median, 95th percentile), in nats.
+        distance: Likewise, squared and in units of the spread within a class; None where no
+            embedding was fitted (classic recipe).
+    """
+
+    doubt: tuple[float, float]
+    distance: tuple[float, float] | None
+
+    def __post_init__(self) -> None:
+        """Check the values, which may come from a checkpoint somebody edited."""
+        for scale in (self.doubt, self.distance):
+            if scale and not scale[0] < scale[1] < math.inf:
+                raise ValueError(f"the detector's scale {scale} does not rise")
+
+    def score(self, doubt: np.ndarray, distance: np.ndarray | None) -> np.ndarray:
+        """Combine doubt `[N]` and distance `[N]` into scores `[N]`; higher is more unlike."""
+        score = _relative(doubt, self.doubt)
+        if distance is not None and self.distance is not None:
+            score = score + np.maximum(_relative(distance, self.distance) - 1, 0)
+        return score
+
+
+def _relative(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    return (values - scale[0]) / (scale[1] - scale[0])
+
+
+def fit_detector(doubt: np.ndarray, distance: np.ndarray | None) -> Detector:
+    """Take the scales from photographs of known classes that nothing was fitted on.
+
+    A handful of photographs may all be answered with certainty, or be equally far: then their own
+    spread would make a scale of nothing. So a unit is at least half a nat of doubt (an answer given
+    with over 60 % is never odd by its doubt alone), and half the median distance.
+
+    Args:
+        doubt: `[M]`.
+        distance: `[M]`, or None.
+
+    Returns:
+        The detector.
+    """
+
+    def scale(values: np.ndarray, least: float) -> tuple[float, float]:
+        median, high = np.quantile(values, (0.5, 0.95))
+        return float(median), float(max(high, median + least))
+
+    if distance is None:
+        return Detector(scale(doubt, _LEAST_DOUBT), None)
+    least = max(float(np.median(distance)) / 2, 1e-6)
+    return Detector(scale(doubt, _LEAST_DOUBT), scale(distance, least))

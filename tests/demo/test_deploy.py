@@ -1,0 +1,236 @@
+"""Spaces: what one consists of, that it starts as the Hub starts it, and the Hub's refusals."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import fresh
+import gradio as gr
+import hub_stand_in
+import pytest
+import yaml
+from drawing import CLASSES, draw_class
+from gradio_client import Client, handle_file
+from huggingface_hub import SpaceCard
+
+import train
+from demo import deploy as spaces
+from demo.__main__ import parse
+from model.backbones import graphs
+from model.checkpoints.hub import HubError, Located
+from model.commands import console
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "alice/which-flower"
+
+
+def local(folder: Path) -> Located:
+    return Located(folder, "", str(folder), "")
+
+
+def test_a_space_is_the_app_the_library_the_checkpoint_and_nothing_else(
+    trained: Path, tmp_path: Path
+):
+    shutil.copytree(trained, tmp_path / "checkpoint")
+    (tmp_path / "checkpoint" / "notes.txt").write_text("mine")
+    files = spaces.assemble(local(tmp_path / "checkpoint"), tmp_path / "space", NAME)
+    names = {path.as_posix() for path in files}
+    modules = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("demo", "model")
+        for path in (ROOT / package).glob("*.py")
+    }
+    packaged = {path.relative_to(ROOT).as_posix() for path in graphs.FOLDER.iterdir()}
+    checkpoint = {f"demo/checkpoint/{path.name}" for path in trained.iterdir()}
+    assert names == {"README.md", "requirements.txt", *modules, *packaged, *checkpoint}
+    everything = b"".join((tmp_path / "space" / path).read_bytes() for path in files)
+    assert b"\xff\xd8\xff" not in everything  # no JPEG
+    assert b"000.jpg" not in everything
+    assert str(tmp_path).encode() not in everything
+
+
+def test_the_card_configures_the_space(trained: Path, tmp_path: Path):
+    spaces.assemble(local(trained), tmp_path / "space", NAME)
+    text = (tmp_path / "space" / "README.md").read_text(encoding="utf-8")
+    data = SpaceCard(text).data
+    assert (data.sdk, data.sdk_version) == ("gradio", gr.__version__)
+    assert (tmp_path / "space" / data.app_file).is_file()
+    assert len(data.to_dict()["short_description"]) <= 60
+    assert data.license == "apache-2.0"
+    assert "frostflower" in (data.tags or [])
+    assert data.title == "Frostflower: photographs"
+    assert re.search(r'^python_version: "3\.12\.12"$', text, re.MULTILINE)
+    assert f'Client("{NAME}")' in text
+
+
+def test_a_space_of_a_checkpoint_of_the_hub_names_it(trained: Path, tmp_path: Path):
+    located = Located(trained, "bob/roses", "bob/roses@1", "")
+    spaces.assemble(located, tmp_path / "space", NAME)
+    assert SpaceCard.load(tmp_path / "space" / "README.md").data.models == ["bob/roses"]
+
+
+@pytest.mark.parametrize(
+    "names", [["a"] * 40, ["x" * 80, "b"], ['"q": {y}', "#", "weiße\nBlüte"], ["daisy", "rose"]]
+)
+def test_a_short_description_is_short_whatever_the_classes_are(names: list[str]):
+    text = spaces.short_description(names)
+    assert len(text) <= 60
+    assert "\n" not in text
+    assert text.startswith(f"Which of {len(names)}?")
+
+
+def test_names_with_the_characters_of_yaml_stay_as_they_are(trained: Path, tmp_path: Path):
+    from model.checkpoints import checkpoint as checkpoints
+
+    made = checkpoints.load(trained)
+    made.metrics["data"]["name"] = 'a: "b" #c — é'
+    text = spaces.card(made, local(trained), NAME)
+    assert yaml.safe_load(text.split("---")[1])["title"] == 'Frostflower: a: "b" #c — é'
+
+
+def test_root_readme_names_the_same_python():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f'python_version: "{spaces.PYTHON_VERSION}"' in text
+
+
+def test_a_dry_run_writes_into_an_empty_folder_only(trained: Path, tmp_path: Path, capsys):
+    def run(folder: Path) -> int:
+        options = parse(["deploy", NAME, "--checkpoint", str(trained), "--dry-run", str(folder)])
+        return console.run("python -m demo", lambda: options.run(options))
+
+    assert run(tmp_path / "new") == 0
+    assert "demo/app.py" in capsys.readouterr().out.splitlines()
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty") == 0
+    assert run(tmp_path / "empty") == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def deployed(standin: hub_stand_in.Hub) -> hub_stand_in.Repository:
+    return standin.repositories["space", NAME]
+
+
+def test_what_is_uploaded_is_what_a_dry_run_writes(
+    standin: hub_stand_in.Hub, trained: Path, tmp_path: Path
+):
+    files = spaces.assemble(local(trained), tmp_path / "space", NAME)
+    done = spaces.deploy(local(trained), NAME)
+    assert done.url == f"{standin.endpoint}/spaces/{NAME}"
+    assert (done.created, done.hardware, deployed(standin).hardware) == (True, *["cpu-basic"] * 2)
+    uploaded = dict(deployed(standin).files() or {})
+    del uploaded[".gitattributes"]
+    assert uploaded == {path.as_posix(): (tmp_path / "space" / path).read_bytes() for path in files}
+    assert len(deployed(standin).commits) == 2
+
+
+def test_a_free_account_gets_zerogpu(standin: hub_stand_in.Hub, trained: Path):
+    standin.free_account = True
+    assert spaces.deploy(local(trained), NAME).hardware == "zero-a10g"
+    assert deployed(standin).hardware == "zero-a10g"
+    assert standin.requests["create"] == 2
+    with pytest.raises(HubError, match=r"asks for payment \(402\).*--hardware zero-a10g"):
+        spaces.deploy(local(trained), "alice/second", hardware="cpu-basic")
+
+
+def test_another_deploy_updates_the_space(standin: hub_stand_in.Hub, trained: Path):
+    spaces.deploy(local(trained), NAME)
+    space = deployed(standin)
+    space.commit({**(space.files() or {}), "demo/old.py": b"", "mine.txt": b"kept"})
+    assert not spaces.deploy(local(trained), NAME).created
+    assert "demo/old.py" not in (space.files() or {})
+    assert "mine.txt" in (space.files() or {})
+
+
+def test_a_broken_upload_leaves_no_space_and_can_be_repeated(
+    standin: hub_stand_in.Hub, trained: Path
+):
+    standin.refuse["commit"] = [500]
+    with pytest.raises(HubError, match=r"failed \(500\).*has been deleted again"):
+        spaces.deploy(local(trained), NAME)
+    assert not standin.repositories
+    assert spaces.deploy(local(trained), NAME).created
+
+
+def test_deploy_from_the_command_line_says_where_and_never_the_token(
+    standin: hub_stand_in.Hub, trained: Path, tmp_path: Path
+):
+    standin.free_account = True
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": standin.endpoint,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": hub_stand_in.TOKEN,
+    }
+
+    def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "demo", "deploy", *arguments, "--checkpoint", str(trained)],
+            cwd=ROOT,
+            env={**environment, **changed},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    done = run(NAME)
+    assert done.returncode == 0, done.stderr
+    assert "would have to pay for cpu-basic, so the Space runs on ZeroGPU" in done.stdout
+    assert f"{standin.endpoint}/spaces/{NAME} made" in done.stdout
+    dry = run(NAME, "--dry-run", str(tmp_path / "dry"))
+    assert dry.returncode == 0, dry.stderr
+    failures = {
+        "does not accept your token": run("alice/b", HF_TOKEN="hf_wrong"),
+        "may not change bob/b": run("bob/b"),
+        "cannot be reached": run("alice/b", HF_ENDPOINT="http://127.0.0.1:9"),
+        "Expected USER/NAME": run("b"),
+    }
+    for message, failed in failures.items():
+        assert failed.returncode == 2
+        assert re.search(message, failed.stderr.splitlines()[-1]), failed.stderr
+        assert "Traceback" not in failed.stderr
+    for result in (done, dry, *failures.values()):
+        assert hub_stand_in.TOKEN not in result.stdout + result.stderr
+    files = [path for path in (tmp_path / "dry").rglob("*") if path.is_file()]
+    uploaded = deployed(standin).files() or {}
+    for content in (*(path.read_bytes() for path in files), *uploaded.values()):
+        assert hub_stand_in.TOKEN.encode() not in content
+
+
+@pytest.mark.slow
+def test_a_space_serves_its_checkpoint_with_its_requirements_alone(tmp_path: Path, engines: Path):
+    """As the Hub does it: a new environment, requirements.txt, then the app file at the root."""
+    for number, class_id in enumerate(CLASSES):
+        draw_class(tmp_path / "flowers" / class_id, number, len(CLASSES), 8)
+    places = ["--out", str(tmp_path / "checkpoint"), "--cache-dir", str(engines.parent)]
+    train.main(train.parse([str(tmp_path / "flowers"), "--device", "cpu", *places]))
+    space = tmp_path / "space"
+    spaces.assemble(local(tmp_path / "checkpoint"), space, NAME)
+    shutil.rmtree(tmp_path / "checkpoint")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    environment = {
+        "SYSTEM": "spaces",
+        "SPACE_ID": NAME,
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": port,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "1",
+        "CHECKPOINT": "",
+    }
+    command = "pip install --quiet -r requirements.txt && python demo/app.py"
+    address = f"http://127.0.0.1:{port}/"
+    log = tmp_path / "log.txt"
+    with fresh.served(command, space, tmp_path, address, log, **environment):
+        answer, details = Client(address, verbose=False).predict(
+            handle_file(tmp_path / "flowers" / "rose" / "000.jpg"), api_name="/predict"
+        )
+    assert answer["label"] == "rose"
+    assert {one["name"] for one in details["evidence"]["similar"]} <= set(CLASSES)
+    # Gradio misses the package `spaces`, which the Hub installs beside it, and says so.
+    assert f'File "{space}' not in log.read_text(), log.read_text()

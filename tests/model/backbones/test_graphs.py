@@ -1,0 +1,81 @@
+"""The graphs that come with Frostflower: what they compute, and what a start need not load."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import some_pixels, torch_features
+
+from model.backbones import graphs, weights
+from model.backbones.backbone import Backbone, open_backbone
+from model.recipes import BEST, FAST
+
+ROOT = Path(__file__).resolve().parents[3]
+NAMES = list(dict.fromkeys([FAST["backbone"], BEST["backbone"], *weights.PACKAGED]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graphs_compute_what_torch_does(name: str, tmp_path: Path):
+    backbone = open_backbone(name, device="cpu", cache_dir=tmp_path)
+    assert graphs.read(backbone.spec) is not None
+    assert not list(tmp_path.iterdir())  # nothing was exported
+    pixels = some_pixels(backbone, 2)
+    found, expected = backbone.features(pixels), torch_features(backbone, pixels)
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    maps = backbone.maps(pixels[:1])[1]
+    assert sum(part.width for part in maps) == backbone.embed_dim
+    for part in maps:
+        pooled = part.values.mean(axis=(2, 3))
+        of_torch = expected[:1, part.offset : part.offset + part.width]
+        assert np.allclose(pooled, of_torch, atol=1e-4 * np.abs(expected).max())
+
+
+def test_every_graph_is_of_a_packaged_backbone():
+    found = {path.name.rpartition("-")[0] for path in graphs.FOLDER.iterdir()}
+    assert found == set(NAMES)
+    assert len(list(graphs.FOLDER.iterdir())) == len(NAMES)  # none is left of an earlier version
+
+
+def test_a_graph_that_is_written_anew_is_the_same(tmp_path: Path, monkeypatch):
+    backbone = open_backbone(device="cpu", cache_dir=tmp_path)
+    monkeypatch.setattr(graphs, "FOLDER", tmp_path / "written")
+    graphs.write(backbone.spec, backbone.module)
+    written = graphs.read(backbone.spec)
+    assert written is not None
+    assert len(written[0]) < 500_000  # weights are referred to, not held
+    again = Backbone(backbone.spec, device="cpu", cache_dir=tmp_path)
+    assert not (tmp_path / "engines").exists()
+    pixels = some_pixels(backbone, 2)
+    assert np.array_equal(again.features(pixels), backbone.features(pixels))
+
+
+@pytest.mark.parametrize("options", [{"image_size": 224}, {"stages": 1}])
+def test_other_sizes_and_stages_are_exported(options: dict, engines: Path):
+    backbone = open_backbone(device="cpu", cache_dir=engines.parent, **options)
+    assert graphs.read(backbone.spec) is None
+    assert backbone.engine == "ONNX Runtime"
+
+
+def test_framing_does_not_matter_to_a_graph(tmp_path: Path):
+    backbone = open_backbone(device="cpu", framing="pad", cache_dir=tmp_path)
+    assert graphs.read(backbone.spec) is not None
+
+
+def test_weights_of_another_version_are_an_error(tmp_path: Path, monkeypatch):
+    changed = tmp_path / "weights.pth"
+    changed.write_bytes(weights.packaged_content("efficientnet_lite0")[:-1] + b"!")
+    monkeypatch.setattr(weights, "packaged_file", lambda _: changed)
+    with pytest.raises(ValueError, match=r"weights.pth has sha256 .* Reinstall the package"):
+        open_backbone(device="cpu", cache_dir=tmp_path)
+
+
+def test_a_first_prediction_needs_no_torch(flower: Path, tmp_path: Path):
+    code = (
+        "import sys; from model.commands import main as cli;"
+        "options = cli.parse(sys.argv[1:]); assert options.run(options) == 0;"
+        "assert not {'torch', 'timm', 'onnx'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "predict", str(flower), "--device", "cpu"]
+    subprocess.run([*command, "--cache-dir", str(tmp_path)], cwd=ROOT, check=True)

@@ -1,0 +1,231 @@
+"""Evidence: the nearest training photographs, copies of them, and a file that is checked."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawing import patterns, recompressed
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from model.explain import evidence
+from model.explain.evidence import Evidence
+from model.features.signatures import signature, thumbnail
+
+R = 24
+
+
+def directions(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, R)).astype(np.float32)
+
+
+def some_evidence(count: int = 30, *, thumbnails: bool = True) -> Evidence:
+    pictures = patterns(count)
+    return Evidence.build(
+        directions(count),
+        np.arange(count) % 3,
+        [f"{index:064x}" for index in range(count)],
+        [f"class/{index}.jpg" for index in range(count)],
+        np.stack([signature(picture) for picture in pictures]),
+        [thumbnail(picture) for picture in pictures] if thumbnails else None,
+    )
+
+
+# The nearest
+
+
+def test_nearest_are_those_of_an_exact_search(monkeypatch):
+    monkeypatch.setattr(evidence, "_ROWS", 7)  # several blocks
+    kept = some_evidence(30)
+    queries = directions(4, seed=1)
+    unit = [
+        rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, directions(30))
+    ]
+    exact = np.linalg.norm(unit[0][:, None] - unit[1], axis=2)
+    for found, far in zip(kept.nearest(queries, 5), exact, strict=True):
+        assert [neighbour.distance for neighbour in found] == pytest.approx(
+            np.sort(far)[:5], abs=0.01
+        )
+        assert found[0].index == far.argmin()
+        assert found[0].label == found[0].index % 3
+        assert found[0].name == f"class/{found[0].index}.jpg"
+        assert found[0].sha256 == f"{found[0].index:064x}"[:32]
+
+
+def test_an_embedding_is_off_by_half_a_scale_at_most():
+    kept = some_evidence()
+    unit = directions(30) / np.linalg.norm(directions(30), axis=1, keepdims=True)
+    error = np.abs(kept.vectors * kept.scales[:, None] - unit)
+    assert (error <= kept.scales[:, None] * 0.5001).all()
+    assert np.allclose(kept.scales, np.abs(unit).max(axis=1) / 127)
+
+
+def test_only_the_direction_of_an_embedding_counts():
+    kept = some_evidence()
+    first, second = kept.nearest(directions(1, 2), 3), kept.nearest(directions(1, 2) * 50, 3)
+    assert [n.index for n in first[0]] == [n.index for n in second[0]]
+
+
+def test_more_neighbours_than_photographs_are_all_of_them():
+    assert len(some_evidence(3).nearest(directions(1), 9)[0]) == 3
+
+
+def test_a_query_that_does_not_fit_is_an_error():
+    kept = some_evidence()
+    with pytest.raises(ValueError, match=r"expected \[M, 24\]"):
+        kept.nearest(np.zeros((1, 23), np.float32))
+    with pytest.raises(ValueError, match="k is 0"):
+        kept.nearest(directions(1), 0)
+
+
+def test_the_answer_is_doubted_when_most_neighbours_have_another_label():
+    pictures = patterns(31)
+    labels = np.array([0, 0, 1, 1, 1, *[2] * 25])
+    kept = replace(some_evidence(30), labels=labels.astype(np.int32))
+    order = directions(30)
+    near = (order[:5].sum(axis=0) * 1.0)[None]  # nearest to the first five
+    assert {n.index for n in kept.nearest(near, 5)[0]} == set(range(5))
+    for answer, doubted in ((1, False), (0, True), (2, True)):
+        (card,) = kept.cards(near, pictures[30:], [answer], 5)
+        assert card.disagree is doubted
+        assert card.seen is None
+
+
+# Copies
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image,
+        lambda image: recompressed(image, 60, 1),
+        lambda image: recompressed(image, 80, 0.5),
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    ],
+)
+def test_a_copy_of_a_training_photograph_is_recognised(change: Callable):
+    kept = some_evidence(30)
+    for index, image in enumerate(patterns(30)):
+        assert kept.seen(change(image)) == index
+
+
+def test_another_photograph_is_not_taken_for_a_copy():
+    kept = some_evidence(20)
+    assert all(kept.seen(image) is None for image in patterns(30)[20:])
+
+
+def test_one_photograph_alone_is_evidence_too():
+    kept = some_evidence(1)
+    assert kept.seen(patterns(1)[0]) == 0
+
+
+# Thumbnails
+
+
+def test_a_neighbour_has_its_own_thumbnail():
+    kept = some_evidence()
+    found = kept.nearest(directions(30)[7:8], 1)[0][0]
+    assert found.thumbnail == thumbnail(patterns(30)[7])
+
+
+def test_without_thumbnails_none_is_in_the_file(tmp_path: Path):
+    kept = some_evidence()
+    large = kept.save(tmp_path / "with.safetensors")
+    small = kept.without_thumbnails().save(tmp_path / "without.safetensors")
+    assert large - small > sum(len(thumbnail(picture)) for picture in patterns(30)[:29])
+    assert b"\xff\xd8\xff" not in (tmp_path / "without.safetensors").read_bytes()
+    loaded = Evidence.load(tmp_path / "without.safetensors")
+    assert loaded.nearest(directions(1), 1)[0][0].thumbnail is None
+    assert "blob" not in load_file(tmp_path / "without.safetensors")
+
+
+# The file
+
+
+@pytest.mark.parametrize("thumbnails", [True, False])
+def test_evidence_comes_back_from_its_file(thumbnails: bool, tmp_path: Path):
+    kept = some_evidence(thumbnails=thumbnails)
+    path = tmp_path / evidence.FILE
+    assert kept.save(path) == path.stat().st_size
+    loaded = Evidence.load(path)
+    assert loaded.nearest(directions(3, 4)) == kept.nearest(directions(3, 4))
+    assert loaded.same_below == kept.same_below
+    assert loaded.names == kept.names
+    assert np.array_equal(loaded.signatures, kept.signatures)
+
+
+def test_names_may_hold_any_character(tmp_path: Path):
+    kept = replace(some_evidence(2), names=["a\nb/ü 花.jpg", "c\t'\".jpg"])
+    kept.save(tmp_path / "e")
+    assert Evidence.load(tmp_path / "e").names == kept.names
+
+
+def test_a_card_is_plain_json_without_the_thumbnail():
+    kept = some_evidence()
+    values = kept.cards(directions(30)[:1], patterns(1), [0], 2)[0].to_json()
+    assert values["seen"] == 0
+    assert values["disagree"] is False
+    assert set(values["neighbours"][0]) == {"index", "label", "distance", "name", "sha256"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("vectors", lambda a: a.astype(np.int16), "vectors of type int16"),
+        ("vectors", lambda a: a[:, :0], "expected \\[N, R\\]"),
+        ("scales", lambda a: a[:-1], "scales"),
+        ("scales", lambda a: a * np.nan, "out of range"),
+        ("labels", lambda a: a - 5, "out of range"),
+        ("digests", lambda a: a[:, :8], "digests"),
+        ("signatures", lambda a: a[1:], "signatures"),
+        ("names", lambda a: a[:9], "names for 30 photographs"),
+        ("same_below", lambda a: a + 1000, "bits a copy"),
+        ("version", lambda a: a + 1, r"Version \[2\] is not 1"),
+        ("offsets", lambda a: a[:-1], "offsets"),
+        ("offsets", lambda a: a[::-1].copy(), "do not divide"),
+        ("offsets", lambda a: a + 1, "do not divide"),
+        ("blob", lambda a: a[:-10], "do not divide"),
+        ("blob", None, "one part of its thumbnails"),
+        ("labels", None, "lacks the entry 'labels'"),
+    ],
+)
+def test_an_edited_file_is_refused(
+    name: str, change: Callable | None, message: str, tmp_path: Path
+):
+    path = tmp_path / evidence.FILE
+    some_evidence().save(path)
+    tensors = load_file(path)
+    if change is None:
+        del tensors[name]
+    else:
+        tensors[name] = np.ascontiguousarray(change(tensors[name]))
+    save_file(tensors, path)
+    with pytest.raises(ValueError, match=f"(?s){message}.*Train again"):
+        Evidence.load(path)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -100])
+def test_a_truncated_file_is_refused(keep: int, tmp_path: Path):
+    path = tmp_path / evidence.FILE
+    some_evidence().save(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"cannot be used.*Train again"):
+        Evidence.load(path)
+
+
+def test_a_missing_file_is_said(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="without --no-evidence"):
+        Evidence.load(tmp_path / evidence.FILE)
+
+
+def test_an_embedding_that_is_not_finite_is_an_error():
+    with pytest.raises(ValueError, match="not finite"):
+        Evidence.build(
+            np.full((1, R), np.nan),
+            np.zeros(1, int),
+            ["00" * 32],
+            ["a"],
+            np.zeros((1, 32), np.uint8),
+        )

@@ -1,0 +1,412 @@
+"""Features on disk: what is computed again and what is not, and what a killed run leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawing import draw_class, drawn_photograph, same_photograph
+
+from model.backbones.backbone import Backbone
+from model.backbones.transforms import EVALUATION_VIEWS, view_names
+from model.features import extract as features
+from model.features.extract import EvaluationFeatures, FeatureCache, extract
+from model.photographs import images
+from model.photographs.dataset import Photos, load_folder
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def photos(photos_dir: Callable[..., Path], cache_dir: Path) -> Photos:
+    loaded = load_folder(photos_dir(count=5), cache_dir=cache_dir)
+    return loaded.splits["train"]
+
+
+def counting(backbone: Backbone) -> list[int]:
+    """Make a backbone count the pictures it is given, one entry a call."""
+    calls: list[int] = []
+    real = backbone.features
+
+    def count(pixels: np.ndarray) -> np.ndarray:
+        calls.append(len(pixels))
+        return real(pixels)
+
+    assert backbone.embed_dim  # its own call does not count
+    backbone.features = count  # type: ignore[method-assign]
+    return calls
+
+
+def test_a_second_run_does_not_call_the_backbone(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    backbone = tiny_backbone()
+    calls = counting(backbone)
+    first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert sum(calls) == 2 * len(photos)
+    assert first.shape == (len(photos), 2, backbone.embed_dim)
+    assert first.dtype == np.float16
+    again = tiny_backbone()
+    calls = counting(again)
+    second = extract(again, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert calls == []
+    assert np.array_equal(first, second)
+
+
+def test_features_are_those_of_the_rendered_views(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    from model.photographs import images
+
+    backbone = tiny_backbone()
+    views = view_names(1, 0)
+    found = extract(backbone, photos, views, cache_dir=cache_dir)
+    for number in (0, len(photos) - 1):
+        image = images.decode(photos.paths[number])
+        pixels = [backbone.transforms.view(image, v, photos.digests[number]) for v in views]
+        expected = backbone.features(np.stack(pixels))
+        assert np.allclose(found[number], expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_the_mirror_view_is_the_flipped_centre_view(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    from model.photographs import images
+
+    backbone = tiny_backbone()
+    found = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    centre = backbone.transforms.center(images.decode(photos.paths[0]))
+    expected = backbone.features(centre[None, :, ::-1])[0]
+    assert np.allclose(found[0, 1], expected, atol=2e-3 * np.abs(expected).max())
+    assert not np.array_equal(found[0, 0], found[0, 1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"image_size": 64},
+        {"framing": "pad"},
+        {"interpolation": "bilinear"},
+        {"stages": 1},
+        {"name": "test_vit"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_cache_misses_when_weights_or_transforms_change(
+    change: dict, photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    extract(tiny_backbone(), photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    changed = tiny_backbone(**change)
+    calls = counting(changed)
+    extract(changed, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert sum(calls) == 2 * len(photos)
+
+
+@pytest.mark.parametrize(
+    ("module", "constant"),
+    [("photographs.images", "DECODER_VERSION"), ("features.extract", "VIEWS_VERSION")],
+)
+def test_cache_misses_when_decoder_or_views_change(
+    module: str,
+    constant: str,
+    photos: Photos,
+    tiny_backbone: Callable[..., Backbone],
+    cache_dir: Path,
+    monkeypatch,
+):
+    backbone = tiny_backbone()
+    extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    monkeypatch.setattr(f"model.{module}.{constant}", 99)
+    calls = counting(backbone)
+    extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert sum(calls) == 2 * len(photos)
+
+
+def test_only_a_changed_photograph_is_computed_again(
+    photos_dir: Callable[..., Path], tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    folder = photos_dir(count=3, splits=("train", "valid"))
+    backbone = tiny_backbone()
+    before = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    extract(backbone, before, EVALUATION_VIEWS, cache_dir=cache_dir)
+    drawn_photograph(0.9, seed=12345).save(before.paths[4])
+    before.paths[0].rename(before.paths[0].with_name("renamed.jpg"))  # the content is the key
+    calls = counting(backbone)
+    after = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    extract(backbone, after, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert calls == [2]
+
+
+def test_more_views_compute_only_the_new_ones(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    backbone = tiny_backbone()
+    two = extract(backbone, photos, view_names(0, 0), cache_dir=cache_dir)
+    calls = counting(backbone)
+    four = extract(backbone, photos, view_names(2, 0), cache_dir=cache_dir)
+    assert sum(calls) == 2 * len(photos)
+    assert np.array_equal(four[:, :2], two)
+    assert not np.array_equal(four[:, 2], four[:, 3])
+
+
+def test_another_seed_misses_random_views_only(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    backbone = tiny_backbone()
+    first = extract(backbone, photos, view_names(1, 0), cache_dir=cache_dir)
+    calls = counting(backbone)
+    other = extract(backbone, photos, view_names(1, 7), cache_dir=cache_dir)
+    assert sum(calls) == len(photos)
+    assert np.array_equal(first[:, :2], other[:, :2])
+    assert not np.array_equal(first[:, 2], other[:, 2])
+
+
+def test_the_order_of_photographs_does_not_matter(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    backbone = tiny_backbone()
+    straight = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    order = np.random.default_rng(0).permutation(len(photos))
+    calls = counting(backbone)
+    shuffled = extract(backbone, photos.take(order), EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert calls == []
+    assert np.array_equal(shuffled, straight[order])
+
+
+def test_the_number_of_threads_does_not_matter(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path, tmp_path: Path
+):
+    backbone = tiny_backbone()
+    one, four = (
+        extract(backbone, photos, view_names(1, 0), cache_dir=tmp_path / str(w), workers=w)
+        for w in (1, 4)
+    )
+    assert np.allclose(one, four, atol=2e-3 * np.abs(one).max())
+
+
+def test_copies_are_computed_once(
+    photos_dir: Callable[..., Path], tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    folder = photos_dir(count=3, splits=("train", "valid"))
+    original = folder / "train" / "rose" / "000.jpg"
+    same_photograph(original, *(original.with_name(f"copy{k}.jpg") for k in range(3)))
+    photos = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    assert len(photos) == 12
+    backbone = tiny_backbone()
+    calls = counting(backbone)
+    found = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert sum(calls) == 2 * 9
+    copies = [i for i, digest in enumerate(photos.digests) if photos.digests.count(digest) > 1]
+    assert len(copies) == 4
+    assert all(np.array_equal(found[copies[0]], found[i]) for i in copies)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text"])
+def test_a_damaged_shard_is_computed_again(
+    damage: str,
+    photos: Photos,
+    tiny_backbone: Callable[..., Backbone],
+    cache_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    backbone = tiny_backbone()
+    first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    (shard,) = FeatureCache(cache_dir, backbone).folder.glob("*.npy")
+    content = {"cut": shard.read_bytes()[:-100], "empty": b"", "text": b"not an array"}[damage]
+    shard.write_bytes(content)
+    calls = counting(backbone)
+    capsys.readouterr()
+    second = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert sum(calls) == 2 * len(photos)
+    assert np.allclose(first, second, atol=2e-3 * np.abs(first).max())
+    printed = capsys.readouterr()
+    assert f"{shard} is damaged" in printed.out + printed.err
+    assert printed.out == ""  # stdout may be somebody's JSON
+
+
+def test_a_shard_that_another_run_is_writing_is_left_alone(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    backbone = tiny_backbone()
+    cache = FeatureCache(cache_dir, backbone)
+    with features.atomic_path(cache.folder / "shard.npy") as temporary:
+        temporary.write_bytes(b"half a sha")
+        other = FeatureCache(cache_dir, backbone)
+        assert temporary.exists()
+        assert other.notes == []
+
+
+def test_an_error_keeps_what_was_computed(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path, monkeypatch
+):
+    monkeypatch.setattr(features, "_TASK_PHOTOGRAPHS", 2)
+    backbone = tiny_backbone()
+    real, calls = backbone.features, []
+
+    def interrupted(pixels: np.ndarray) -> np.ndarray:
+        calls.append(len(pixels))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(pixels)
+
+    assert backbone.embed_dim
+    monkeypatch.setattr(backbone, "features", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=1)
+    monkeypatch.setattr(backbone, "features", real)
+    calls = counting(backbone)
+    extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert sum(calls) <= 2 * len(photos) - 8
+
+
+def test_features_that_are_no_numbers_are_an_error(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path, monkeypatch
+):
+    backbone = tiny_backbone()
+    width = backbone.embed_dim
+    for bad in (np.nan, np.inf, 1e6):
+        monkeypatch.setattr(
+            backbone, "features", lambda pixels, bad=bad: np.full((len(pixels), width), bad)
+        )
+        with pytest.raises(ValueError, match="not finite numbers"):
+            extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+
+
+def test_a_photograph_that_has_vanished_is_an_error_with_its_path(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    photos.paths[2].unlink()
+    with pytest.raises(ValueError, match=rf"{photos.paths[2]} no such file .*sound when it was"):
+        extract(tiny_backbone(), photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+
+
+KILLED_RUN = """
+import sys, time
+from pathlib import Path
+import pytest
+sys.path[:0] = [{root!r}, {tests!r}]
+import tiny
+tiny.install(pytest.MonkeyPatch())
+from model.backbones import backbone
+from model.photographs import dataset as data
+from model.features import extract as features
+features._SHARD_SECONDS = 0.0
+features._TASK_PHOTOGRAPHS = 1
+cache = Path({cache!r})
+photos = data.load_folder(Path({folder!r}), cache_dir=cache).splits["train"]
+network = backbone.open_backbone("test_resnet", cache_dir=cache)
+real, network.embed_dim = network.features, network.embed_dim
+def slow(pixels):
+    time.sleep(0.05)
+    return real(pixels)
+network.features = slow
+print("started", flush=True)
+features.extract(network, photos, ["center"], cache_dir=cache, workers=1)
+print("finished", flush=True)
+"""
+
+
+def test_kill_9_keeps_the_written_shards_and_the_next_run_goes_on(
+    photos_dir: Callable[..., Path], tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    folder = photos_dir(count=3, splits=("train", "valid"))
+    draw_class(folder / "train" / "rose" / "more", 1, 3, 200)
+    backbone = tiny_backbone()
+    shards = FeatureCache(cache_dir, backbone).folder
+    script = KILLED_RUN.format(
+        root=str(ROOT), tests=str(ROOT / "tests"), cache=str(cache_dir), folder=str(folder)
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while len(list(shards.glob("*.npy"))) < 5:
+            assert process.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+    output = process.communicate()[0]
+    assert process.returncode == -signal.SIGKILL
+    assert b"finished" not in output
+
+    photos = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    calls = counting(backbone)
+    found = extract(backbone, photos, ["center"], cache_dir=cache_dir)
+    assert len(photos) - 40 < sum(calls) <= len(photos) - 4
+    assert np.isfinite(found).all()
+    calls.clear()
+    extract(backbone, photos, ["center"], cache_dir=cache_dir)
+    assert calls == []
+
+
+def test_many_features_are_mapped_from_a_file_that_is_gone(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path, monkeypatch
+):
+    backbone = tiny_backbone()
+    first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    folder = FeatureCache(cache_dir, backbone).folder
+    before = set(folder.iterdir())
+    monkeypatch.setattr(features, "_IN_MEMORY", 100)
+    mapped = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert isinstance(mapped, np.memmap)
+    assert np.array_equal(mapped, first)
+    assert set(folder.iterdir()) == before
+
+
+def test_features_of_a_checked_photograph_need_no_second_decoding(
+    photos_dir: Callable[..., Path],
+    tiny_backbone: Callable[..., Backbone],
+    tmp_path: Path,
+    monkeypatch,
+):
+    folder, backbone = photos_dir(count=4), tiny_backbone()
+    expected = extract(
+        backbone,
+        load_folder(folder, cache_dir=tmp_path / "other").splits["train"],
+        EVALUATION_VIEWS,
+        cache_dir=tmp_path / "other",
+    )
+    assert EvaluationFeatures.suit(backbone)
+    with EvaluationFeatures(tmp_path / "new", backbone) as features:
+        loaded = load_folder(folder, cache_dir=tmp_path / "new", keep=features.add)
+
+    def decode(*_args: object, **_options: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(images, "decode", decode)
+    for split, photos in loaded.splits.items():
+        found = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=tmp_path / "new")
+        if split == "train":
+            assert np.array_equal(found, expected)
+
+
+def test_what_is_in_the_cache_is_not_computed_while_checking(
+    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
+):
+    backbone, image = tiny_backbone(), drawn_photograph(0.3, 0)
+    with EvaluationFeatures(tmp_path, backbone) as features:
+        features.add("0" * 64, image)
+
+    def compute(_pixels: np.ndarray) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(backbone, "features", compute)
+    with EvaluationFeatures(tmp_path, backbone) as features:
+        features.add("0" * 64, image)
+
+
+def test_torch_and_large_networks_compute_their_features_later(
+    tiny_backbone: Callable[..., Backbone], monkeypatch
+):
+    assert not EvaluationFeatures.suit(tiny_backbone(image_size=320))  # wants larger photographs
+    backbone = tiny_backbone()
+    monkeypatch.setattr(backbone, "_engine", None)
+    assert not EvaluationFeatures.suit(backbone)  # wants them by the batch

@@ -1,0 +1,170 @@
+"""The classifier: photographs in, predictions out."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from drawing import CLASSES, drawn_photograph
+from PIL import Image, ImageOps
+from safetensors.numpy import load_file, save_file
+
+from model.backbones.backbone import Backbone
+from model.checkpoints.checkpoint import write_hashes
+from model.classifier import Classifier
+from model.features.extract import extract
+from model.photographs import images
+from model.photographs.dataset import Photos
+from model.photographs.scan import check_photographs
+from model.trust.calibrate import assess
+
+
+@pytest.fixture
+def classifier(
+    trained: Path, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+) -> Classifier:
+    return Classifier(trained, device="cpu", cache_dir=cache_dir)
+
+
+def photographs(trained: Path) -> tuple[list[Path], list[str]]:
+    """The photographs it was trained on and their class ids."""
+    paths = sorted((trained.parent / "photographs").glob("*/*.jpg"))
+    return paths, [path.parent.name for path in paths]
+
+
+def test_it_knows_what_it_was_trained_on(classifier: Classifier, trained: Path):
+    paths, class_ids = photographs(trained)
+    predictions = classifier.predict([images.decode(path) for path in paths])
+    found = [prediction.top[0].class_id for prediction in predictions]
+    assert np.mean([a == b for a, b in zip(found, class_ids, strict=True)]) > 0.9
+
+
+def test_a_prediction_is_sorted_named_and_sums_to_one(classifier: Classifier):
+    (prediction,) = classifier.predict([drawn_photograph(1 / 3, 7)])
+    shares = [candidate.probability for candidate in prediction.top]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
+    assert {(c.class_id, c.label) for c in prediction.top} == {
+        ("daisy", "Oxeye daisy"),
+        ("rose", "Dog rose"),
+        ("tulip", "Garden tulip"),
+    }
+    assert prediction.seconds > 0
+
+
+@pytest.mark.parametrize(("top", "count"), [(1, 1), (2, 2), (3, 3), (50, 3)])
+def test_top_is_how_many_classes_are_named(top: int, count: int, classifier: Classifier):
+    (prediction,) = classifier.predict([drawn_photograph(0.5, 1)], top)
+    assert len(prediction.top) == count
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_a_top_below_one_is_an_error(top: int, classifier: Classifier):
+    with pytest.raises(ValueError, match=f"top is {top}"):
+        classifier.predict([drawn_photograph(0.5, 1)], top)
+
+
+def test_no_photographs_give_no_predictions(classifier: Classifier):
+    assert classifier.predict([]) == []
+
+
+def test_a_batch_gives_what_each_photograph_gives_alone(classifier: Classifier):
+    batch = [drawn_photograph(k / 5, k, (40 + 9 * k, 70 - 7 * k)) for k in range(5)]
+    together = classifier.assess(batch).logits
+    alone = np.concatenate([classifier.assess([image]).logits for image in batch])
+    assert together.shape == (5, 3)
+    assert np.allclose(together, alone, atol=1e-3)
+
+
+def test_serving_gives_the_logits_that_training_measured(
+    classifier: Classifier, trained: Path, cache_dir: Path
+):
+    paths, _ = photographs(trained)
+    digests = [d for d in check_photographs(paths, [], cache_dir=cache_dir) if d]
+    photos = Photos(paths, np.zeros(len(paths), np.int64), digests)
+    views = classifier.checkpoint.views
+    cached = extract(classifier.backbone, photos, views, cache_dir=cache_dir)
+    checkpoint = classifier.checkpoint
+    measured = assess(checkpoint.calibration, checkpoint.head, cached).logits
+    served = classifier.assess([images.decode(path) for path in paths]).logits
+    assert np.abs(served - measured).max() < 0.05 * np.abs(measured).max()
+    assert np.array_equal(served.argmax(1), measured.argmax(1))
+
+
+def test_a_photograph_and_its_mirror_image_are_the_same_to_it(classifier: Classifier):
+    image = drawn_photograph(0.4, 3, (64, 48))
+    logits = classifier.assess([image, ImageOps.mirror(image)]).logits
+    assert np.allclose(logits[0], logits[1], atol=1e-2)
+
+
+def test_several_threads_may_ask_at_once(classifier: Classifier, monkeypatch):
+    batch = [drawn_photograph(k / 6, k) for k in range(6)]
+    expected = classifier.assess(batch).logits
+    monkeypatch.setattr(classifier.backbone, "_engine", None)  # torch, whose hooks hold a state
+    found: dict[int, np.ndarray] = {}
+
+    def ask(number: int) -> None:
+        found[number] = classifier.assess([batch[number]]).logits[0]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert np.allclose(np.stack([found[k] for k in range(6)]), expected, atol=1e-2)
+
+
+def test_the_set_begins_with_the_first_answer(classifier: Classifier):
+    (prediction,) = classifier.predict([drawn_photograph(1 / 3, 7)], top=3)
+    labels = [candidate.label for candidate in prediction.top]
+    assert prediction.label_set == labels[: len(prediction.label_set)]
+    assert prediction.label_set
+
+
+def test_what_is_no_photograph_of_its_classes_is_none_of_these(classifier: Classifier):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    known, unknown = classifier.predict([drawn_photograph(0, 7), Image.fromarray(noise)])
+    threshold = classifier.checkpoint.calibration.trust.unknown_threshold
+    assert unknown.none_of_these and unknown.unknown_score > threshold
+    assert not known.none_of_these and known.unknown_score <= threshold
+
+
+def test_a_head_that_does_not_fit_the_backbone_is_an_error(
+    trained: Path, tiny_backbone: Callable[..., Backbone], cache_dir: Path, tmp_path: Path
+):
+    folder = tmp_path / "wrong"
+    shutil.copytree(trained, folder)
+    config = json.loads((folder / "config.json").read_text())
+    width = config["head"]["num_features"]
+    config["head"]["num_features"] = width - 1
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = load_file(folder / "head.safetensors")
+    for name in ("mean", "std", "layers.0.weight"):
+        tensors[name] = np.ascontiguousarray(tensors[name][..., 1:])
+    tensors["embedding.basis"] = tensors["embedding.basis"][1:].copy()
+    save_file(tensors, folder / "head.safetensors")
+    write_hashes(folder)
+    expected = f"its head takes {width - 1} features, but backbone test_resnet gives {width}"
+    with pytest.raises(ValueError, match=expected):
+        Classifier(folder, device="cpu", cache_dir=cache_dir)
+
+
+def test_other_weights_than_those_it_was_trained_with_are_refused(
+    trained: Path, tmp_path: Path, monkeypatch
+):
+    tiny.install(monkeypatch, seed=1)
+    with pytest.raises(ValueError, match="was trained with"):
+        Classifier(trained, device="cpu", cache_dir=tmp_path / "new")
+
+
+def test_a_missing_checkpoint_is_an_error(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="is not a checkpoint folder"):
+        Classifier(tmp_path / "none")
+
+
+def test_classes_are_those_of_the_folders(classifier: Classifier):
+    assert classifier.checkpoint.class_ids == list(CLASSES)

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from model.trust import calibrate
+from model.trust.metrics import expected_calibration_error, reliability, softmax
+
+
+def sharp(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits three times too sharp for how often they are right."""
+    rng = np.random.default_rng(seed)
+    honest = rng.normal(0, 2, (count, 4))
+    labels = np.array([rng.choice(4, p=row) for row in softmax(honest)])
+    return 3 * honest, labels
+
+
+def test_calibration_lowers_the_error_of_probabilities():
+    logits, labels = sharp(2000, 0)
+    before = expected_calibration_error(reliability(logits, labels))
+    figures = calibrate.cross_fitted_figures(
+        logits, labels, None, coverage=0.9, known_pass_rate=0.95, seed=0
+    )
+    assert before > 0.15
+    assert figures["ece"] < 0.04
+
+
+def test_what_is_promised_holds_on_photographs_that_were_not_used():
+    (logits, labels), (fresh, fresh_labels) = sharp(2000, 0), sharp(2000, 1)
+    found = calibrate.fit(logits, labels, None, None, coverage=0.9, known_pass_rate=0.95)
+    calibrated = fresh / found.trust.temperature
+    scores = found.detector.score(calibrate.doubt(calibrated), None)
+    sets = calibrate.trust.prediction_sets(calibrated, found.trust.margin)
+    figures = calibrate.figures(
+        calibrated, sets, scores > found.trust.unknown_threshold, fresh_labels
+    )
+    assert figures["coverage"] == pytest.approx(0.9, abs=0.025)
+    assert figures["known_pass_rate"] == pytest.approx(0.95, abs=0.02)
+    assert 1 <= figures["mean_set_size"] <= 4
+
+
+def test_cross_fitted_figures_do_not_flatter_a_threshold_fitted_on_the_same_photographs():
+    logits, labels = sharp(20, 2)
+    figures = calibrate.cross_fitted_figures(
+        logits, labels, None, coverage=0.5, known_pass_rate=0.5, seed=0
+    )
+    assert 0 < figures["coverage"] <= 1
+    assert sum(group["photographs"] for group in figures["reliability"]) == 20
+
+
+def test_one_validation_photograph_is_enough_to_go_on():
+    logits, labels = sharp(1, 3)
+    found = calibrate.fit(logits, labels, np.ones(1), None, coverage=0.99, known_pass_rate=0.99)
+    assert found.trust.coverage == 0.5
+    figures = calibrate.cross_fitted_figures(
+        logits, labels, np.ones(1), coverage=0.99, known_pass_rate=0.99, seed=0
+    )
+    assert figures["coverage"] == 1

@@ -1,0 +1,109 @@
+"""Metrics against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from model.trust.metrics import (
+    expected_calibration_error,
+    metrics,
+    most_confused,
+    reliability,
+    softmax,
+    topk_accuracy,
+)
+
+# Six photographs, three classes. Predictions: 0 0 1 | 1 | 2 0
+LABELS = np.array([0, 0, 0, 1, 2, 2])
+LOGITS = np.log(
+    np.array(
+        [
+            [0.7, 0.2, 0.1],
+            [0.6, 0.1, 0.3],
+            [0.2, 0.5, 0.3],
+            [0.1, 0.8, 0.1],
+            [0.1, 0.1, 0.8],
+            [0.5, 0.4, 0.1],
+        ]
+    )
+)
+
+
+def test_metrics_are_those_worked_out_by_hand():
+    found = metrics(LOGITS, LABELS, ["a", "b", "c"])
+    assert found["photographs"] == 6
+    assert found["top1"] == pytest.approx(4 / 6)
+    assert found["top5"] == 1
+    assert found["confusion_matrix"] == [[2, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert found["loss"] == pytest.approx(-np.log([0.7, 0.6, 0.2, 0.8, 0.8, 0.1]).mean())
+    a, b, c = found["per_class"]
+    assert [entry["class_id"] for entry in (a, b, c)] == ["a", "b", "c"]
+    assert [entry["support"] for entry in (a, b, c)] == [3, 1, 2]
+    assert (a["precision"], a["recall"]) == pytest.approx((2 / 3, 2 / 3))
+    assert (b["precision"], b["recall"]) == pytest.approx((1 / 2, 1))
+    assert (c["precision"], c["recall"]) == pytest.approx((1, 1 / 2))
+    assert [entry["f1"] for entry in (a, b, c)] == pytest.approx([2 / 3] * 3)
+    assert found["macro_f1"] == pytest.approx(2 / 3)
+
+
+def test_metrics_are_plain_json_values():
+    import json
+
+    found = metrics(LOGITS.astype(np.float32), LABELS, ["a", "b", "c"])
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_class_without_photographs_counts_for_nothing():
+    found = metrics(np.eye(3)[[0, 1]] * 5, np.array([0, 1]), ["a", "b", "never"])
+    assert found["macro_f1"] == 1
+    never = found["per_class"][2]
+    assert (never["precision"], never["recall"], never["support"]) == (0, 0, 0)
+
+
+def test_topk_counts_the_k_highest():
+    logits = np.array([[5, 4, 3, 2, 1, 0]] * 3)
+    labels = np.array([0, 2, 5])
+    found = [topk_accuracy(logits, labels, k) for k in (1, 2, 3, 5, 6, 99)]
+    assert found == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3, 1, 1])
+
+
+def test_a_head_that_says_the_same_of_all_classes_is_not_right():
+    # All logits equal, or not numbers at all: top-1 is what the confusion matrix shows.
+    labels = np.array([0, 1, 2, 3])
+    for value in (0.0, np.nan):
+        found = metrics(np.full((4, 4), value), labels, list("abcd"))
+        diagonal = np.trace(np.array(found["confusion_matrix"]))
+        assert found["top1"] == diagonal / 4 == 0.25
+
+
+def test_softmax_sums_to_one_and_does_not_overflow():
+    found = softmax(np.array([[1e4, 0, -1e4], [1.0, 2.0, 3.0]]))
+    assert found.sum(axis=1) == pytest.approx([1, 1])
+    assert found[0].tolist() == [1, 0, 0]
+    assert found[1] == pytest.approx(np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum())
+
+
+def test_most_confused_pairs_come_first_and_diagonals_never():
+    confusion = [[9, 2, 0], [5, 9, 1], [0, 2, 9]]
+    names = ["a", "b", "c"]
+    assert most_confused(confusion, names) == [
+        ("b", "a", 5),
+        ("a", "b", 2),
+        ("c", "b", 2),
+        ("b", "c", 1),
+    ]
+    assert most_confused(confusion, names, limit=1) == [("b", "a", 5)]
+    assert most_confused([[3, 0], [0, 3]], ["a", "b"]) == []
+
+
+def test_reliability_has_bins_of_equally_many_photographs():
+    logits = np.random.default_rng(0).normal(size=(150, 4))
+    bins = reliability(logits, np.zeros(150, np.int64))
+    assert [group["photographs"] for group in bins] == [10] * 15
+    assert [g["confidence"] for g in bins] == sorted(g["confidence"] for g in bins)
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    logits = np.log(np.array([[0.8, 0.2]] * 10))
+    labels = np.array([0] * 6 + [1] * 4)
+    bins = reliability(logits, labels, bins=1)
+    assert expected_calibration_error(bins) == pytest.approx(0.2)
