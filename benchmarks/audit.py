@@ -25,7 +25,10 @@ from model.audit import audit, duplicates
 from model.audit.findings import Audit
 from model.backbones.backbone import open_backbone
 from model.commands import console
+from model.features.read import read_photos
 from model.photographs import images
+from model.photographs.dataset import Collection
+from model.photographs.scan import list_folder
 
 KINDS = ("resized", "recompressed", "mirrored", "cropped", "all")
 
@@ -52,7 +55,7 @@ def alter(image: Image.Image, kind: str, rng: np.random.Generator) -> tuple[Imag
 
 
 def plant(
-    data: audit.Collected, flips: float, copies: int, rng: np.random.Generator, target: Path
+    data: Collection, flips: float, copies: int, rng: np.random.Generator, target: Path
 ) -> tuple[set[Path], dict[Path, tuple[Path, str]]]:
     """Link the photographs into class folders with wrong labels and near duplicates.
 
@@ -111,12 +114,12 @@ def main() -> int:
     options = parser.parse_args()
     cache_dir = options.cache_dir
     backbone = open_backbone(cache_dir=cache_dir)
-    data = audit.collect(options.photos, cache_dir=cache_dir)
+    data = read_photos(list_folder(options.photos), cache_dir=cache_dir)
     own = pairs_of(audit.audit(data, backbone, cache_dir=cache_dir))
     with tempfile.TemporaryDirectory() as temporary:
         rng = np.random.default_rng(options.seed)
         flipped, planted = plant(data, options.flips, options.copies, rng, Path(temporary))
-        changed = audit.collect(Path(temporary), cache_dir=cache_dir)
+        changed = read_photos(list_folder(Path(temporary)), cache_dir=cache_dir)
         found = audit.audit(changed, backbone, cache_dir=cache_dir)
         real = {path.resolve(): path for path in data.photos.paths}
         source = {path: real[path.resolve()] for path in changed.photos.paths if path.is_symlink()}

@@ -153,7 +153,7 @@ def main() -> int:
     options = parser.parse_args()
     classifier = Classifier(options.checkpoint, device="cpu", cache_dir=options.cache_dir)
     root = scan.split_folders(options.photos).get("valid", options.photos)
-    paths = [path for path, _ in scan.list_photographs(root, [])]
+    paths = [entry.path for entry in scan.list_folder(root, splits=False).entries]
     if not paths:
         raise ValueError(f"{root} has no photographs in class folders.")
     rng = np.random.default_rng(options.seed)

@@ -42,8 +42,8 @@ def draw(photos: Path, count: int, seed: int, target: Path) -> None:
     """
     root = scan.split_folders(photos).get("train", photos)
     classes: dict[str, list[Path]] = {}
-    for path, class_id in scan.list_photographs(root, []):
-        classes.setdefault(class_id, []).append(path)
+    for entry in scan.list_folder(root, splits=False).entries:
+        classes.setdefault(entry.class_id, []).append(entry.path)
     shares = _shares({class_id: len(paths) for class_id, paths in classes.items()}, count)
     rng = np.random.default_rng(seed)
     for class_id, paths in sorted(classes.items()):

@@ -1,6 +1,6 @@
 """Measure a checkpoint on a folder of labelled photographs."""
 
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from sklearn.metrics import roc_auc_score
 from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Classifier
 from model.features.extract import extract
-from model.photographs import images, scan
-from model.photographs.dataset import Photos
+from model.features.read import read_photos
+from model.photographs.dataset import Collection, Listing, Photos
+from model.photographs.scan import list_files, list_folder, split_folders
 from model.trust import calibrate
 from model.trust.metrics import most_confused
 
@@ -68,50 +69,38 @@ def evaluate_folder(
         FileNotFoundError: A folder does not exist.
         ValueError: No photographs, folders of splits, or folders that match no class.
     """
-    if unknown and not unknown.is_dir():
-        raise FileNotFoundError(f"{unknown} is not a folder.")
     checkpoint = classifier.checkpoint
-    skipped: list[scan.Skipped] = []
-    rows = scan.list_photographs(folder, skipped)
-    folders = sorted({class_id for _, class_id in rows})
-    splits = scan.split_folders(folder)
+    strangers = list_files(unknown) if unknown else None
+    listing = list_folder(folder, splits=False)
+    folders = sorted({entry.class_id for entry in listing.entries})
+    splits = split_folders(folder)
     if splits and not set(folders) <= set(checkpoint.class_ids):
         choices = " or ".join(str(path) for path in splits.values())
         raise ValueError(f"{folder} holds folders of splits. Name one of them: {choices}.")
-    for bad in skipped:
-        print(f"{bad.path} {bad.reason}", file=sys.stderr)
-    if not rows:
-        raise ValueError(f"{folder} has no usable photographs in class folders.")
     matched = match_classes(folders, checkpoint)
-    labelled = [(path, matched[class_id]) for path, class_id in rows]
-    photos = _check(labelled, folder, skipped, cache_dir)
+    collection = _read(listing, "in class folders", cache_dir)
+    classes = np.array([matched[class_id] for class_id in collection.class_ids])
+    photos = replace(collection.photos, labels=classes[collection.photos.labels])
+    skipped = collection.skipped
     known = _assess(classifier, photos, "Features", cache_dir)
     result = calibrate.measure(known, photos.labels, checkpoint.class_ids)
     result["most_confused"] = most_confused(result["confusion_matrix"], checkpoint.class_names)
-    if unknown:
-        paths = [path for path in scan.walk(unknown) if path.suffix.lower() in images.SUFFIXES]
-        strangers = _check([(path, 0) for path in paths], unknown, skipped, cache_dir)
-        result |= _unknown_figures(known, _assess(classifier, strangers, "Unknown", cache_dir))
+    if strangers:
+        others = _read(strangers, "in it", cache_dir)
+        skipped = [*skipped, *others.skipped]
+        result |= _unknown_figures(known, _assess(classifier, others.photos, "Unknown", cache_dir))
     result["skipped"] = [{"path": str(bad.path), "reason": bad.reason} for bad in skipped]
     return result
 
 
-def _check(
-    rows: list[tuple[Path, int]], folder: Path, skipped: list[scan.Skipped], cache_dir: Path
-) -> Photos:
-    """Keep the photographs that can be read; name the others on stderr and in `skipped`."""
-    named = len(skipped)
-    digests = scan.check_photographs([path for path, _ in rows], skipped, cache_dir=cache_dir)
-    for bad in skipped[named:]:
-        print(f"{bad.path} {bad.reason}", file=sys.stderr)
-    kept = [(row, digest) for row, digest in zip(rows, digests, strict=True) if digest]
-    if not kept:
-        raise ValueError(f"{folder} has no usable photographs in it.")
-    return Photos(
-        [path for (path, _), _ in kept],
-        np.array([label for (_, label), _ in kept], dtype=np.int64),
-        [digest for _, digest in kept],
-    )
+def _read(listing: Listing, where: str, cache_dir: Path) -> Collection:
+    """Read photographs, of which there must be some."""
+    collection = read_photos(listing, cache_dir=cache_dir)
+    if not len(collection.photos):
+        reasons = [f"{bad.path} {bad.reason}" for bad in collection.skipped]
+        more = f" (such as: {reasons[0]})" if reasons else ""
+        raise ValueError(f"{listing.name} has no usable photographs {where}{more}.")
+    return collection
 
 
 def _assess(

@@ -19,7 +19,7 @@ from model.backbones.transforms import CENTER, EVALUATION_VIEWS, Framing, view_n
 from model.checkpoints.checkpoint import Checkpoint
 from model.explain.evidence import Evidence
 from model.features.extract import extract
-from model.features.signatures import summarise
+from model.features.summaries import summarise
 from model.heads.fit import Fit, fit_head, standardisation
 from model.heads.head import Head, HeadConfig, Row
 from model.photographs.dataset import DataSet

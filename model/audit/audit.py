@@ -10,64 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from model.audit import duplicates, outliers, ridge
-from model.audit.findings import Audit, Collected, Finding, Leak
+from model.audit.findings import Audit, Finding, Leak
 from model.audit.gains import class_rows, learning_exponent
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
 from model.features.extract import extract
-from model.photographs import scan
-from model.photographs.class_names import display_names, find_class_names
-from model.photographs.dataset import SPLITS, Photos
+from model.photographs.dataset import Collection, Photos
 
 _COMPONENTS = 256  # principal components by which near duplicates' candidates are found
 
 
-def collect(folder: Path, *, cache_dir: Path, workers: int | None = None) -> Collected:
-    """List and check the photographs of a folder; no class or split needs any number of them.
-
-    Args:
-        folder: A folder of class folders, or of train, valid and test above them.
-        cache_dir: The cache folder.
-        workers: Threads.
-
-    Returns:
-        The photographs.
-
-    Raises:
-        FileNotFoundError: The folder does not exist.
-        ValueError: Fewer than 2 usable photographs.
-    """
-    skipped: list[scan.Skipped] = []
-    roots = scan.split_folders(folder) if folder.is_dir() else {}
-    ordered = {split: roots[split] for split in SPLITS if split in roots} or {"": folder}
-    rows = [
-        (path, class_id, split)
-        for split, root in ordered.items()
-        for path, class_id in scan.list_photographs(root, skipped)
-    ]
-    paths = [path for path, _, _ in rows]
-    digests = scan.check_photographs(paths, skipped, cache_dir=cache_dir, workers=workers)
-    kept = [(*row, digest) for row, digest in zip(rows, digests, strict=True) if digest]
-    if len(kept) < 2:
-        raise ValueError(
-            f"{folder} has {len(kept)} usable photographs in class folders; an audit compares "
-            f"photographs and needs at least 2. Expected {folder}/CLASS/PHOTOGRAPH."
-        )
-    class_ids = sorted({class_id for _, class_id, _, _ in kept})
-    labels = [class_ids.index(class_id) for _, class_id, _, _ in kept]
-    names = find_class_names(folder, roots.values())
-    return Collected(
-        folder,
-        Photos([path for path, *_ in kept], np.array(labels, np.int64), [row[3] for row in kept]),
-        np.array([split for _, _, split, _ in kept]),
-        class_ids,
-        display_names(class_ids, names),
-        skipped,
-    )
-
-
 def audit(
-    data: Collected, backbone: Backbone, *, cache_dir: Path, workers: int | None = None
+    data: Collection, backbone: Backbone, *, cache_dir: Path, workers: int | None = None
 ) -> Audit:
     """Look for problems.
 
@@ -81,8 +35,13 @@ def audit(
         What was found.
 
     Raises:
-        ValueError: A file cannot be decoded any more.
+        ValueError: There are fewer than 2 photographs, or a file cannot be read any more.
     """
+    if len(data.photos) < 2:
+        raise ValueError(
+            f"{data.name} has {len(data.photos)} usable photographs in class folders; an audit "
+            f"compares photographs and needs at least 2. Expected {data.name}/CLASS/PHOTOGRAPH."
+        )
     photos, labels, num_classes = data.photos, data.photos.labels, len(data.class_ids)
     views = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=workers)
     raw = views.mean(axis=1, dtype=np.float32)
@@ -147,7 +106,7 @@ def _provable(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
     return np.bincount(shots, minlength=labels.max() + 1)[labels] > 1
 
 
-def _label_errors(data: Collected, left_out: ridge.LeftOut, unit: np.ndarray) -> list[Finding]:
+def _label_errors(data: Collection, left_out: ridge.LeftOut, unit: np.ndarray) -> list[Finding]:
     """Rank all photographs by the surprise at their label, -ln p, when they are left out."""
     photos, rows = data.photos, np.arange(len(data.photos))
     surprise = -left_out.log_probabilities[rows, photos.labels].astype(np.float64)
@@ -169,7 +128,7 @@ def _suspected(left_out: ridge.LeftOut, labels: np.ndarray, unit: np.ndarray) ->
     return int((likely & (surprise > np.log(2)) & _provable(labels, unit)).sum())
 
 
-def _leaks(data: Collected, features: np.ndarray, unit: np.ndarray, penalty: float) -> list[Leak]:
+def _leaks(data: Collection, features: np.ndarray, unit: np.ndarray, penalty: float) -> list[Leak]:
     labels, train = data.photos.labels, data.splits == "train"
     found = []
     for split in dict.fromkeys(data.splits[~train].tolist()) if train.any() else ():

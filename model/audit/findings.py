@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from model.audit.gains import MORE, ClassRow
 from model.commands import console
-from model.photographs import scan
-from model.photographs.dataset import Photos
+from model.photographs.dataset import Collection
 
 COLUMNS = ("path", "problem", "score", "suggested_label", "other_path")
 PROBLEMS = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
@@ -47,27 +44,6 @@ class Leak(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Collected:
-    """The photographs of a folder that can be read.
-
-    Attributes:
-        folder: The folder.
-        photos: N photographs, those of `train` first.
-        splits: N split names; empty for a plain folder of class folders.
-        class_ids: C folder names.
-        class_names: C display names.
-        skipped: The files left out.
-    """
-
-    folder: Path
-    photos: Photos
-    splits: np.ndarray
-    class_ids: list[str]
-    class_names: list[str]
-    skipped: list[scan.Skipped]
-
-
-@dataclass(frozen=True)
 class Audit:
     """All that was found.
 
@@ -83,7 +59,7 @@ class Audit:
         classes: The classes, those first that would gain most from more photographs.
     """
 
-    data: Collected
+    data: Collection
     backbone: str
     findings: dict[str, list[Finding]]
     suspected: int

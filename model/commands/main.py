@@ -129,6 +129,8 @@ def evaluate(options: argparse.Namespace) -> int:
     result = evaluate_folder(
         classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir
     )
+    for bad in result["skipped"]:
+        print(f"{bad['path']} {bad['reason']}", file=sys.stderr)
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
         return 0
@@ -169,6 +171,8 @@ def audit(options: argparse.Namespace) -> int:
     from model.audit.findings import render, write_csv
     from model.backbones.backbone import Backbone, open_backbone
     from model.checkpoints import checkpoint as checkpoints
+    from model.features.read import read_photos
+    from model.photographs.scan import list_folder
 
     require_folder_of(options.csv)
     if options.top < 1:
@@ -183,7 +187,7 @@ def audit(options: argparse.Namespace) -> int:
         backbone = Backbone(checkpoints.load(found_at.folder).backbone, **places)
     else:
         backbone = open_backbone(**places)
-    data = audits.collect(options.folder, cache_dir=options.cache_dir)
+    data = read_photos(list_folder(options.folder), cache_dir=options.cache_dir)
     for bad in data.skipped:
         print(f"{bad.path} {bad.reason}", file=sys.stderr)
     found = audits.audit(data, backbone, cache_dir=options.cache_dir)

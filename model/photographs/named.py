@@ -7,35 +7,43 @@ from typing import Any
 
 from PIL import Image
 
-from model.photographs import dataset as data
 from model.photographs.class_names import read_class_names
+from model.photographs.dataset import Entry, Listing
+from model.photographs.scan import list_folder
 
 DIGITS, FLOWERS = "digits", "flowers102"
 _FLOWERS_PHOTOGRAPHS = 8189
 
 
-def load(name: str, *, data_dir: Path, cache_dir: Path, **options: Any) -> data.DataSet:
-    """Load a folder or a named data set.
+def list_source(
+    name: str, *, class_names: Path | None = None, data_dir: Path, cache_dir: Path
+) -> Listing:
+    """List a folder or a named data set.
 
     Args:
         name: A folder, `digits` or `flowers102`. A folder with such a name needs `./` before it.
+        class_names: JSON file of display names, in place of the source's own.
         data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
         cache_dir: The cache folder.
-        options: What `data.assemble` takes beside these, and `class_names`, as `data.load_folder`.
 
     Returns:
-        The checked data set.
+        The photographs; none has been opened.
 
     Raises:
         ConnectionError: `flowers102` is not there and cannot be downloaded.
-        FileNotFoundError: The folder does not exist.
-        ValueError: The data cannot be trained on; the message says why.
+        FileNotFoundError: The folder or the names file does not exist.
+        ValueError: `flowers102` is not complete, or as `list_folder`.
     """
     if name == FLOWERS:
-        return _flowers102(data_dir, cache_dir=cache_dir, **options)
-    folder = _digits(cache_dir) if name == DIGITS else Path(name)
-    loaded = data.load_folder(folder, cache_dir=cache_dir, **options)
-    return replace(loaded, name=name)
+        return _flowers102(data_dir, class_names)
+    if name == DIGITS:
+        return replace(list_folder(_digits(cache_dir), class_names=class_names), name=name)
+    if not Path(name).is_dir():
+        raise FileNotFoundError(
+            f"{name} is not a folder, nor 'digits' or 'flowers102'. Expected a folder with one "
+            "folder of photographs a class."
+        )
+    return list_folder(Path(name), class_names=class_names)
 
 
 def _digits(cache_dir: Path) -> Path:
@@ -60,8 +68,8 @@ def _digits(cache_dir: Path) -> Path:
     return folder
 
 
-def _flowers102(data_dir: Path, *, class_names: Path | None, **options: Any) -> data.DataSet:
-    """Load torchvision's Flowers102 in its official split, downloading it if need be."""
+def _flowers102(data_dir: Path, class_names: Path | None) -> Listing:
+    """List torchvision's Flowers102 in its official split, downloading it if need be."""
     import scipy.io
     from torchvision.datasets import Flowers102
 
@@ -78,15 +86,15 @@ def _flowers102(data_dir: Path, *, class_names: Path | None, **options: Any) -> 
         )
     labels = scipy.io.loadmat(root / "imagelabels.mat", squeeze_me=True)["labels"]
     numbers = scipy.io.loadmat(root / "setid.mat", squeeze_me=True)
-    rows = [
-        (root / "jpg" / f"image_{number:05}.jpg", str(labels[number - 1]), split)
+    entries = [
+        Entry(root / "jpg" / f"image_{number:05}.jpg", str(labels[number - 1]), split)
         for split, key in (("train", "trnid"), ("valid", "valid"), ("test", "tstid"))
         for number in numbers[key]
     ]
     names = {str(number): name for number, name in enumerate(Flowers102.classes, start=1)}
     if class_names:
         names = read_class_names(class_names)
-    return data.assemble("flowers102", rows, names, [], **options)
+    return Listing(FLOWERS, root, entries, names)
 
 
 def _download(data_dir: Path) -> None:

@@ -1,17 +1,12 @@
-"""Find photographs in folders of class folders, and check every file."""
+"""Find photographs in folders by their names; no file is opened."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
-from model.cache import FileDigests, SoundFiles, default_workers, progress_bar
 from model.photographs import images
-from model.photographs.class_names import normal_form
+from model.photographs.class_names import find_class_names, normal_form, read_class_names
+from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
 
 _SPLIT_FOLDERS = {
     "train": "train",
@@ -21,14 +16,6 @@ _SPLIT_FOLDERS = {
     "test": "test",
 }
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was left out, and the reason, to be read after the path."""
-
-    path: Path
-    reason: str
 
 
 def _is_junk(name: str) -> bool:
@@ -115,101 +102,75 @@ def class_folders(folder: Path) -> dict[str, list[Path]]:
     return classes
 
 
-def list_photographs(folder: Path, skipped: list[Skipped]) -> list[tuple[Path, str]]:
-    """List the photographs in a folder of class folders by their endings; nothing is opened.
+def list_class_folders(folder: Path, split: str, skipped: list[Skipped]) -> Iterator[Entry]:
+    """List the photographs in a folder of class folders by their endings.
 
     Args:
         folder: The folder of class folders.
+        split: The split that they belong to, or "".
         skipped: Gets the files that have another ending, or stand outside a class folder.
 
+    Yields:
+        The photographs, sorted by class.
+    """
+    for entry in sorted(folder.iterdir()):
+        if entry.is_file() and entry.suffix.lower() in images.SUFFIXES:
+            skipped.append(Skipped(entry, "is not in a class folder"))
+    for class_id, folders in sorted(class_folders(folder).items()):
+        for path in (path for entry in folders for path in walk(entry, skipped)):
+            if path.suffix.lower() in images.SUFFIXES:
+                yield Entry(path, class_id, split)
+            else:
+                ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
+                skipped.append(Skipped(path, f"has {ending}, not that of a photograph"))
+
+
+def list_folder(folder: Path, *, class_names: Path | None = None, splits: bool = True) -> Listing:
+    """List a folder of class folders, with or without `train`, `valid` and `test` above them.
+
+    Args:
+        folder: The data folder.
+        class_names: JSON file of display names; by default a `cat_to_name.json` that is near.
+        splits: Look for folders of splits; without, every folder is a class.
+
     Returns:
-        (path, class id) pairs, sorted by class.
+        The photographs, those of `train` first.
 
     Raises:
-        FileNotFoundError: The folder does not exist.
+        FileNotFoundError: The folder or the names file does not exist.
+        ValueError: Two folders claim the same split, or a name is not valid UTF-8.
     """
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not a folder. Expected a folder with one folder of photographs a class."
         )
-    for entry in sorted(folder.iterdir()):
-        if entry.is_file() and entry.suffix.lower() in images.SUFFIXES:
-            skipped.append(Skipped(entry, "is not in a class folder"))
-    found = []
-    for class_id, folders in sorted(class_folders(folder).items()):
-        for path in (path for entry in folders for path in walk(entry, skipped)):
-            if path.suffix.lower() in images.SUFFIXES:
-                found.append((path, class_id))
-            else:
-                ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
-                skipped.append(Skipped(path, f"has {ending}, not that of a photograph"))
-    return found
+    roots = split_folders(folder) if splits else {}
+    ordered = {split: roots[split] for split in SPLITS if split in roots} or {"": folder}
+    skipped: list[Skipped] = []
+    entries = [
+        entry
+        for split, root in ordered.items()
+        for entry in list_class_folders(root, split, skipped)
+    ]
+    names = (
+        read_class_names(class_names) if class_names else find_class_names(folder, roots.values())
+    )
+    return Listing(str(folder), folder, entries, names, skipped)
 
 
-def check_photographs(
-    paths: Sequence[Path],
-    skipped: list[Skipped],
-    *,
-    cache_dir: Path,
-    workers: int | None = None,
-    keep: Callable[[str, Image.Image], None] | None = None,
-) -> list[str | None]:
-    """Hash every file, and decode those not known to be sound.
-
-    A file that is as it was when it was last read, by size and times, is not read again.
+def list_files(folder: Path) -> Listing:
+    """List the photographs below a folder whatever folders they lie in; they have no class.
 
     Args:
-        paths: N files.
-        skipped: Gets the bad ones.
-        cache_dir: Remembers hashes, and which contents are sound.
-        workers: Threads; by default one a core.
-        keep: Called in those threads with the hash of a file and the photograph, wherever one was
-            decoded, so that it need not be decoded again.
+        folder: The folder.
 
     Returns:
-        N SHA-256 in hexadecimal; None for a bad file.
+        The photographs; every class id is "".
+
+    Raises:
+        FileNotFoundError: There is no such folder.
     """
-    sound, remembered = SoundFiles(cache_dir, images.DECODER_VERSION), FileDigests(cache_dir)
-
-    def check(path: Path) -> tuple[str | None, str]:
-        try:
-            content = images.read(path)
-            digest = hashlib.sha256(content).hexdigest()
-            if digest not in sound:
-                if keep is None:
-                    images.check(content)
-                else:
-                    keep(digest, images.decode(content))
-                sound.add(digest)
-        except images.BadImageError as error:
-            return None, str(error)
-        return digest, ""
-
-    digests: list[str | None] = []
-    pool = ThreadPoolExecutor(workers or default_workers())
-    try:
-        with progress_bar(len(paths), "Reading files" if keep else "Checking files") as bar:
-            for start in range(0, len(paths), 1024):
-                chunk = paths[start : start + 1024]
-                known = remembered.find(chunk)
-                known = {path: digest for path, digest in known.items() if digest in sound}
-                bar.update(len(known))
-                checks = pool.map(check, [path for path in chunk if path not in known])
-                for path in chunk:
-                    if path in known:
-                        digests.append(known[path])
-                        continue
-                    digest, reason = next(checks)
-                    bar.update()
-                    digests.append(digest)
-                    if digest is None:
-                        skipped.append(Skipped(path, reason))
-                    else:
-                        remembered.add(path, digest)
-                sound.save()
-                remembered.save()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        sound.close()
-        remembered.close()
-    return digests
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder.")
+    paths = [path for path in walk(folder) if path.suffix.lower() in images.SUFFIXES]
+    return Listing(str(folder), folder, [Entry(path, "") for path in paths])

@@ -1,5 +1,6 @@
 """The classifier: photographs in, predictions out."""
 
+import hashlib
 import json
 import shutil
 import threading
@@ -19,7 +20,6 @@ from model.classifier import Classifier
 from model.features.extract import extract
 from model.photographs import images
 from model.photographs.dataset import Photos
-from model.photographs.scan import check_photographs
 from model.trust.calibrate import assess
 
 
@@ -84,7 +84,7 @@ def test_serving_gives_the_logits_that_training_measured(
     classifier: Classifier, trained: Path, cache_dir: Path
 ):
     paths, _ = photographs(trained)
-    digests = [d for d in check_photographs(paths, [], cache_dir=cache_dir) if d]
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     photos = Photos(paths, np.zeros(len(paths), np.int64), digests)
     views = classifier.checkpoint.views
     cached = extract(classifier.backbone, photos, views, cache_dir=cache_dir)

@@ -19,6 +19,8 @@ from model.backbones.backbone import Backbone, open_backbone
 from model.checkpoints import checkpoint as checkpoints
 from model.commands import console
 from model.commands import main as cli
+from model.features.read import read_photos
+from model.photographs.scan import list_folder
 
 Run = Callable[..., int]
 
@@ -282,7 +284,7 @@ def test_flipped_labels_of_real_flowers_lead_the_ranking(
         wrong = (label + rng.integers(0, 19)) % 20 + 1 if i in flipped else label
         (tmp_path / "album" / str(wrong)).mkdir(parents=True, exist_ok=True)
         (tmp_path / "album" / str(wrong) / f"{i:04}.jpg").symlink_to(path.resolve())
-    data = audit.collect(tmp_path / "album", cache_dir=cache_dir)
+    data = read_photos(list_folder(tmp_path / "album"), cache_dir=cache_dir)
     found = audit.audit(data, open_backbone(cache_dir=cache_dir), cache_dir=cache_dir)
     first = found.findings["label_error"][: round(0.06 * len(rows))]
     assert len({int(row.path.stem) for row in first} & flipped) >= 0.8 * len(flipped)

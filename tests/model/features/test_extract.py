@@ -11,20 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawing import draw_class, drawn_photograph, same_photograph
+from loading import load_source
 
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS, view_names
 from model.features import extract as features
-from model.features.extract import EvaluationFeatures, FeatureCache, extract
+from model.features import shards
+from model.features.extract import extract
+from model.features.shards import FeatureCache
 from model.photographs import images
-from model.photographs.dataset import Photos, load_folder
+from model.photographs.dataset import Photos
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
 def photos(photos_dir: Callable[..., Path], cache_dir: Path) -> Photos:
-    loaded = load_folder(photos_dir(count=5), cache_dir=cache_dir)
+    loaded = load_source(photos_dir(count=5), cache_dir=cache_dir)
     return loaded.splits["train"]
 
 
@@ -61,7 +64,6 @@ def test_a_second_run_does_not_call_the_backbone(
 def test_features_are_those_of_the_rendered_views(
     photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
 ):
-    from model.photographs import images
 
     backbone = tiny_backbone()
     views = view_names(1, 0)
@@ -76,7 +78,6 @@ def test_features_are_those_of_the_rendered_views(
 def test_the_mirror_view_is_the_flipped_centre_view(
     photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
 ):
-    from model.photographs import images
 
     backbone = tiny_backbone()
     found = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
@@ -110,7 +111,7 @@ def test_cache_misses_when_weights_or_transforms_change(
 
 @pytest.mark.parametrize(
     ("module", "constant"),
-    [("photographs.images", "DECODER_VERSION"), ("features.extract", "VIEWS_VERSION")],
+    [("photographs.images", "DECODER_VERSION"), ("features.shards", "VIEWS_VERSION")],
 )
 def test_cache_misses_when_decoder_or_views_change(
     module: str,
@@ -133,12 +134,12 @@ def test_only_a_changed_photograph_is_computed_again(
 ):
     folder = photos_dir(count=3, splits=("train", "valid"))
     backbone = tiny_backbone()
-    before = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    before = load_source(folder, cache_dir=cache_dir).splits["train"]
     extract(backbone, before, EVALUATION_VIEWS, cache_dir=cache_dir)
     drawn_photograph(0.9, seed=12345).save(before.paths[4])
     before.paths[0].rename(before.paths[0].with_name("renamed.jpg"))  # the content is the key
     calls = counting(backbone)
-    after = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    after = load_source(folder, cache_dir=cache_dir).splits["train"]
     extract(backbone, after, EVALUATION_VIEWS, cache_dir=cache_dir)
     assert calls == [2]
 
@@ -196,7 +197,7 @@ def test_copies_are_computed_once(
     folder = photos_dir(count=3, splits=("train", "valid"))
     original = folder / "train" / "rose" / "000.jpg"
     same_photograph(original, *(original.with_name(f"copy{k}.jpg") for k in range(3)))
-    photos = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    photos = load_source(folder, cache_dir=cache_dir).splits["train"]
     assert len(photos) == 12
     backbone = tiny_backbone()
     calls = counting(backbone)
@@ -213,7 +214,7 @@ def test_a_damaged_shard_is_computed_again(
     photos: Photos,
     tiny_backbone: Callable[..., Backbone],
     cache_dir: Path,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ):
     backbone = tiny_backbone()
     first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
@@ -221,13 +222,10 @@ def test_a_damaged_shard_is_computed_again(
     content = {"cut": shard.read_bytes()[:-100], "empty": b"", "text": b"not an array"}[damage]
     shard.write_bytes(content)
     calls = counting(backbone)
-    capsys.readouterr()
     second = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     assert sum(calls) == 2 * len(photos)
     assert np.allclose(first, second, atol=2e-3 * np.abs(first).max())
-    printed = capsys.readouterr()
-    assert f"{shard} is damaged" in printed.out + printed.err
-    assert printed.out == ""  # stdout may be somebody's JSON
+    assert f"{shard} is damaged" in caplog.text
 
 
 def test_a_shard_that_another_run_is_writing_is_left_alone(
@@ -235,11 +233,11 @@ def test_a_shard_that_another_run_is_writing_is_left_alone(
 ):
     backbone = tiny_backbone()
     cache = FeatureCache(cache_dir, backbone)
-    with features.atomic_path(cache.folder / "shard.npy") as temporary:
+    with shards.atomic_path(cache.folder / "shard.npy") as temporary:
         temporary.write_bytes(b"half a sha")
         other = FeatureCache(cache_dir, backbone)
         assert temporary.exists()
-        assert other.notes == []
+        assert len(list(other.folder.glob("[!.]*.npy"))) == 0
 
 
 def test_an_error_keeps_what_was_computed(
@@ -278,6 +276,17 @@ def test_features_that_are_no_numbers_are_an_error(
             extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
 
 
+def test_a_photograph_that_was_replaced_after_the_check_stops_the_run_and_is_named(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    backbone = tiny_backbone()
+    drawn_photograph(0.9, 777).save(photos.paths[2])
+    with pytest.raises(ValueError, match=rf"{photos.paths[2]} has changed since it was checked"):
+        extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    cache = FeatureCache(cache_dir, backbone)
+    assert FeatureCache.key(photos.digests[2], EVALUATION_VIEWS[0]) not in cache
+
+
 def test_a_photograph_that_has_vanished_is_an_error_with_its_path(
     photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path
 ):
@@ -294,12 +303,12 @@ sys.path[:0] = [{root!r}, {tests!r}]
 import tiny
 tiny.install(pytest.MonkeyPatch())
 from model.backbones import backbone
-from model.photographs import dataset as data
-from model.features import extract as features
-features._SHARD_SECONDS = 0.0
+from loading import load_source
+from model.features import extract as features, shards
+shards._SHARD_SECONDS = 0.0
 features._TASK_PHOTOGRAPHS = 1
 cache = Path({cache!r})
-photos = data.load_folder(Path({folder!r}), cache_dir=cache).splits["train"]
+photos = load_source(Path({folder!r}), cache_dir=cache).splits["train"]
 network = backbone.open_backbone("test_resnet", cache_dir=cache)
 real, network.embed_dim = network.features, network.embed_dim
 def slow(pixels):
@@ -337,7 +346,7 @@ def test_kill_9_keeps_the_written_shards_and_the_next_run_goes_on(
     assert process.returncode == -signal.SIGKILL
     assert b"finished" not in output
 
-    photos = load_folder(folder, cache_dir=cache_dir).splits["train"]
+    photos = load_source(folder, cache_dir=cache_dir).splits["train"]
     calls = counting(backbone)
     found = extract(backbone, photos, ["center"], cache_dir=cache_dir)
     assert len(photos) - 40 < sum(calls) <= len(photos) - 4
@@ -354,59 +363,8 @@ def test_many_features_are_mapped_from_a_file_that_is_gone(
     first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     folder = FeatureCache(cache_dir, backbone).folder
     before = set(folder.iterdir())
-    monkeypatch.setattr(features, "_IN_MEMORY", 100)
+    monkeypatch.setattr(shards, "_IN_MEMORY", 100)
     mapped = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     assert isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, first)
     assert set(folder.iterdir()) == before
-
-
-def test_features_of_a_checked_photograph_need_no_second_decoding(
-    photos_dir: Callable[..., Path],
-    tiny_backbone: Callable[..., Backbone],
-    tmp_path: Path,
-    monkeypatch,
-):
-    folder, backbone = photos_dir(count=4), tiny_backbone()
-    expected = extract(
-        backbone,
-        load_folder(folder, cache_dir=tmp_path / "other").splits["train"],
-        EVALUATION_VIEWS,
-        cache_dir=tmp_path / "other",
-    )
-    assert EvaluationFeatures.suit(backbone)
-    with EvaluationFeatures(tmp_path / "new", backbone) as features:
-        loaded = load_folder(folder, cache_dir=tmp_path / "new", keep=features.add)
-
-    def decode(*_args: object, **_options: object) -> None:
-        raise AssertionError("decoded again")
-
-    monkeypatch.setattr(images, "decode", decode)
-    for split, photos in loaded.splits.items():
-        found = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=tmp_path / "new")
-        if split == "train":
-            assert np.array_equal(found, expected)
-
-
-def test_what_is_in_the_cache_is_not_computed_while_checking(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
-):
-    backbone, image = tiny_backbone(), drawn_photograph(0.3, 0)
-    with EvaluationFeatures(tmp_path, backbone) as features:
-        features.add("0" * 64, image)
-
-    def compute(_pixels: np.ndarray) -> None:
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(backbone, "features", compute)
-    with EvaluationFeatures(tmp_path, backbone) as features:
-        features.add("0" * 64, image)
-
-
-def test_torch_and_large_networks_compute_their_features_later(
-    tiny_backbone: Callable[..., Backbone], monkeypatch
-):
-    assert not EvaluationFeatures.suit(tiny_backbone(image_size=320))  # wants larger photographs
-    backbone = tiny_backbone()
-    monkeypatch.setattr(backbone, "_engine", None)
-    assert not EvaluationFeatures.suit(backbone)  # wants them by the batch

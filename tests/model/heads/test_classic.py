@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from loading import load_source
 from torch import nn
 from torchvision import transforms as tv
 
@@ -15,14 +16,14 @@ from model.heads import classic
 from model.heads.fit import Fit
 from model.heads.head import HISTORY_COLUMNS, HeadConfig, cross_entropy
 from model.photographs import images
-from model.photographs.dataset import DataSet, load_folder
+from model.photographs.dataset import DataSet
 
 SMALL = replace(classic.CONFIG, epochs=2, hidden=(16, 8), batch_size=4)
 
 
 @pytest.fixture
 def loaded(photos_dir: Callable[..., Path], cache_dir: Path) -> DataSet:
-    return load_folder(photos_dir(count=5), cache_dir=cache_dir)
+    return load_source(photos_dir(count=5), cache_dir=cache_dir)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from drawing import CLASSES
+from loading import load_source
 
 from model.photographs import class_names
-from model.photographs.dataset import load_folder
 
 NAMES = {"daisy": "Oxeye daisy", "rose": "Dog rose"}
 
@@ -17,7 +17,7 @@ NAMES = {"daisy": "Oxeye daisy", "rose": "Dog rose"}
 def test_display_names_are_found_near_the_data(place: str, photos_dir: Callable, cache_dir: Path):
     folder = photos_dir("above/photographs", count=3, splits=("train", "valid"))
     (folder / place / "cat_to_name.json").write_text(json.dumps(NAMES))
-    loaded = load_folder(folder, cache_dir=cache_dir)
+    loaded = load_source(folder, cache_dir=cache_dir)
     assert loaded.class_names == ["Oxeye daisy", "Dog rose", "tulip"]
     assert loaded.class_ids == list(CLASSES)
 
@@ -28,7 +28,7 @@ def test_class_names_of_the_command_line_come_first(
     folder = photos_dir(count=3)
     (folder / "cat_to_name.json").write_text(json.dumps(NAMES))
     (tmp_path / "mine.json").write_text(json.dumps({"rose": "Rosa canina"}))
-    loaded = load_folder(folder, cache_dir=cache_dir, class_names=tmp_path / "mine.json")
+    loaded = load_source(folder, cache_dir=cache_dir, class_names=tmp_path / "mine.json")
     assert loaded.class_names == ["daisy", "Rosa canina", "tulip"]
 
 
@@ -68,4 +68,4 @@ def test_a_names_file_in_another_encoding_is_an_error_with_its_path(tmp_path: Pa
 
 def test_a_missing_names_file_is_an_error(photos_dir: Callable, cache_dir: Path, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"none\.json does not exist"):
-        load_folder(photos_dir(), cache_dir=cache_dir, class_names=tmp_path / "none.json")
+        load_source(photos_dir(), cache_dir=cache_dir, class_names=tmp_path / "none.json")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import scipy.io
 from drawing import CLASSES, drawn_photograph
+from loading import load_source
 from torchvision.datasets import Flowers102
 
-from model.photographs import dataset as data
+from model.photographs import images
 from model.photographs import named as datasets
 from model.photographs.dataset import DataSet
 
@@ -26,20 +27,20 @@ def digits_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_digits_are_there_without_a_network(digits_cache: Path, tmp_path: Path):
     options = {"data_dir": tmp_path, "cache_dir": digits_cache, "class_names": None}
-    loaded = datasets.load("digits", **options)
+    loaded = load_source("digits", **options)
     assert loaded.name == "digits"
     assert loaded.class_ids == [str(digit) for digit in range(10)]
     assert sum(sizes(loaded).values()) == 1797
     assert loaded.skipped == []
-    photograph = data.images.decode(loaded.splits["train"].paths[0])
+    photograph = images.decode(loaded.splits["train"].paths[0])
     assert photograph.size == (8, 8)
     assert np.asarray(photograph).max() > 200
-    assert datasets.load("digits", **options).fingerprint == loaded.fingerprint
+    assert load_source("digits", **options).fingerprint == loaded.fingerprint
 
 
 def test_a_path_is_loaded_as_a_folder(photos_dir: Callable, cache_dir: Path, tmp_path: Path):
     folder = photos_dir()
-    loaded = datasets.load(str(folder), data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
+    loaded = load_source(str(folder), data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
     assert loaded.name == str(folder)
     assert loaded.class_ids == list(CLASSES)
 
@@ -68,7 +69,7 @@ def test_flowers102_is_read_in_its_official_split(tmp_path: Path, cache_dir: Pat
     monkeypatch.setattr(Flowers102, "_check_integrity", lambda self: self._images_folder.is_dir())
     monkeypatch.setattr(datasets, "_FLOWERS_PHOTOGRAPHS", count)
     options = {"data_dir": tmp_path, "cache_dir": cache_dir}
-    loaded = datasets.load("flowers102", **options, class_names=None)
+    loaded = load_source("flowers102", **options, class_names=None)
     assert sizes(loaded) == {"train": 204, "valid": 102, "test": 102}
     assert len(set(loaded.class_names)) == 102
     by_id = dict(zip(loaded.class_ids, loaded.class_names, strict=True))
@@ -80,7 +81,7 @@ def test_flowers102_is_read_in_its_official_split(tmp_path: Path, cache_dir: Pat
 
     names = tmp_path / "names.json"
     names.write_text('{"74": "Rosa"}')
-    loaded = datasets.load("flowers102", **options, class_names=names)
+    loaded = load_source("flowers102", **options, class_names=names)
     assert loaded.class_names[loaded.class_ids.index("74")] == "Rosa"
 
 
@@ -88,7 +89,7 @@ def test_an_incomplete_flowers_folder_is_an_error(tmp_path: Path, cache_dir: Pat
     stand_in_flowers(tmp_path)
     monkeypatch.setattr(Flowers102, "_check_integrity", lambda self: True)
     with pytest.raises(ValueError, match=r"jpg has 408 of 8189 photographs\. Remove that folder"):
-        datasets.load("flowers102", data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
+        load_source("flowers102", data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
 
 
 def test_flowers102_without_a_network_is_one_sentence(tmp_path: Path, cache_dir: Path, monkeypatch):
@@ -97,7 +98,7 @@ def test_flowers102_without_a_network_is_one_sentence(tmp_path: Path, cache_dir:
 
     monkeypatch.setattr(Flowers102, "download", download)
     with pytest.raises(ConnectionError, match="could not be downloaded") as error:
-        datasets.load("flowers102", data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
+        load_source("flowers102", data_dir=tmp_path, cache_dir=cache_dir, class_names=None)
     message = str(error.value)
     assert str(tmp_path / "flowers-102") in message
     assert "name resolution" in message

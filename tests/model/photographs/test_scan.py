@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawing import CLASSES, draw_class, drawn_photograph
+from loading import load_source
 
-from model import cache
+from model.features import store
 from model.photographs import images
-from model.photographs.dataset import DataSet, load_folder
+from model.photographs.dataset import DataSet
 
 
 def sizes(loaded: DataSet) -> dict[str, int]:
@@ -33,7 +34,7 @@ def test_two_unicode_spellings_are_one_class(photos_dir: Callable, cache_dir: Pa
         pytest.skip("This file system folds Unicode spellings itself.")
     draw_class(folder / nfd / "more", 0, 2, 3)
     (folder / "cat_to_name.json").write_text(json.dumps({nfd: "Dandelion"}))
-    loaded = load_folder(folder, cache_dir=cache_dir)
+    loaded = load_source(folder, cache_dir=cache_dir)
     assert loaded.class_ids == ["Klee", nfc]
     assert loaded.class_names == ["Klee", "Dandelion"]
     assert sum(sizes(loaded).values()) == 3 + 3 + 2 + 3
@@ -41,14 +42,14 @@ def test_two_unicode_spellings_are_one_class(photos_dir: Callable, cache_dir: Pa
 
 def test_spaces_and_other_scripts_are_ordinary_names(photos_dir: Callable, cache_dir: Path):
     classes = ("red rose", "白い花", " 'quoted' ")
-    loaded = load_folder(photos_dir("my photographs", classes), cache_dir=cache_dir)
+    loaded = load_source(photos_dir("my photographs", classes), cache_dir=cache_dir)
     assert sorted(loaded.class_ids) == sorted(classes)
 
 
 def test_upper_case_endings_are_photographs(photos_dir: Callable, cache_dir: Path):
     folder = photos_dir(count=3)
     (folder / "rose" / "000.jpg").rename(folder / "rose" / "IMG_0001.JPG")
-    loaded = load_folder(folder, cache_dir=cache_dir)
+    loaded = load_source(folder, cache_dir=cache_dir)
     assert sum(sizes(loaded).values()) == 9
     assert loaded.skipped == []
 
@@ -61,7 +62,7 @@ def test_what_systems_leave_behind_is_passed_over_in_silence(photos_dir: Callabl
         path.write_bytes(b"junk")
     for junk in ("__MACOSX", ".git"):
         draw_class(folder / junk, 0, 1, 2)
-    loaded = load_folder(folder, cache_dir=cache_dir)
+    loaded = load_source(folder, cache_dir=cache_dir)
     assert loaded.class_ids == list(CLASSES)
     assert loaded.skipped == []
     assert sum(sizes(loaded).values()) == 9
@@ -72,7 +73,7 @@ def test_other_files_are_left_out_and_named(photos_dir: Callable, cache_dir: Pat
     (folder / "rose" / "notes.txt").write_text("notes")
     (folder / "rose" / "README").write_text("notes")
     drawn_photograph(0.1, 1).save(folder / "lost.png")
-    found = reasons(load_folder(folder, cache_dir=cache_dir))
+    found = reasons(load_source(folder, cache_dir=cache_dir))
     assert found == {
         "notes.txt": "has the ending '.txt', not that of a photograph",
         "README": "has no ending, not that of a photograph",
@@ -86,7 +87,7 @@ def test_a_link_inside_a_class_that_leads_back_to_the_data_adds_nothing(
     folder = photos_dir(count=3)
     (folder / "rose" / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "rose" / "self").symlink_to(folder / "rose", target_is_directory=True)
-    loaded = load_folder(folder, cache_dir=cache_dir)
+    loaded = load_source(folder, cache_dir=cache_dir)
     assert sizes(loaded) == {"train": 6, "valid": 3}
     labels = np.concatenate([photos.labels for photos in loaded.splits.values()])
     assert np.bincount(labels).tolist() == [3, 3, 3]
@@ -97,7 +98,7 @@ def test_a_link_beside_the_classes_that_leads_back_to_the_data_is_no_class(
 ):
     folder = photos_dir(count=3)
     (folder / "loop").symlink_to(folder, target_is_directory=True)
-    assert load_folder(folder, cache_dir=cache_dir).class_ids == list(CLASSES)
+    assert load_source(folder, cache_dir=cache_dir).class_ids == list(CLASSES)
 
 
 def test_links_to_photographs_elsewhere_are_followed(
@@ -107,7 +108,7 @@ def test_links_to_photographs_elsewhere_are_followed(
     draw_class(tmp_path / "elsewhere" / "c", 2, 3, 3)
     (folder / "c").symlink_to(tmp_path / "elsewhere" / "c", target_is_directory=True)
     (folder / "a" / "dangling.jpg").symlink_to(tmp_path / "gone.jpg")
-    loaded = load_folder(folder, cache_dir=cache_dir)
+    loaded = load_source(folder, cache_dir=cache_dir)
     assert loaded.class_ids == ["a", "b", "c"]
     assert reasons(loaded) == {"dangling.jpg": "no such file or directory"}
 
@@ -115,7 +116,7 @@ def test_links_to_photographs_elsewhere_are_followed(
 def test_an_empty_class_folder_is_no_class(photos_dir: Callable, cache_dir: Path):
     folder = photos_dir(count=3)
     (folder / "empty").mkdir()
-    assert load_folder(folder, cache_dir=cache_dir).class_ids == list(CLASSES)
+    assert load_source(folder, cache_dir=cache_dir).class_ids == list(CLASSES)
 
 
 def with_bad_files(folder: Path) -> Path:
@@ -129,7 +130,7 @@ def with_bad_files(folder: Path) -> Path:
 def test_bad_files_are_left_out_with_path_and_reason(photos_dir: Callable, cache_dir: Path):
     folder = with_bad_files(photos_dir(count=3))
     for _ in range(2):  # the second time, what is sound is known; what is bad is still named
-        loaded = load_folder(folder, cache_dir=cache_dir)
+        loaded = load_source(folder, cache_dir=cache_dir)
         assert sum(sizes(loaded).values()) == 9
         found = reasons(loaded)
         assert found["empty.jpg"] == "is empty (0 bytes)"
@@ -141,19 +142,19 @@ def test_bad_files_are_left_out_with_path_and_reason(photos_dir: Callable, cache
 def test_strict_stops_at_bad_files_and_names_them(photos_dir: Callable, cache_dir: Path):
     folder = with_bad_files(photos_dir(count=3))
     with pytest.raises(ValueError, match=r"3 files cannot be used and --strict is set") as error:
-        load_folder(folder, cache_dir=cache_dir, strict=True)
+        load_source(folder, cache_dir=cache_dir, strict=True)
     assert all(name in str(error.value) for name in ("empty.jpg", "cut.jpg", "text.jpg"))
 
 
 def test_a_sound_file_is_decoded_once(photos_dir: Callable, cache_dir: Path, monkeypatch):
     folder = photos_dir(count=3)
-    load_folder(folder, cache_dir=cache_dir)
+    load_source(folder, cache_dir=cache_dir)
 
     def check(_content: bytes) -> None:
         raise AssertionError("checked again")
 
     monkeypatch.setattr(images, "check", check)
-    assert sum(sizes(load_folder(folder, cache_dir=cache_dir)).values()) == 9
+    assert sum(sizes(load_source(folder, cache_dir=cache_dir)).values()) == 9
 
 
 def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -174,49 +175,42 @@ def test_a_file_is_read_again_only_when_it_has_changed(
 ):
     folder = photos_dir(count=3)
     later = time.time_ns() + 60 * 10**9
-    monkeypatch.setattr(cache.time, "time_ns", lambda: later)  # the files were written long ago
-    first = load_folder(folder, cache_dir=cache_dir)
+    monkeypatch.setattr(store.time, "time_ns", lambda: later)  # the files were written long ago
+    first = load_source(folder, cache_dir=cache_dir)
     changed, times = folder / "rose" / "001.jpg", (folder / "rose" / "001.jpg").stat()
     content = bytearray(changed.read_bytes())
     content[-30] ^= 1  # in the picture's data: the size stays, and so does the stated time
     changed.write_bytes(content)
     os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
     names = reading(monkeypatch)
-    second = load_folder(folder, cache_dir=cache_dir)
+    second = load_source(folder, cache_dir=cache_dir)
     assert names == ["001.jpg"]
     assert second.fingerprint != first.fingerprint
-    assert load_folder(folder, cache_dir=cache_dir).fingerprint == second.fingerprint
+    assert load_source(folder, cache_dir=cache_dir).fingerprint == second.fingerprint
 
 
 def test_a_file_written_a_moment_ago_is_read_again(
     photos_dir: Callable, cache_dir: Path, monkeypatch
 ):
     folder = photos_dir(count=3)
-    load_folder(folder, cache_dir=cache_dir)
+    load_source(folder, cache_dir=cache_dir)
     names = reading(monkeypatch)
-    load_folder(folder, cache_dir=cache_dir)
+    load_source(folder, cache_dir=cache_dir)
     assert len(names) == 9
 
 
-def test_a_damaged_list_of_digests_is_made_anew(photos_dir: Callable, cache_dir: Path):
+def test_a_damaged_store_is_made_anew(photos_dir: Callable, cache_dir: Path):
     folder = photos_dir(count=3)
-    first = load_folder(folder, cache_dir=cache_dir)
-    (cache_dir / "file-digests.sqlite").write_bytes(b"this is not a database " * 50)
-    assert load_folder(folder, cache_dir=cache_dir).fingerprint == first.fingerprint
-
-
-def test_a_damaged_list_of_sound_files_is_made_anew(photos_dir: Callable, cache_dir: Path):
-    folder = photos_dir(count=3)
-    load_folder(folder, cache_dir=cache_dir)
-    (database,) = cache_dir.glob("sound-files-*.sqlite")
+    first = load_source(folder, cache_dir=cache_dir)
+    (database,) = cache_dir.glob("photographs-*.sqlite")
     database.write_bytes(b"this is not a database " * 50)
-    assert sum(sizes(load_folder(folder, cache_dir=cache_dir)).values()) == 9
+    assert load_source(folder, cache_dir=cache_dir).fingerprint == first.fingerprint
 
 
 def test_a_class_of_bad_files_only_is_left_out_with_a_note(photos_dir: Callable, cache_dir: Path):
     folder = photos_dir(count=3)
     (folder / "bad").mkdir()
     (folder / "bad" / "empty.jpg").touch()
-    loaded = load_folder(folder, cache_dir=cache_dir)
+    loaded = load_source(folder, cache_dir=cache_dir)
     assert loaded.class_ids == list(CLASSES)
     assert "Class 'bad' has no usable photograph and is left out." in loaded.notes

@@ -1,0 +1,299 @@
+"""The options of train.py, and the configuration that they stand for."""
+
+import argparse
+import re
+import shlex
+from pathlib import Path
+
+from model import recipes
+from model.backbones.device import DEVICES
+from model.backbones.weights import PACKAGED
+from model.commands import console
+from model.heads.head import HeadConfig
+from model.training import TrainConfig
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        metavar="ROOT",
+        help="for flowers102: the folder that holds flowers-102/, or where it is downloaded to",
+    )
+    group.add_argument(
+        "--class-names",
+        type=Path,
+        metavar="FILE.json",
+        help="display names, {class folder: name}; otherwise a cat_to_name.json in or above DATA",
+    )
+    group.add_argument(
+        "--valid-fraction",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="share of each class for valid, where DATA has no such folder",
+    )
+    group.add_argument(
+        "--test-fraction",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of each class for test, where DATA has no such folder",
+    )
+    group.add_argument("--strict", action="store_true", help="stop if any file cannot be used")
+
+
+def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("backbone (frozen)")
+    group.add_argument(
+        "--recipe",
+        choices=("default", "classic"),
+        default="default",
+        help="classic: the tutorial's training, step for step, nothing cached",
+    )
+    group.add_argument(
+        "--quality",
+        choices=("fast", "best"),
+        default="fast",
+        help="fast: one network, two views; best: two networks, six views a photograph, about "
+        "ten times the time",
+    )
+    group.add_argument(
+        "--backbone",
+        metavar="NAME",
+        help=f"{', '.join(PACKAGED)} (installed), a timm name (downloaded), or several joined by + "
+        f"(default: {recipes.FAST['backbone']}; best: {recipes.BEST['backbone']})",
+    )
+    group.add_argument(
+        "--stages",
+        type=int,
+        metavar="N",
+        help="last stages whose mean-pooled outputs stand beside the final layer's (default: 3)",
+    )
+    group.add_argument(
+        "--image-size", type=int, metavar="PX", help="input size (default: the backbone's own)"
+    )
+    group.add_argument(
+        "--framing",
+        choices=("crop", "pad", "squash"),
+        help="centre crop, whole photograph on a plain ground, or squashed "
+        "(default: the backbone's own, mostly crop)",
+    )
+    group.add_argument(
+        "--views",
+        type=int,
+        metavar="K",
+        help="augmented renderings a photograph, beside centre and mirror image (default: "
+        f"{recipes.FAST['views']}; best: {recipes.BEST['views']})",
+    )
+
+
+def _add_head_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("head")
+    group.add_argument(
+        "--head", choices=("linear", "mlp"), help="(default: linear; classic recipe: mlp)"
+    )
+    group.add_argument(
+        "--hidden",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="widths of the MLP's hidden layers (default: 1600 1024)",
+    )
+    group.add_argument(
+        "--dropout",
+        type=float,
+        metavar="SHARE",
+        help=f"of the MLP's hidden layers, 0-1 (default: {HeadConfig.dropout})",
+    )
+    numbers = {
+        "epochs": "passes over the training photographs",
+        "batch_size": "photographs a step",
+        "lr": "learning rate, highest of the one-cycle schedule",
+        "weight_decay": "weight decay",
+        "label_smoothing": "share of the target spread over all classes, 0-1",
+    }
+    fast, best, classic = (
+        recipes.resolve("default", "fast"),
+        recipes.resolve("default", "best"),
+        recipes.resolve("classic", "fast"),
+    )
+    for name, meaning in numbers.items():
+        values = f"default: {fast[name]:g}; classic recipe: {classic[name]:g}"
+        if best[name] != fast[name]:
+            values = f"default: {fast[name]:g}; best: {best[name]:g}; classic recipe: " + (
+                f"{classic[name]:g}"
+            )
+        whole = isinstance(classic[name], int)
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=int if whole else float,
+            metavar="N" if whole else "X",
+            help=f"{meaning} ({values})",
+        )
+    group.add_argument(
+        "--balance",
+        action="store_const",
+        const=True,
+        help="weigh classes inversely to their number of photographs",
+    )
+    group.add_argument(
+        "--patience",
+        type=int,
+        metavar="EPOCHS",
+        help="stop after so many epochs without a better one on valid (default: 0, never)",
+    )
+
+
+def _add_trust_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("honesty")
+    group.add_argument(
+        "--coverage",
+        type=float,
+        default=0.99,
+        metavar="SHARE",
+        help="share of photographs whose set of classes shall hold the right one",
+    )
+    group.add_argument(
+        "--known-pass-rate",
+        type=float,
+        default=0.99,
+        metavar="SHARE",
+        help='share of photographs of known classes that shall not be called "none of these"',
+    )
+    group.add_argument(
+        "--no-evidence",
+        action="store_true",
+        help="keep no embeddings and no 96-px thumbnails of the training photographs",
+    )
+    group.add_argument(
+        "--no-thumbnails",
+        action="store_true",
+        help="keep embeddings but no thumbnails, for a checkpoint to be given away",
+    )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help="checkpoint folder (default: runs/NAME_OF_DATA)"
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace an earlier checkpoint")
+    group.add_argument("--seed", type=int, default=0, help="of split, views, weights and order")
+    group.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA, else the CPU")
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that decode (default: one a core); classic recipe: processes (default: 4)",
+    )
+    console.add_cache_dir(group)
+
+
+def parse(description: str | None, arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line of train.py.
+
+    Args:
+        description: What stands above the options in the help.
+        arguments: What stands behind `train.py`; by default the process's own.
+
+    Returns:
+        The options, with those filled in that depend on the recipe.
+    """
+    parser = argparse.ArgumentParser(
+        prog="train.py", description=description, formatter_class=console.HelpFormatter
+    )
+    parser.add_argument(
+        "data",
+        nargs="?",
+        default="digits",
+        metavar="DATA",
+        help="a folder of class folders, with or without train, valid and test above them; or the "
+        "name digits or flowers102",
+    )
+    _add_data_options(parser)
+    _add_backbone_options(parser)
+    _add_head_options(parser)
+    _add_trust_options(parser)
+    _add_run_options(parser)
+    options = parser.parse_args(arguments)
+    classic = options.recipe == "classic"
+    if classic and options.quality == "best":
+        parser.error("--quality best is no part of the classic recipe")
+    for name, value in recipes.resolve(options.recipe, options.quality).items():
+        given = getattr(options, name)
+        foreign = classic and name not in recipes.CLASSIC
+        if foreign and given is not None and (name, given) != ("stages", 0):
+            parser.error(f"--{name.replace('_', '-')} is no part of the classic recipe")
+        if given is None:
+            setattr(options, name, value)
+    for name in ("hidden", "dropout"):
+        if options.head == "linear" and getattr(options, name) is not None:
+            parser.error(f"--{name} is for --head mlp")
+    options.hidden = options.hidden or list(HeadConfig.hidden)
+    options.dropout = HeadConfig.dropout if options.dropout is None else options.dropout
+    if options.out is None:
+        folder = Path(options.data)
+        name = folder.resolve().name if folder.is_dir() else options.data
+        options.out = Path("runs", re.sub(r"[^\w.-]+", "-", name) or "run")
+    return options
+
+
+def configure(options: argparse.Namespace) -> TrainConfig:
+    """Turn options into a configuration.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    head = HeadConfig(
+        head=options.head,
+        hidden=tuple(options.hidden),
+        dropout=options.dropout,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        weight_decay=options.weight_decay,
+        label_smoothing=options.label_smoothing,
+        balance=options.balance,
+        patience=options.patience,
+        seed=options.seed,
+    )
+    return TrainConfig(
+        recipe=options.recipe,
+        backbone=options.backbone,
+        stages=options.stages,
+        image_size=options.image_size,
+        framing=options.framing,
+        views=options.views,
+        head=head,
+        coverage=options.coverage,
+        known_pass_rate=options.known_pass_rate,
+        evidence=not options.no_evidence,
+        thumbnails=not options.no_thumbnails,
+        device=options.device,
+        workers=options.workers,
+    )
+
+
+def published_command(arguments: list[str]) -> str:
+    """Write the command for the model card: folders by their last name, without the cache's.
+
+    Args:
+        arguments: What stood behind `train.py`.
+
+    Returns:
+        The command, with nothing in it of where this machine keeps its files.
+    """
+    shown = ["python", "train.py"]
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        if "--cache-dir" in (previous, argument.partition("=")[0]):
+            continue
+        if argument == "--overwrite":
+            continue
+        option, equals, value = (
+            argument.rpartition("=") if argument[:2] == "--" else ("", "", argument)
+        )
+        shown.append(f"{option}{equals}{'path/to/' + Path(value).name if '/' in value else value}")
+    return shlex.join(shown)

@@ -1,0 +1,135 @@
+"""Features on disk: shards that are written once, and found again by content and view."""
+
+import hashlib
+import logging
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from model.backbones.backbone import Backbone
+from model.backbones.spec import EXTRACTOR_VERSION
+from model.backbones.transforms import VIEWS_VERSION
+from model.cache import atomic_path
+from model.photographs import images
+
+_SHARD_SECONDS = 15.0  # what a killed run loses at most
+_SHARD_ROWS = 4096
+_IN_MEMORY = 500_000_000  # bytes; features beyond are mapped from a temporary file
+_log = logging.getLogger(__name__)
+
+
+class FeatureCache:
+    """Features on disk for one backbone: `.npy` shards of (key, features), each written at once.
+
+    A key names a photograph's content and a view; the folder names backbone weights, transforms
+    and the versions of decoder and views. Nothing is ever changed in place.
+    """
+
+    def __init__(self, cache_dir: Path, backbone: Backbone) -> None:
+        """Open the cache and index its shards.
+
+        Args:
+            cache_dir: The cache folder.
+            backbone: Whose features these are.
+        """
+        versions = f"{images.DECODER_VERSION}.{VIEWS_VERSION}.{EXTRACTOR_VERSION}"
+        self.folder = cache_dir / "features" / f"{backbone.spec.key}-{versions}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.dtype = np.dtype([("key", "V16"), ("features", "<f2", (backbone.embed_dim,))])
+        self._shards: list[np.ndarray] = []
+        self._rows: dict[bytes, tuple[int, int]] = {}
+        self._pending: list[tuple[bytes, np.ndarray]] = []
+        self._written = time.monotonic()
+        for path in sorted(self.folder.glob("[!.]*.npy")):
+            self._index(path)
+
+    def _index(self, path: Path) -> None:
+        try:
+            shard = np.load(path, mmap_mode="r")
+            if shard.dtype != self.dtype:
+                raise ValueError(f"holds {shard.dtype}")
+        except (ValueError, EOFError, OSError) as error:
+            _log.warning("Cache file %s is damaged (%s); it is computed again.", path, error)
+            path.unlink(missing_ok=True)
+            return
+        number = len(self._shards)
+        self._shards.append(shard)
+        for row, key in enumerate(shard["key"].tolist()):
+            self._rows[key] = (number, row)
+
+    @staticmethod
+    def key(digest: str, view: str) -> bytes:
+        """Return the key of a photograph (hexadecimal SHA-256) and view."""
+        return hashlib.sha256(f"{digest} {view}".encode()).digest()[:16]
+
+    def __contains__(self, key: bytes) -> bool:
+        """Tell whether these features are on disk."""
+        return key in self._rows
+
+    def add(self, rows: Iterable[tuple[bytes, np.ndarray]]) -> None:
+        """Add computed features; written when there are enough, or after some seconds."""
+        self._pending += rows
+        age = time.monotonic() - self._written
+        if len(self._pending) >= _SHARD_ROWS or age >= _SHARD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added as one shard."""
+        if self._pending:
+            shard = np.empty(len(self._pending), self.dtype)
+            for row, (key, features) in enumerate(self._pending):
+                shard[row] = (key, features)
+            path = self.folder / f"{uuid.uuid4().hex}.npy"
+            with atomic_path(path) as temporary:
+                np.save(temporary, shard)
+            self._index(path)
+            self._pending = []
+        self._written = time.monotonic()
+
+    def gather(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Read features.
+
+        Args:
+            keys: N keys, all on disk.
+
+        Returns:
+            float16 `[N, D]`; where they are many, mapped from a file that nobody else sees, so
+            that the system may take their memory back.
+        """
+        places = np.array([self._rows[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        shape = (len(keys), self.dtype["features"].shape[0])
+        if 2 * shape[0] * shape[1] <= _IN_MEMORY:
+            result = np.empty(shape, np.float16)
+        else:
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                result = np.memmap(file, np.float16, "w+", shape=shape)
+        for number in np.unique(places[:, 0]):
+            chosen = np.flatnonzero(places[:, 0] == number)
+            result[chosen] = self._shards[number]["features"][places[chosen, 1]]
+        return result
+
+
+def storable(backbone: Backbone, features: np.ndarray, photograph: object) -> np.ndarray:
+    """Return features as float16, in which they are kept.
+
+    Args:
+        backbone: Whose features they are.
+        features: Of any shape.
+        photograph: What they are of, for the message.
+
+    Returns:
+        float16, of the same shape.
+
+    Raises:
+        ValueError: A feature is not a finite number there.
+    """
+    if not np.isfinite(features).all() or np.abs(features).max() > 65504:
+        raise ValueError(
+            f"Backbone {backbone.spec.name} gives features that are not finite numbers "
+            f"(first photograph: {photograph})."
+        )
+    return features.astype(np.float16)

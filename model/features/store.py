@@ -1,0 +1,196 @@
+"""What earlier runs found out about photographs: content hashes, which are sound, summaries."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+Stamp = tuple[bytes, int, int, int]
+"""Absolute path, size in bytes, time of change of content and of state, in ns."""
+
+_CHUNK = 1024  # rows that are asked for or written at a time
+_TABLES = (
+    "file (path BLOB PRIMARY KEY, size INT, mtime INT, ctime INT, digest BLOB)",
+    "sound (digest BLOB PRIMARY KEY)",
+    "summary (digest BLOB PRIMARY KEY, signature BLOB, thumbnail BLOB)",
+)
+_INSERT_FILE = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)"
+_INSERT_SOUND = "INSERT OR IGNORE INTO sound VALUES (?)"
+_INSERT_SUMMARY = "INSERT OR IGNORE INTO summary VALUES (?, ?, ?)"
+_INSERTS = (_INSERT_FILE, _INSERT_SOUND, _INSERT_SUMMARY)
+
+
+class PhotographStore:
+    """What is remembered of photographs, in one SQLite file that may be deleted at any time.
+
+    Three tables: the content hash of a file by its path, the contents that were decoded without an
+    error, and the signature and thumbnail of a content. Contents that failed are not remembered:
+    they are few, and the next version may read them. Several threads may use one store.
+    """
+
+    def __init__(self, cache_dir: Path, decoder_version: int) -> None:
+        """Open the store; a damaged one is made anew.
+
+        Args:
+            cache_dir: The cache folder.
+            decoder_version: Version of the decoder; another version starts anew.
+
+        Raises:
+            OSError: It is locked, or cannot be written.
+        """
+        self._lock = threading.Lock()
+        self._database = _open_database(cache_dir / f"photographs-{decoder_version}.sqlite")
+        rows = self._database.execute("SELECT digest FROM sound")
+        self._sound: set[bytes] = {row[0] for row in rows}
+        self._new: dict[str, list[tuple]] = {insert: [] for insert in _INSERTS}
+
+    def __enter__(self) -> Self:
+        """Open a context that saves and closes the store."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what was added, also when the run is interrupted, and close the store."""
+        try:
+            self.save()
+        finally:
+            self._database.close()
+
+    @staticmethod
+    def stamp(path: Path) -> Stamp:
+        """Describe the state of a file; take it before the file is read.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Its absolute path, size in bytes, and times of change in ns.
+
+        Raises:
+            OSError: There is no such file.
+        """
+        status = path.stat()
+        name = os.fsencode(os.path.abspath(path))  # noqa: PTH100 (links are to stay as they are)
+        return name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+    def unchanged(self, paths: Sequence[Path]) -> dict[Path, str]:
+        """Return the SHA-256 (hexadecimal) of sound files that are as they were when last read.
+
+        Args:
+            paths: Some thousand at most.
+        """
+        stamps = {}
+        for path in paths:
+            with contextlib.suppress(OSError):  # whoever reads it will say so
+                stamps[path] = self.stamp(path)
+        marks = ",".join("?" * len(stamps))
+        query = f"SELECT path, size, mtime, ctime, digest FROM file WHERE path IN ({marks})"
+        with self._lock:
+            rows = self._database.execute(query, [name for name, *_ in stamps.values()]).fetchall()
+        known = {(name, *times): digest for name, *times, digest in rows}
+        return {
+            path: known[stamp].hex()
+            for path, stamp in stamps.items()
+            if stamp in known and known[stamp][:16] in self._sound
+        }
+
+    def is_sound(self, digest: str) -> bool:
+        """Tell whether the content with this SHA-256 (hexadecimal) was decoded before."""
+        return _key(digest) in self._sound
+
+    def add_file(self, stamp: Stamp, digest: str) -> None:
+        """Remember the content of a file.
+
+        A file that changed less than two seconds ago is not remembered: it might be written once
+        more within the clock's grain, and look the same.
+
+        Args:
+            stamp: Its state before it was read.
+            digest: SHA-256 of what was read, hexadecimal.
+        """
+        if max(stamp[2:]) < time.time_ns() - 2 * 10**9:
+            self._add(_INSERT_FILE, (*stamp, bytes.fromhex(digest)))
+
+    def add_sound(self, digest: str) -> None:
+        """Remember that the content with this SHA-256 (hexadecimal) can be decoded."""
+        self._add(_INSERT_SOUND, (_key(digest),))
+
+    def add_summary(self, digest: str, signature: bytes, thumbnail: bytes) -> None:
+        """Remember a content's signature and thumbnail (a JPEG)."""
+        self._add(_INSERT_SUMMARY, (_key(digest), signature, thumbnail))
+
+    def summaries(self, digests: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+        """Read signatures and thumbnails.
+
+        Args:
+            digests: SHA-256 of contents, hexadecimal.
+
+        Returns:
+            Digest -> signature and thumbnail, of those that are there.
+        """
+        self.save()
+        found = {}
+        for start in range(0, len(digests), _CHUNK):
+            keys = {_key(digest): digest for digest in digests[start : start + _CHUNK]}
+            marks = ",".join("?" * len(keys))
+            query = f"SELECT digest, signature, thumbnail FROM summary WHERE digest IN ({marks})"
+            with self._lock:
+                rows = self._database.execute(query, list(keys)).fetchall()
+            found |= {keys[key]: (signature, thumbnail) for key, signature, thumbnail in rows}
+        return found
+
+    def _add(self, insert: str, row: tuple) -> None:
+        with self._lock:
+            self._new[insert].append(row)
+            full = len(self._new[insert]) >= _CHUNK
+        if full:
+            self.save()
+
+    def save(self) -> None:
+        """Write what was added, in one transaction: all or nothing.
+
+        Raises:
+            OSError: It cannot be written, as when the disk is full.
+        """
+        with self._lock:
+            new, self._new = self._new, {insert: [] for insert in _INSERTS}
+            if not any(new.values()):
+                return
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                for insert, rows in new.items():
+                    self._database.executemany(insert, rows)
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise OSError(
+                    f"The cache cannot be written ({error}). Make room there, or give another "
+                    "--cache-dir."
+                ) from error
+            self._sound.update(key for (key,) in new[_INSERT_SOUND])
+
+
+def _key(digest: str) -> bytes:
+    """Return what stands for a content: half of its SHA-256 is enough, and takes half the room."""
+    return bytes.fromhex(digest)[:16]
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    def connect() -> sqlite3.Connection:
+        database = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+        for table in _TABLES:
+            database.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+        return database
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return connect()
+    except sqlite3.OperationalError as error:  # locked or not writable: not the store's fault
+        raise OSError(f"{path} cannot be used ({error}). Give another --cache-dir.") from error
+    except sqlite3.DatabaseError:
+        path.unlink()
+        return connect()
