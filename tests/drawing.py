@@ -56,3 +56,15 @@ def recompressed(image: Image.Image, quality: int, scale: float) -> Image.Image:
     size = (round(image.width * scale), round(image.height * scale))
     image.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=quality)
     return Image.open(file).convert("RGB")
+
+
+def lossless_jpeg(width: int, height: int, *extra: bytes) -> bytes:
+    """A plain grey lossless JPEG (SOF3, ITU-T T.81 Annex H); `extra` segments stand before it.
+
+    Its one Huffman code says that a pixel is as predicted, so the picture is one 0-bit a pixel.
+    """
+    frame = bytes([0xFF, 0xC3, 0, 11, 8, *height.to_bytes(2), *width.to_bytes(2), 1, 1, 0x11, 0])
+    table = bytes([0xFF, 0xC4, 0, 20, 0, 1, *[0] * 16])
+    scan = bytes([0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 0, 0])
+    picture = bytes(-(-width * height // 8))
+    return b"".join([b"\xff\xd8", *extra, frame, table, scan, picture, b"\xff\xd9"])

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from model.photographs.jpeg import can_be_scaled
+
 DECODER_VERSION = 2
 """Part of every feature-cache key: raise it when `decode` returns other pixels for a file."""
 
@@ -187,8 +189,9 @@ def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Imag
     Raises:
         BadImageError: Not a photograph, empty, damaged, truncated, or over `MAX_PIXELS`.
     """
-    original = _open(source if isinstance(source, bytes) else read(source))
-    if least_side and original.format in _JPEGS:
+    content = source if isinstance(source, bytes) else read(source)
+    original = _open(content)
+    if least_side and original.format in _JPEGS and can_be_scaled(content):
         original.draft(None, (least_side, least_side))
     _load(original)
     return _upright(_to_rgb(original), original)
@@ -204,7 +207,7 @@ def check(content: bytes) -> None:
         BadImageError: As `decode`.
     """
     image = _open(content)
-    if image.format in _JPEGS:  # decoded at an eighth of its size: every byte is read all the same
+    if image.format in _JPEGS and can_be_scaled(content):  # at an eighth, still every byte is read
         image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
     _load(image)
     if image.mode not in ("RGB", "L", "CMYK"):  # modes that `decode` may not know
