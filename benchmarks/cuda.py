@@ -33,41 +33,36 @@ The shipped classifier needs the weights of both networks.
 """
 
 import argparse
-import colorsys
 import functools
 import gc
 import hashlib
 import itertools
 import os
-import shutil
 import statistics
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there, this
+# file would be taken for NVIDIA's package `cuda`.
+sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import once
+from benchmarks.bench import Bench, framed, say
+from benchmarks.drawn import CLASSES, make_photographs
 from model import calibrate, console, images, scan
-from model.backbone import Backbone, open_backbone
+from model.backbone import Backbone
 from model.cache import default_workers
-from model.classifier import Classifier
 from model.data import Photos
 from model.device import resolve_device
-from model.explain import attribute
 from model.features import extract
-from model.fit import fit_head
-from model.head import Head, HeadConfig
-from model.spec import BackboneSpec, Member
-from model.transforms import CENTER, Transforms
+from model.transforms import CENTER
 from model.weights import PACKAGED, packaged_network
 
 if TYPE_CHECKING:
@@ -75,137 +70,13 @@ if TYPE_CHECKING:
 
 BATCHES = {"cuda": (1, 8, 32, 128, 512), "cpu": (1, 8, 32)}
 PHOTOGRAPHS = {"cuda": 10_000, "cpu": 400}
-COMPARED = {"cuda": 1000, "cpu": 64}
-EXTRACTED = {"cuda": 4000, "cpu": 200}
+_COMPARED, _EXTRACTED = 0.1, 0.4  # shares of the photographs
 CALLS = {"cuda": 200, "cpu": 20}
 ROUNDS = {"cuda": 11, "cpu": 3}
 _REPEATS = {"cuda": (3, 32), "cpu": (1, 8)}  # calls in a round: at least, and at batch 1
 _PART = {"cuda": 128, "cpu": 8}  # pixels compared at a time; torch on a CPU is slow with more
 
-_CLASSES, _SIDE = 20, 500  # drawn classes; longer side in px
-
 OURS, PEERS = "Frostflower", ("timm, pinned", "timm, pageable")
-
-
-def say(*parts: object) -> None:
-    """Print at once, so that a run that is cut off has shown what it measured."""
-    print(*parts, flush=True)
-
-
-def draw(number: int, rng: np.random.Generator) -> Image.Image:
-    """Draw a flower of class `number`: its petals' count and colour, on ground of any colour."""
-    width, height = _SIDE, int(rng.integers(330, _SIDE + 1))
-    y, x = np.mgrid[:120, :160].astype(np.float32)
-    x, y = (x / 160 - rng.uniform(0.4, 0.6)) * 4 / 3, y / 120 - rng.uniform(0.4, 0.6)
-    petals = 3 + number % 5
-    wave = np.cos(petals * (np.arctan2(y, x) + rng.uniform(0, 2 * np.pi)))
-    inside = np.hypot(x, y) / (rng.uniform(0.25, 0.4) * (0.7 + 0.3 * wave))
-    mask = Image.fromarray(((1.1 - inside) * 1275).clip(0, 255).astype(np.uint8))
-    hue = (number // 5 / (_CLASSES // 5) + rng.normal(0, 0.02)) % 1
-    colour = 255 * np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.6, 1), rng.uniform(0.6, 1)))
-    shade = (colour * (1.15 - 0.5 * inside.clip(0, 1))[..., None]).clip(0, 255).astype(np.uint8)
-    ground = Image.fromarray(rng.integers(0, 200, (9, 9, 3), np.uint8))
-    resize = functools.partial(Image.Image.resize, size=(width, height), resample=3)
-    whole = Image.composite(resize(Image.fromarray(shade)), resize(ground), resize(mask))
-    grain = rng.integers(-9, 10, (height, width, 1), np.int16)
-    pixels = (np.asarray(whole, np.int16) + grain).clip(0, 255).astype(np.uint8)
-    return Image.fromarray(pixels if rng.random() < 0.7 else np.rot90(pixels))
-
-
-def make_photographs(folder: Path, count: int) -> list[tuple[Path, int]]:
-    """Write drawn JPEGs into class folders.
-
-    Args:
-        folder: Where; the class folders are made.
-        count: How many.
-
-    Returns:
-        (file, class) pairs, the classes in turn.
-    """
-    for number in range(_CLASSES):
-        (folder / f"class{number:02d}").mkdir(parents=True)
-
-    def make(index: int) -> tuple[Path, int]:
-        number = index % _CLASSES
-        path = folder / f"class{number:02d}" / f"{index:06d}.jpg"
-        draw(number, np.random.default_rng(index)).save(path, "JPEG", quality=85)
-        return path, number
-
-    with ThreadPoolExecutor(default_workers()) as pool:
-        return list(pool.map(make, range(count)))
-
-
-class Bench:
-    """What the parts share: the device, its counts, the photographs, and what went wrong.
-
-    Attributes:
-        device: `cuda` or `cpu`.
-        backbone: Name of the packaged backbone that speed is measured on.
-        home: A temporary folder.
-        made: (file, class) of the drawn photographs.
-        failed: The parts that raised an error.
-    """
-
-    def __init__(
-        self, device: str, backbone: str, home: Path, made: list[tuple[Path, int]]
-    ) -> None:
-        """Keep the arguments."""
-        self.device, self.backbone, self.home, self.made = device, backbone, home, made
-        self.failed: list[str] = []
-
-    def attempt(self, name: str, part: Callable[[], Any]) -> Any:
-        """Run a part; its error is printed and counted, so that the other parts still run."""
-        started = time.perf_counter()
-        try:
-            return part()
-        except Exception as error:  # whatever it is: this may be the first run on a GPU ever
-            self.failed.append(name)
-            traceback.print_exc()
-            say(f"FAILED {name}: {type(error).__name__}: {error}")
-            return None
-        finally:
-            gc.collect()  # hooks make cycles, and networks that linger count as peak memory
-            say(f"({name}: {time.perf_counter() - started:.1f} s)")
-
-    def open(self) -> Backbone:
-        """Open the backbone whose speed is measured."""
-        threads = default_workers()
-        return open_backbone(
-            self.backbone, device=self.device, cache_dir=self.home / "cache", threads=threads
-        )
-
-    def classifier(self, device: str) -> Classifier:
-        """Open the shipped classifier."""
-        return Classifier(device=device, cache_dir=self.home / "cache", threads=default_workers())
-
-    def synchronize(self) -> None:
-        """Wait for the GPU, where there is one."""
-        if self.device == "cuda":
-            import torch
-
-            torch.cuda.synchronize()
-
-    def peak(self, run: Callable[[], object]) -> str:
-        """Run something and return the peak of GPU memory allocated by torch meanwhile, in MB."""
-        if self.device != "cuda":
-            run()
-            return "-"
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-        run()
-        return f"{torch.cuda.max_memory_allocated() / 1e6:,.0f}"
-
-
-def framed(backbone: Backbone, files: Iterable[Path], views: list[str]) -> np.ndarray:
-    """Decode and frame photographs: uint8 `[N * V, S, S, 3]`."""
-
-    def frame(path: Path) -> list[np.ndarray]:
-        image = images.decode(path, least_side=backbone.transforms.least_side)
-        return backbone.transforms.views(image, views)
-
-    with ThreadPoolExecutor(default_workers()) as pool:
-        return np.stack([view for part in pool.map(frame, files) for view in part])
 
 
 def in_torch(backbone: Backbone, pixels: np.ndarray) -> np.ndarray:
@@ -228,7 +99,7 @@ def compare(bench: Bench) -> float:
     files = [path for path, _ in bench.made]
     if flowers:
         files = [path for path, _ in scan.list_photographs(Path(flowers, "valid"), [])]
-    count = COMPARED[bench.device]
+    count = int(_COMPARED * len(bench.made))
     files = files[:: max(1, len(files) // count)][:count]
     classifier, other = bench.classifier("cpu"), bench.classifier(bench.device)
     checkpoint, answers, features = classifier.checkpoint, [], []
@@ -311,12 +182,14 @@ def programs(bench: Bench, backbone: Backbone, pixels: np.ndarray) -> dict[str, 
     return found
 
 
-def interleaved(bench: Bench, work: dict[str, Callable], batch: int) -> dict[str, list[float]]:
+def interleaved(
+    bench: Bench, work: dict[str, Callable], batch: int, rounds: int
+) -> dict[str, list[float]]:
     """Time programs in turn: name -> seconds a photograph of each round."""
     least, most = _REPEATS[bench.device]
     repeats = max(least, most // batch)
     seconds: dict[str, list[float]] = {name: [] for name in work}
-    for number, (name, run) in itertools.product(range(ROUNDS[bench.device] + 1), work.items()):
+    for number, (name, run) in itertools.product(range(rounds + 1), work.items()):
         bench.synchronize()
         started = time.perf_counter()
         for _ in range(repeats):
@@ -327,7 +200,7 @@ def interleaved(bench: Bench, work: dict[str, Callable], batch: int) -> dict[str
     return seconds
 
 
-def from_memory(bench: Bench) -> float:
+def from_memory(bench: Bench, rounds: int) -> float:
     """Time pixels to features here and in plain timm, interleaved.
 
     Returns:
@@ -341,7 +214,7 @@ def from_memory(bench: Bench) -> float:
         given = some[np.arange(batch) % len(some)]
         gc.collect()  # so that nothing else counts as peak memory
         peak = bench.peak(functools.partial(backbone.features, given))
-        seconds = interleaved(bench, programs(bench, backbone, given), batch)
+        seconds = interleaved(bench, programs(bench, backbone, given), batch, rounds)
         speeds = {name: 1 / statistics.median(times) for name, times in seconds.items()}
         peer = max((name for name in PEERS if name in speeds), key=lambda name: speeds[name])
         ratio = float(np.median(np.array(seconds[peer]) / np.array(seconds[OURS])))
@@ -367,7 +240,7 @@ def photos_of(made: list[tuple[Path, int]]) -> Photos:
 
 def from_files(bench: Bench) -> None:
     """Time JPEG files to features, and the part of it that no GPU does."""
-    backbone, photos = bench.open(), photos_of(bench.made[: EXTRACTED[bench.device]])
+    backbone, photos = bench.open(), photos_of(bench.made[: int(_EXTRACTED * len(bench.made))])
     backbone.features(framed(backbone, photos.paths[:8], [CENTER]))  # warm
     started = time.perf_counter()
     framed(backbone, photos.paths, [CENTER])
@@ -398,90 +271,6 @@ def predict(bench: Bench) -> None:
         rows.append(("with a heat map" if explain else "plain", f"{median:.1f}", f"{high:.1f}"))
     say(f"\n4. Shipped classifier, one decoded photograph, {CALLS[bench.device]} calls, ms")
     say(console.table(("Classifier.predict", "median", "95th percentile"), rows))
-
-
-def _random_backbone(bench: Bench, name: str, size: int) -> Backbone:
-    """Open one of timm's tiny networks with random weights, last layer only."""
-    import timm
-
-    options: dict[str, Any] = {"img_size": size} if "vit" in name else {}
-    network = timm.create_model(name, pretrained=False, **options)
-    half = (0.5, 0.5, 0.5)
-    member = Member(name, "0" * 64, size, half, half)
-    spec = BackboneSpec((member,), 0, Transforms(size, "squash", interpolation="bilinear"))
-    return Backbone(spec, [network], device=bench.device, cache_dir=bench.home / "cache")
-
-
-def explain_packaged(bench: Bench) -> str:
-    """Explain a photograph by the shipped classifier."""
-    classifier = bench.classifier(bench.device)
-    heat = classifier.predict([images.decode(bench.made[0][0])], explain=True)[0].heat
-    if heat is None or not np.isfinite(heat.values).all() or not np.ptp(heat.values):
-        raise ValueError("the heat map is missing, flat or not finite")
-    return f"heat map {heat.values.shape}"
-
-
-def explain_by_gradient(bench: Bench, name: str) -> str:
-    """Explain by a network whose last layer is no mean of places, after features were computed."""
-    backbone = _random_backbone(bench, name, 160)
-    pixels = framed(backbone, [path for path, _ in bench.made[:2]], [CENTER])
-    backbone.features(pixels)
-    features, maps = backbone.maps(pixels)
-    if not any(entry.member is not None for entry in maps):
-        raise ValueError(f"no gradient of {name} reaches a place")
-    width, rng = features.shape[1], np.random.default_rng(0)
-    layer = (rng.normal(size=(3, width)).astype(np.float32), np.zeros(3, np.float32))
-    head = Head(np.zeros(width, np.float32), np.ones(width, np.float32), [layer])
-    heats = attribute(backbone, head, features, maps, [CENTER])
-    if not all(np.isfinite(heat.values).all() and np.ptp(heat.values) for heat in heats):
-        raise ValueError(f"the heat map of {name} is flat or not finite")
-    return f"heat map of {name} {heats[0].values.shape}"
-
-
-def golden_answers(bench: Bench) -> str:
-    """Ask the shipped classifier for its golden answers."""
-    from model import verify
-
-    drifts = verify.measure(bench.classifier(bench.device))
-    worst = max(drift.difference for drift in drifts)
-    if any(drift.beyond for drift in drifts):
-        raise ValueError(verify.warning([drift for drift in drifts if drift.beyond]))
-    return f"golden answers within {worst:.4f} (tolerance {drifts[0].tolerance:g})"
-
-
-def mlp(bench: Bench) -> str:
-    """Fit an MLP head on random features in which the classes differ."""
-    rng, labels = np.random.default_rng(0), np.arange(400) % 4
-    centers = rng.normal(size=(4, 64))
-    features = (centers[labels] + rng.normal(0, 0.5, (400, 64))).astype(np.float16)
-    rows = features[:, None].repeat(2, axis=1)
-    config = HeadConfig(head="mlp", hidden=(32,), epochs=5, lr=0.01)
-    halves = rows[:200], labels[:200], rows[200:], labels[200:]
-    fit = fit_head(*halves, 4, config, device=bench.device)
-    accuracy = fit.history[-1]["valid_accuracy"]
-    if accuracy < 0.9:
-        raise ValueError(f"the MLP's accuracy is {accuracy:.2f}; expected above 0.9")
-    return f"MLP head, accuracy {accuracy:.2f}"
-
-
-def classic(bench: Bench) -> str:
-    """Train by the classic recipe for one epoch, a tiny network, 64 photographs or so."""
-    import train
-    from model import training
-
-    folder, chosen = bench.home / "few", [one for one in bench.made if one[1] < 4][:64]
-    for path, _ in chosen:
-        target = folder / path.parent.name / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-    places = ["--out", str(bench.home / "classic"), "--cache-dir", str(bench.home / "cache")]
-    options = train.parse(
-        [str(folder), "--recipe", "classic", "--epochs", "1", "--device", bench.device, *places]
-    )
-    config, backbone = train.configure(options), _random_backbone(bench, "test_resnet", 224)
-    data = train.load_data(options, config, backbone)
-    trained = training.train(data, backbone, config, cache_dir=options.cache_dir)
-    return f"classic recipe, {len(chosen)} photographs, loss {trained.history[0]['train_loss']:.2f}"
 
 
 def train_all(bench: Bench, device: str) -> None:
@@ -551,6 +340,9 @@ def main() -> int:
         "--backbone", choices=list(PACKAGED), default="efficientnet_lite0", help="for speed"
     )
     parser.add_argument(
+        "--rounds", type=int, metavar="N", help="of interleaved runs (default: 11; on a CPU 3)"
+    )
+    parser.add_argument(
         "--photographs",
         type=int,
         metavar="N",
@@ -559,8 +351,11 @@ def main() -> int:
     options = parser.parse_args()
     device = resolve_device(options.device)
     count = PHOTOGRAPHS[device] if options.photographs is None else options.photographs
-    if count < 5 * _CLASSES:
-        raise ValueError(f"--photographs {count} must be {5 * _CLASSES} or more.")
+    if count < 5 * CLASSES:
+        raise ValueError(f"--photographs {count} must be {5 * CLASSES} or more.")
+    rounds = ROUNDS[device] if options.rounds is None else options.rounds
+    if rounds < 1:
+        raise ValueError(f"--rounds {rounds} must be 1 or more.")
     started = time.perf_counter()
     describe(device)
     with tempfile.TemporaryDirectory() as temporary:
@@ -569,19 +364,13 @@ def main() -> int:
         say(f"{count:,} photographs drawn in {time.perf_counter() - started:.1f} s")
         bench = Bench(device, options.backbone, home, made)
         agreement = bench.attempt("features", lambda: compare(bench))
-        ratio = bench.attempt("from memory", lambda: from_memory(bench))
+        ratio = bench.attempt("from memory", lambda: from_memory(bench, rounds))
         bench.attempt("from files", lambda: from_files(bench))
         bench.attempt("predict", lambda: predict(bench))
-        also: dict[str, Callable[[], str]] = {
-            "heat map": lambda: explain_packaged(bench),
-            "heat map of test_vit": lambda: explain_by_gradient(bench, "test_vit"),
-            "heat map of test_convnext": lambda: explain_by_gradient(bench, "test_convnext"),
-            "golden answers": lambda: golden_answers(bench),
-            "MLP head": lambda: mlp(bench),
-            "classic recipe": lambda: classic(bench),
-        }
-        ran = [bench.attempt(name, part) for name, part in also.items()]
-        say(f"\n5. also ran on {device}: {'; '.join(text for text in ran if text)}")
+        ran = [
+            bench.attempt(name, lambda part=part: part(bench)) for name, part in once.PARTS.items()
+        ]
+        say(f"\nalso ran on {device}: {'; '.join(text for text in ran if text)}")
         for place in dict.fromkeys((device, "cpu")):
             bench.attempt(f"training, {place}", lambda place=place: train_all(bench, place))
     say(f"{time.perf_counter() - started:.0f} s in all")
