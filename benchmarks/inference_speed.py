@@ -28,7 +28,9 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
+# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.backbones.backbone import Backbone, open_backbone

@@ -120,15 +120,19 @@ class Backbone:
     @functools.cached_property
     def _cpu_module(self) -> "nn.Module":
         """The torch module before it is moved to its device; moving changes it in place."""
+        import torch
+
         from model.backbones.extractor import Extractor
 
         members = self.spec.members
         given = self._networks or [None] * len(members)
-        networks = [
-            _load(member) if network is None else network
-            for member, network in zip(members, given, strict=True)
-        ]
-        return Extractor(self.spec, networks).requires_grad_(False).eval()
+        # Who asks first may be in inference mode, whose tensors autograd refuses for ever after.
+        with torch.inference_mode(False):
+            networks = [
+                _load(member) if network is None else network
+                for member, network in zip(members, given, strict=True)
+            ]
+            return Extractor(self.spec, networks).requires_grad_(False).eval()
 
     @functools.cached_property
     def module(self) -> "nn.Module":
@@ -137,9 +141,10 @@ class Backbone:
 
         if self.device != "cpu":
             _ = self.embed_dim  # while the module is still on the CPU
-        module = self._cpu_module.to(device=self.device)
-        if self.device == "cuda":
-            module = module.to(memory_format=torch.channels_last)  # pyrefly: ignore
+        with torch.inference_mode(False):  # as in `_cpu_module`: moving makes new tensors
+            module = self._cpu_module.to(device=self.device)
+            if self.device == "cuda":
+                module = module.to(memory_format=torch.channels_last)  # pyrefly: ignore
         return module
 
     def features(self, pixels: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import timm
 import torch
 from PIL import Image
 
+from model.backbones import backbone as backbones
 from model.backbones.backbone import Backbone
 from model.backbones.tail import find_tail
 from model.backbones.transforms import EVALUATION_VIEWS, Transforms
@@ -113,6 +114,18 @@ def test_a_class_token_alone_is_attributed_through_the_last_block(
     assert (maps.offset, maps.width, maps.member) == (0, 64, 0)
     found = assert_sums_to_the_logits(backbone, some_head(backbone.embed_dim))
     assert all(np.ptp(heat.values) > 0 for heat in found)
+
+
+def test_gradients_reach_places_where_torch_alone_computes(
+    tiny_backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    spec = tiny_backbone("test_vit", stages=0).spec
+    # As on a GPU: no engine is exported, so that features are asked for before anything else.
+    monkeypatch.setattr(backbones, "open_engine", lambda *_: (None, ""))
+    backbone = Backbone(spec, device="cpu", cache_dir=tmp_path)
+    head = some_head(backbone.embed_dim)
+    for heat in assert_sums_to_the_logits(backbone, head):
+        assert np.ptp(heat.values) > 0
 
 
 def test_torch_and_the_engine_give_the_same_heat(

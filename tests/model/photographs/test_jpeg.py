@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawing import drawn_photograph, lossless_jpeg
-from PIL import Image
 
 from model.photographs import images
 from model.photographs.jpeg import can_be_scaled

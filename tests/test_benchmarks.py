@@ -1,0 +1,71 @@
+"""The benchmark of CUDA runs without a GPU and without gradio, and says that it had none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+_WITHOUT_GRADIO = """
+import runpy, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("gradio", "altair", "transformers", "playwright"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+_WHO_IS_CUDA = """
+import runpy, sys
+from importlib.util import find_spec
+
+for script in sys.argv[1:]:
+    sys.path[0] = "benchmarks"  # as `python benchmarks/...` does
+    runpy.run_path(script)
+    spec = find_spec("cuda")
+    assert spec is None or "benchmarks" not in str(spec.origin), script
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "FLOWERS102_DIR"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, env=environment
+    )
+
+
+def test_without_a_gpu_every_part_runs_and_says_that_cuda_is_unmeasured():
+    options = ("--device", "cpu", "--photographs", "100", "--rounds", "1")
+    result = run("-c", _WITHOUT_GRADIO, "benchmarks/cuda.py", *options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    *before, said, agreement, ratio = result.stdout.splitlines()
+    assert said.startswith("device: cpu: CUDA was not measured")
+    assert agreement == "cuda agreement 1.0000"
+    name, value = ratio.rsplit(" ", 1)
+    assert name == "cuda ratio to timm"
+    assert float(value) > 0
+    assert any(line.startswith("also ran on cpu: heat map") for line in before)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="This machine has a GPU.")
+def test_cuda_without_a_gpu_is_one_line_and_exit_status_2():
+    result = run("benchmarks/cuda.py", "--device", "cuda")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr == (
+        "cuda.py: error: Device 'cuda' was asked for, but torch finds none. Use --device cpu.\n"
+    )
+
+
+def test_no_benchmark_hides_nvidias_package_cuda():
+    scripts = [str(path.relative_to(ROOT)) for path in (ROOT / "benchmarks").glob("*.py")]
+    commands = [name for name in scripts if "__main__" in (ROOT / name).read_text()]
+    assert "benchmarks/cuda.py" in commands
+    result = run("-c", _WHO_IS_CUDA, *sorted(commands))
+    assert result.returncode == 0, result.stderr
