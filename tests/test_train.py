@@ -205,10 +205,10 @@ def test_a_second_run_does_not_compute_features(
     folder = photos_dir(count=4)
     assert run(folder) == 0
 
-    def compute(*_arguments: object) -> None:
-        raise AssertionError("the backbone was run again")
+    def frame(*_arguments: object) -> None:
+        raise AssertionError("a photograph was decoded again")
 
-    monkeypatch.setattr(features, "compute", compute)
+    monkeypatch.setattr(features, "frame", frame)
     assert run(folder, out="again") == 0
     assert same_head(tmp_path / "out", tmp_path / "again")
 

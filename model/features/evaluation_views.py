@@ -1,6 +1,7 @@
 """Features of the views that evaluation and prediction average, made of a decoded photograph."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +12,9 @@ from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
 from model.features.shards import FeatureCache, storable
 from model.photographs import images
+
+Framed = tuple[str, np.ndarray]
+"""A content's SHA-256 in hexadecimal, and its views: uint8 `[V, S, S, 3]`."""
 
 
 class EvaluationViews:
@@ -41,25 +45,34 @@ class EvaluationViews:
 
     @staticmethod
     def suit(backbone: Backbone) -> bool:
-        """Tell whether photographs one by one, as `images.decode` gives them, are what it wants."""
-        by_one = backbone.engine == "ONNX Runtime"
-        return by_one and backbone.transforms.least_side == images.LEAST_SIDE
+        """Tell whether photographs as `images.decode` gives them are large enough for it."""
+        return backbone.transforms.least_side == images.LEAST_SIDE
 
-    def add(self, digest: str, image: Image.Image) -> None:
-        """Compute the features of a decoded photograph; may be called from several threads.
+    def frame(self, digest: str, image: Image.Image) -> np.ndarray | None:
+        """Render the views of a decoded photograph; may be called from several threads.
 
         Args:
             digest: SHA-256 of the file's content, hexadecimal.
             image: RGB.
 
+        Returns:
+            uint8 `[V, S, S, 3]`; None where all of its features are in the cache.
+        """
+        if all(self._cache.key(digest, view) in self._cache for view in EVALUATION_VIEWS):
+            return None
+        return np.stack(self._backbone.transforms.views(image, EVALUATION_VIEWS, digest))
+
+    def add(self, framed: Sequence[Framed]) -> None:
+        """Compute features; may be called from several threads.
+
+        Args:
+            framed: Photographs that `frame` rendered.
+
         Raises:
             ValueError: A feature is not a finite number.
         """
-        keys = {view: self._cache.key(digest, view) for view in EVALUATION_VIEWS}
-        missing = [view for view, key in keys.items() if key not in self._cache]
-        if not missing:
-            return
-        pixels = np.stack(self._backbone.transforms.views(image, missing, digest))
-        features = storable(self._backbone, self._backbone.features(pixels), digest)
+        pixels = np.concatenate([views for _, views in framed])
+        features = storable(self._backbone, self._backbone.features(pixels), framed[0][0])
+        keys = [self._cache.key(digest, view) for digest, _ in framed for view in EVALUATION_VIEWS]
         with self._lock:
-            self._cache.add((keys[view], row) for view, row in zip(missing, features, strict=True))
+            self._cache.add(zip(keys, features, strict=True))

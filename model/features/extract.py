@@ -1,7 +1,8 @@
 """Features of checked photographs: those that no earlier run computed go through the backbone."""
 
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,32 +14,31 @@ from model.features.shards import FeatureCache, storable
 from model.photographs import images
 from model.photographs.dataset import Photos
 
-_TASK_PHOTOGRAPHS = 8  # CUDA wants some at once; ONNX Runtime takes them one by one
+_TASK_PHOTOGRAPHS = 8
+
+Task = tuple[list[tuple[Path, str]], tuple[str, ...]]
+"""Photographs (path and SHA-256), and the views of them that are missing."""
 
 
-def compute(
-    backbone: Backbone, pictures: Sequence[tuple[Path, str]], views: Sequence[str]
-) -> np.ndarray:
-    """Decode photographs, render the views and run the backbone.
+def frame(backbone: Backbone, task: Task) -> np.ndarray:
+    """Decode photographs and render the views.
 
     Args:
         backbone: The backbone.
-        pictures: N (path, SHA-256) pairs.
-        views: V view names.
+        task: N photographs and V views.
 
     Returns:
-        float32 `[N, V, D]`.
+        uint8 `[N * V, S, S, 3]`, the views of each side by side.
 
     Raises:
         ValueError: A file cannot be read any more, or has changed.
     """
     pixels = []
-    for path, digest in pictures:
+    for path, digest in task[0]:
         content = read_again(path, digest)
         image = images.decode(content, least_side=backbone.transforms.least_side)
-        pixels += backbone.transforms.views(image, views, digest)
-    features = backbone.features(np.stack(pixels))
-    return features.reshape(len(pictures), len(views), -1)
+        pixels += backbone.transforms.views(image, task[1], digest)
+    return np.stack(pixels)
 
 
 def extract(
@@ -57,7 +57,8 @@ def extract(
         photos: N checked photographs.
         views: V view names, as `transforms.view_names`.
         cache_dir: The cache folder.
-        workers: Threads; each decodes and runs the backbone on its own. By default one a core.
+        workers: Threads that decode, and run the backbone where it takes pictures one by one; by
+            default one a core.
         title: What the progress bar says.
 
     Returns:
@@ -75,7 +76,7 @@ def extract(
         if missing and digest not in seen:
             seen.add(digest)
             groups.setdefault(missing, []).append((path, digest))
-    tasks = [
+    tasks: list[Task] = [
         (group[start : start + _TASK_PHOTOGRAPHS], missing)
         for missing, group in groups.items()
         for start in range(0, len(group), _TASK_PHOTOGRAPHS)
@@ -87,29 +88,68 @@ def extract(
 
 
 def _run(
-    backbone: Backbone,
-    cache: FeatureCache,
-    tasks: list[tuple[list[tuple[Path, str]], tuple[str, ...]]],
-    workers: int,
-    title: str,
+    backbone: Backbone, cache: FeatureCache, tasks: list[Task], workers: int, title: str
 ) -> None:
-    """Compute the missing features in threads, and keep them even when the run is interrupted."""
-    total = sum(len(pictures) for pictures, _ in tasks)
+    """Compute the missing features, and keep them even when the run is interrupted.
+
+    Decoding takes all cores. A backbone that takes pictures one by one runs in the same threads;
+    one that wants many at once, as a GPU does, runs in this thread, beside them: it would make its
+    handles and buffers anew in every other.
+    """
     pool = ThreadPoolExecutor(workers)
+    one_by_one = backbone.batch_size == 1
+
+    def work(task: Task) -> tuple[Task, np.ndarray]:
+        pixels = frame(backbone, task)
+        return task, backbone.features(pixels) if one_by_one else pixels
+
+    def keep(task: Task, features: np.ndarray) -> None:
+        (pictures, views), rows = task, storable(backbone, features, task[0][0][0])
+        keys = (cache.key(digest, view) for _, digest in pictures for view in views)
+        cache.add(zip(keys, rows, strict=True))
+        bar.update(len(pictures))
+
     try:
-        with progress_bar(total, title) as bar:
-            futures: dict[Future[np.ndarray], int] = {
-                pool.submit(compute, backbone, *task): number for number, task in enumerate(tasks)
-            }
-            for future in as_completed(futures):
-                pictures, views = tasks[futures.pop(future)]
-                features = storable(backbone, future.result(), pictures[0][0])
-                cache.add(
-                    (cache.key(digest, view), features[row, column])
-                    for row, (_, digest) in enumerate(pictures)
-                    for column, view in enumerate(views)
-                )
-                bar.update(len(pictures))
+        with progress_bar(sum(len(pictures) for pictures, _ in tasks), title) as bar:
+            waiting: list[tuple[Task, np.ndarray]] = []
+            for task, result in _ahead(pool, work, tasks, 4 * workers):
+                if one_by_one:
+                    keep(task, result)
+                    continue
+                waiting.append((task, result))
+                if sum(len(pixels) for _, pixels in waiting) >= backbone.batch_size:
+                    _together(backbone, waiting, keep)
+            _together(backbone, waiting, keep)
     finally:
         pool.shutdown(cancel_futures=True)
         cache.flush()
+
+
+def _together(
+    backbone: Backbone,
+    waiting: list[tuple[Task, np.ndarray]],
+    keep: Callable[[Task, np.ndarray], None],
+) -> None:
+    """Compute the features of several tasks in one call, and empty the list."""
+    if waiting:
+        features = backbone.features(np.concatenate([pixels for _, pixels in waiting]))
+        ends = np.cumsum([len(pixels) for _, pixels in waiting])[:-1]
+        for (task, _), rows in zip(waiting, np.split(features, ends), strict=True):
+            keep(task, rows)
+        waiting.clear()
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    work: Callable[[Task], tuple[Task, np.ndarray]],
+    tasks: Sequence[Task],
+    count: int,
+) -> Iterator[tuple[Task, np.ndarray]]:
+    """Yield results in order, while `count` tasks at most are worked on or wait to be taken."""
+    futures: deque[Future[tuple[Task, np.ndarray]]] = deque()
+    for task in tasks:
+        futures.append(pool.submit(work, task))
+        if len(futures) >= count:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()

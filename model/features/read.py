@@ -9,13 +9,15 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
 
 from model.backbones.backbone import Backbone
+from model.backbones.transforms import EVALUATION_VIEWS
 from model.cache import default_workers, progress_bar
-from model.features.evaluation_views import EvaluationViews
+from model.features.evaluation_views import EvaluationViews, Framed
 from model.features.signatures import summary
 from model.features.store import PhotographStore, Stamp
 from model.photographs import images
@@ -123,10 +125,14 @@ class FilePass:
         )
         self._summaries = summaries
         self._views: EvaluationViews | None = None
+        self._batch = 1  # photographs whose features are computed together
         if backbone is not None and EvaluationViews.suit(backbone):
             self._views = self._contexts.enter_context(EvaluationViews(cache_dir, backbone))
+            self._batch = -(-backbone.batch_size // len(EVALUATION_VIEWS))
+        # Framed photographs wait for a batch of theirs, and are large.
+        self._chunk = _CHUNK if self._batch == 1 else 4 * self._batch
 
-    def __enter__(self) -> "FilePass":
+    def __enter__(self) -> Self:
         """Open a context that saves what was computed, also when the run is interrupted."""
         return self
 
@@ -149,46 +155,71 @@ class FilePass:
         pool = ThreadPoolExecutor(self._workers)
         try:
             with progress_bar(len(paths), "Reading files" if whole else "Checking files") as bar:
-                for start in range(0, len(paths), _CHUNK):
-                    chunk = paths[start : start + _CHUNK]
+                for start in range(0, len(paths), self._chunk):
+                    chunk = paths[start : start + self._chunk]
                     known = self._store.unchanged(chunk)
                     bar.update(len(known))
                     answers = pool.map(self._read_one, [p for p in chunk if p not in known])
+                    framed: list[Framed] = []
                     for path in chunk:
                         if path in known:
                             digests.append(known[path])
                             continue
                         answer = next(answers)
                         bar.update()
-                        digests.append(None if isinstance(answer, Skipped) else answer)
                         if isinstance(answer, Skipped):
                             skipped.append(answer)
+                            digests.append(None)
+                            continue
+                        digest, views = answer
+                        digests.append(digest)
+                        if views is not None:
+                            framed.append((digest, views))
+                        if len(framed) == self._batch:
+                            self._compute(framed)
+                    self._compute(framed)
                     self._store.save()
         finally:
             pool.shutdown(cancel_futures=True)
         return digests
 
-    def _read_one(self, path: Path) -> str | Skipped:
-        """Return the hash of a file's content, or why it is left out."""
+    def _read_one(self, path: Path) -> tuple[str, np.ndarray | None] | Skipped:
+        """Read a file in a thread.
+
+        Returns:
+            The hash of its content, and the views whose features are still to be computed, in the
+            calling thread and with others'; or why it is left out.
+        """
+        views = None
         try:
             stamp, content = _read_stamped(path)
             digest = hashlib.sha256(content).hexdigest()
             if not self._store.is_sound(digest):
                 if self._summaries or self._views:
-                    self._compute(digest, images.decode(content))
+                    views = self._use(digest, images.decode(content))
                 else:
                     images.check(content)
                 self._store.add_sound(digest)
         except images.BadImageError as error:
             return Skipped(path, str(error))
         self._store.add_file(stamp, digest)
-        return digest
+        return digest, views
 
-    def _compute(self, digest: str, image: Image.Image) -> None:
+    def _use(self, digest: str, image: Image.Image) -> np.ndarray | None:
+        """Make what is wanted of a decoded photograph; return the views that wait for a batch."""
         if self._summaries:
             self._store.add_summary(digest, *summary(image))
-        if self._views:
-            self._views.add(digest, image)
+        views = self._views.frame(digest, image) if self._views else None
+        if views is not None and self._batch == 1:
+            self._compute([(digest, views)])
+            return None
+        return views
+
+    def _compute(self, framed: list[Framed]) -> None:
+        """Compute the features of framed photographs, and empty the list."""
+        if framed and self._views:
+            self._views.add(framed)
+            framed.clear()
 
 
 def _read_stamped(path: Path) -> tuple[Stamp, bytes]:

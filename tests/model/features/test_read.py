@@ -1,6 +1,7 @@
 """The pass over the files: what it computes belongs to the bytes that it hashed."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,25 +75,51 @@ def test_features_of_a_checked_photograph_need_no_second_decoding(
             assert np.array_equal(found, expected)
 
 
-def test_what_is_in_the_cache_is_not_computed_while_checking(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
+def test_what_is_in_the_cache_is_not_framed_again(
+    tiny_backbone: Callable[..., Backbone], tmp_path: Path
 ):
     backbone, image = tiny_backbone(), drawn_photograph(0.3, 0)
-    with EvaluationViews(tmp_path, backbone) as features:
-        features.add("0" * 64, image)
-
-    def compute(_pixels: np.ndarray) -> None:
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(backbone, "features", compute)
-    with EvaluationViews(tmp_path, backbone) as features:
-        features.add("0" * 64, image)
+    with EvaluationViews(tmp_path, backbone) as views:
+        framed = views.frame("0" * 64, image)
+        assert framed is not None
+        views.add([("0" * 64, framed)])
+    with EvaluationViews(tmp_path, backbone) as views:
+        assert views.frame("0" * 64, image) is None
+        assert views.frame("1" * 64, image) is not None
 
 
-def test_torch_and_large_networks_compute_their_features_later(
-    tiny_backbone: Callable[..., Backbone], monkeypatch
+def test_a_network_that_wants_larger_photographs_computes_its_features_later(
+    tiny_backbone: Callable[..., Backbone],
 ):
-    assert not EvaluationViews.suit(tiny_backbone(image_size=320))  # wants larger photographs
-    backbone = tiny_backbone()
+    assert EvaluationViews.suit(tiny_backbone())
+    assert not EvaluationViews.suit(tiny_backbone(image_size=320))
+
+
+def test_torch_computes_batches_in_the_calling_thread(
+    photos_dir: Callable[..., Path],
+    tiny_backbone: Callable[..., Backbone],
+    tmp_path: Path,
+    monkeypatch,
+):
+    folder, backbone = photos_dir(count=7), tiny_backbone()
+    one_by_one = load_source(folder, cache_dir=tmp_path / "onnx", backbone=backbone)
+    expected = extract(
+        backbone, one_by_one.splits["train"], EVALUATION_VIEWS, cache_dir=tmp_path / "onnx"
+    )
     monkeypatch.setattr(backbone, "_engine", None)
-    assert not EvaluationViews.suit(backbone)  # wants them by the batch
+    calls, real = [], backbone.features
+
+    def features(pixels: np.ndarray) -> np.ndarray:
+        assert threading.current_thread() is threading.main_thread()
+        calls.append(len(pixels))
+        return real(pixels)
+
+    monkeypatch.setattr(backbone, "features", features)
+    loaded = load_source(folder, cache_dir=tmp_path / "torch", backbone=backbone)
+    assert calls == [8, 8, 8, 8, 8, 2]  # 21 photographs, two views each
+    photos = loaded.splits["train"]
+    found = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=tmp_path / "torch")
+    assert calls == [8, 8, 8, 8, 8, 2]
+    assert np.allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+    later = extract(backbone, photos, ["center"], cache_dir=tmp_path / "later", workers=3)
+    assert np.allclose(later[:, 0], found[:, 0], atol=2e-3 * np.abs(expected).max())
