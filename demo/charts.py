@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 from gradio.components.plot import AltairPlotData
 
+from model.checkpoints.history import thinned
 from model.heads.head import Row, best_epoch
 
 _COLOURS = {"train": "#8b6bb1", "valid": "#139488"}
@@ -21,12 +22,13 @@ def history_chart(history: Sequence[Row], measure: str) -> AltairPlotData:
     it to the page's width and take axis colours from the theme, light or dark.
 
     Args:
-        history: One row an epoch.
+        history: One row an epoch; of very many, some are drawn.
         measure: `loss` (nats) or `accuracy` (shown in percent).
 
     Returns:
         What gr.Plot takes.
     """
+    best, count, history = best_epoch(history), len(history), thinned(history)
     is_loss = measure == "loss"
     values = [row[f"{split}_{measure}"] for row in history for split in _COLOURS]
     low, high = min(values), max(values)
@@ -40,11 +42,11 @@ def history_chart(history: Sequence[Row], measure: str) -> AltairPlotData:
         "epoch:Q",
         title="Epoch",
         axis=alt.Axis(format="d", tickMinStep=1, grid=False),
-        scale=alt.Scale(domain=[1, max(len(history), 2)], nice=False),
+        scale=alt.Scale(domain=[1, max(count, 2)], nice=False),
     )
     number_format = ".4f" if is_loss else ".2%"
     y_axis = alt.Axis(format=".2~f" if is_loss else ".0%", tickCount=5)
-    layers: list[alt.Chart] = [*_best_marks(best_epoch(history), len(history), x)]
+    layers: list[alt.Chart] = [*_best_marks(best, count, x)]
     for split, colour in _COLOURS.items():
         frame = pd.DataFrame(
             {"epoch": int(row["epoch"]), "value": row[f"{split}_{measure}"], "split": split}

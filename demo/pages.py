@@ -9,6 +9,7 @@ from demo.audit import audit_panels
 from demo.charts import history_chart, reliability_chart
 from model.checkpoints.card import percent
 from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.history import thinned
 from model.trust.metrics import most_confused
 
 _SPLIT_NAMES = {"valid": "validation", "test": "test"}
@@ -39,7 +40,7 @@ def subtitle(checkpoint: Checkpoint) -> str:
 
 def history_tab(checkpoint: Checkpoint) -> None:
     """Lay out the stored training history: headline, two charts, the table."""
-    history, best = checkpoint.history, int(checkpoint.training["best_epoch"])
+    history, best = checkpoint.history, checkpoint.training["best_epoch"]
     row = next(row for row in history if row["epoch"] == best)
     gr.HTML(
         _figures(
@@ -60,8 +61,12 @@ def history_tab(checkpoint: Checkpoint) -> None:
                     label="Loss (nats)" if measure == "loss" else "Accuracy",
                     elem_id=f"history-{measure}",
                 )
-    with gr.Accordion("All epochs", open=False):
-        frame = pd.DataFrame(history)
+    rows = thinned(history)
+    title = "All epochs"
+    if len(rows) < len(history):
+        title = f"{len(rows):,} of {len(history):,} epochs; history.csv holds all"
+    with gr.Accordion(title, open=False):
+        frame = pd.DataFrame(rows)
         frame["epoch"] = frame["epoch"].astype(int)
         for column in ("train_loss", "valid_loss"):
             frame[column] = frame[column].map("{:.4f}".format)
@@ -161,7 +166,7 @@ def _honesty(checkpoint: Checkpoint, split: str) -> str:
 
 def _confusions(checkpoint: Checkpoint, split: str) -> str:
     values = checkpoint.metrics["splits"][split]
-    pairs = most_confused(values["confusion_matrix"], checkpoint.class_names)
+    pairs = most_confused(values, checkpoint.class_names)
     if not pairs:
         return (
             '<div class="ff-panel"><h3>Most confused</h3><p class="ff-text">No photograph of this '

@@ -84,7 +84,7 @@ def evaluate_folder(
     skipped = collection.skipped
     known = _assess(classifier, photos, "Features", cache_dir)
     result = calibrate.measure(known, photos.labels, checkpoint.class_ids)
-    result["most_confused"] = most_confused(result["confusion_matrix"], checkpoint.class_names)
+    result["most_confused"] = most_confused(result, checkpoint.class_names)
     if strangers:
         others = _read(strangers, "in it", cache_dir)
         skipped = [*skipped, *others.skipped]

@@ -1,6 +1,7 @@
 """A small checkpoint made by hand, for tests of what stores and sends checkpoints."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,52 @@ from model.heads.head import HISTORY_COLUMNS, Head
 from model.trust.calibrate import Calibration
 from model.trust.sets import Trust
 from model.trust.unknown import Detector, Embedding
+
+
+def measured(class_ids: list[str]) -> dict[str, Any]:
+    """The figures of a split of one photograph a class, all taken for the first."""
+    rates = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 1}
+    return {
+        "photographs": len(class_ids),
+        "top1": 1 / len(class_ids),
+        "top5": 1.0,
+        "loss": 1.5,
+        "macro_f1": 0.5,
+        "per_class": [{"class_id": class_id, **rates} for class_id in class_ids],
+        "confusion_matrix": [[1, *[0] * (len(class_ids) - 1)] for _ in class_ids],
+        "ece": 0.25,
+        "reliability": [{"confidence": 0.5, "accuracy": 1 / 3, "photographs": len(class_ids)}],
+        "coverage": 1.0,
+        "mean_set_size": 2.0,
+        "known_pass_rate": 1.0,
+    }
+
+
+def audited(**changes: Any) -> dict[str, Any]:
+    """The summary of an audit that found one outlier among three photographs."""
+    finding = {"path": "1/a.jpg", "label": "1", "score": 9.5}
+    finding |= {"suggested_label": "", "other_path": ""}
+    problems = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
+    names = {"1": "Gänseblümchen", "白い花": 'a "quoted", name', "c d": "c d"}
+    return {
+        "data": "flowers",
+        "photographs": 3,
+        "num_classes": 3,
+        "class_names": names,
+        "skipped": 0,
+        "backbone": "test_resnet",
+        "counts": {problem: int(problem == "outlier") for problem in problems},
+        "across_splits": 0,
+        "accuracy": 0.75,
+        "accuracy_with_copies": 0.75,
+        "leaks": [],
+        "findings": {problem: [finding] * (problem == "outlier") for problem in problems},
+        "classes": [
+            {"class_id": name, "photographs": 1, "accuracy": 1.0, "gain": 0.0, "taken_for": ""}
+            for name in names
+        ],
+        **changes,
+    }
 
 
 def made(
@@ -49,11 +96,19 @@ def made(
         class_ids=["1", "白い花", "c d"],
         class_names=["Gänseblümchen", 'a "quoted", name', "c d"],
         views=["center", "mirror"],
-        training={"recipe": "default", "seed": 0, "best_epoch": 2},
-        history=[dict.fromkeys(HISTORY_COLUMNS, float(epoch)) for epoch in (1, 2)],
+        training={
+            "recipe": "default",
+            "seed": 0,
+            "best_epoch": 2,
+            "head_text": "linear head",
+            "text": "Made by hand.",
+            "options": {"coverage": 0.99, "known_pass_rate": 0.98, "hidden": [], "device": "auto"},
+        },
+        history=[{**dict.fromkeys(HISTORY_COLUMNS, 0.5), "epoch": epoch} for epoch in (1, 2)],
         metrics={
-            "splits": {"valid": {"top1": 0.5, "confusion_matrix": [[1, 0, 0]] * 3}},
-            "data": {"name": "flowers"},
+            "splits": {"valid": measured(["1", "白い花", "c d"])},
+            "data": {"name": "flowers", "photographs": {"train": 7, "valid": 3}},
+            "seed": 0,
         },
         golden=Golden(
             golden.PATTERNS_VERSION,

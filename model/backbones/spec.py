@@ -5,10 +5,13 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from model.backbones.transforms import Transforms
+from model.backbones.transforms import MAX_SIZE, Transforms
 
 EXTRACTOR_VERSION = 1
 """Part of every cache key: raise it when the extractor computes otherwise."""
+
+MAX_MEMBERS = 8
+"""Networks that a backbone may have."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,6 @@ class Member:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def __post_init__(self) -> None:
-        """Check the values, which may come from a checkpoint somebody edited."""
-        if not isinstance(self.image_size, int) or not 16 <= self.image_size <= 2048:
-            raise ValueError(
-                f"Image size {self.image_size!r} px of {self.name} is outside 16-2048."
-            )
-        if len(self.mean) != 3 or len(self.std) != 3:
-            raise ValueError(f"Mean and std of {self.name} must have 3 channels each.")
-
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -54,9 +48,21 @@ class BackboneSpec:
     transforms: Transforms
 
     def __post_init__(self) -> None:
-        """Check the values, as `Member` does."""
-        if not self.members:
-            raise ValueError("The backbone has no members.")
+        """Check the values.
+
+        Raises:
+            ValueError: One is out of range, or all networks together would take too long.
+        """
+        if len(self.members) > MAX_MEMBERS:
+            raise ValueError(
+                f"The backbone has {len(self.members)} networks; at most {MAX_MEMBERS} are allowed."
+            )
+        if sum(member.image_size**2 for member in self.members) > MAX_SIZE**2:
+            sizes = " and ".join(f"{member.image_size} px" for member in self.members)
+            raise ValueError(
+                f"The backbone's networks take pictures of {sizes}; all together they may have as "
+                f"many pixels as one of {MAX_SIZE} px."
+            )
         if self.stages < 0:
             raise ValueError(f"--stages {self.stages} must be 0 or more.")
 
@@ -71,12 +77,7 @@ class BackboneSpec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "BackboneSpec":
-        """Rebuild a specification from `to_json`'s values.
-
-        Raises:
-            KeyError: A field is missing.
-            ValueError: A value is out of range.
-        """
+        """Rebuild a specification from `to_json`'s values, which must be complete."""
         members = tuple(
             Member(
                 name=member["name"],
@@ -87,7 +88,7 @@ class BackboneSpec:
             )
             for member in values["members"]
         )
-        return cls(members, int(values["stages"]), Transforms(**values["transforms"]))
+        return cls(members, values["stages"], Transforms(**values["transforms"]))
 
     @property
     def key(self) -> str:

@@ -11,29 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 from safetensors.numpy import save as serialize
 
 from model.backbones.spec import BackboneSpec
-from model.backbones.transforms import EVALUATION_VIEWS
 from model.cache import atomic_path
-from model.checkpoints import hashes
+from model.checkpoints import hashes, history, schema, tensors
+from model.checkpoints.fields import InvalidFile, shown
 from model.checkpoints.golden import Golden
-from model.explain.evidence import FILE as EVIDENCE
+from model.checkpoints.schema import AUDIT, CONFIG, GOLDEN, METRICS
+from model.checkpoints.tensors import EVIDENCE, HEAD
 from model.explain.evidence import Evidence
 from model.heads.head import HISTORY_COLUMNS, Head, Row
 from model.photographs.scan import Skipped
 from model.trust.calibrate import Calibration
 from model.trust.sets import Trust
-from model.trust.unknown import Detector, Embedding
+from model.trust.unknown import Detector
 
 FORMAT_VERSION = 2
 SHIPPED = Path(__file__).resolve().parents[2] / "demo" / "flowers102"
 
-CONFIG, HEAD, HISTORY, METRICS = "config.json", "head.safetensors", "history.csv", "metrics.json"
-SKIPPED, CARD, PLOT, AUDIT = "skipped.csv", "README.md", "history.png", "audit.json"
-GOLDEN = "golden.json"
+HISTORY, SKIPPED, CARD, PLOT = "history.csv", "skipped.csv", "README.md", "history.png"
 
 HASHED = {CONFIG, HEAD, HISTORY, METRICS, GOLDEN, EVIDENCE}
 """Files that decide an answer, or a figure that is shown; the others may be edited freely."""
@@ -245,7 +242,9 @@ def _require_files(folder: Path) -> None:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # A file's name that is not UTF-8 has halves of surrogate pairs; JSON writes them \uXXXX, too.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
@@ -272,77 +271,63 @@ def load(folder: Path, *, verify: bool = True) -> Checkpoint:
 
     Raises:
         FileNotFoundError: There is no such folder, or a file is missing.
-        ValueError: Another format version, or contents that do not fit together.
+        ValueError: Another format version, or a file that cannot be used: which, and why.
     """
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not a checkpoint folder. Make one with: python train.py FOLDER"
         )
-    config = _read_json(folder / CONFIG)
-    version = config.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"{folder / CONFIG} has format version {version}; this version of Frostflower reads "
-            f"{FORMAT_VERSION}. Update Frostflower, or train again."
-        )
-    if verify:
-        _require_files(folder)
     try:
-        class_ids, class_names = config["class_ids"], config["class_names"]
-        if not len(class_ids) == len(class_names) >= 2:
-            raise ValueError(f"{len(class_ids)} class ids, {len(class_names)} class names")
-        views = config["views"]
-        if not views or not set(views) <= set(EVALUATION_VIEWS):
-            raise ValueError(f"views {views} are not among {', '.join(EVALUATION_VIEWS)}")
-        head, embedding = _load_tensors(folder / HEAD, config["head"], len(class_ids))
-        history, metrics = _load_history(folder / HISTORY), _read_json(folder / METRICS)
-        best, valid = config["training"]["best_epoch"], metrics["splits"]["valid"]
-        if best not in {row["epoch"] for row in history}:
-            raise ValueError(f"best epoch {best} is not in {HISTORY}")
-        if len(valid["confusion_matrix"]) != len(class_ids):
-            raise ValueError(f"{METRICS} is not about {len(class_ids)} classes")
-        return Checkpoint(
-            backbone=BackboneSpec.from_json(config["backbone"]),
-            head=head,
-            calibration=_load_calibration(config, embedding),
-            evidence=_load_evidence(folder / EVIDENCE, embedding, len(class_ids)),
-            class_ids=class_ids,
-            class_names=class_names,
-            views=views,
-            training=config["training"],
-            history=history,
-            metrics=metrics,
-            folder=folder,
-            audit=_read_json(folder / AUDIT) if (folder / AUDIT).exists() else None,
-            golden=load_golden(folder, len(class_ids)) if verify else None,
-        )
-    except KeyError as error:
-        raise ValueError(f"Checkpoint {folder} lacks the entry {error}. Train again.") from error
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Checkpoint {folder} cannot be used: {error}") from error
+        values = schema.parse(folder, CONFIG)
+        version = values.get("format_version")
+        if version != FORMAT_VERSION:
+            raise ValueError(
+                f"{folder / CONFIG} has format version {shown(version)}; this version of "
+                f"Frostflower reads {FORMAT_VERSION}. Update Frostflower, or train again."
+            )
+        if verify:
+            _require_files(folder)
+        return _load(folder, schema.config(values), verify)
+    except InvalidFile as error:
+        remedy = "Get the checkpoint again, or train again."
+        if error.file in (EVIDENCE, AUDIT):
+            remedy = "Remove the file to do without it, or get the checkpoint again."
+        raise ValueError(f"Checkpoint {folder} cannot be used: {error}. {remedy}") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} must hold a JSON object.")
-    return values
-
-
-def _load_calibration(config: dict[str, Any], embedding: Embedding | None) -> Calibration:
-    scales = config["detector"]
-    if (scales["distance"] is None) != (embedding is None):
-        raise ValueError(f"{CONFIG} and {HEAD} disagree on whether there is an embedding")
-    doubt, distance = (
-        scale and (float(scale[0]), float(scale[1]))
-        for scale in (scales["doubt"], scales["distance"])
+def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
+    num_classes = len(config["class_ids"])
+    head, embedding = tensors.head(
+        folder / HEAD, config["head"]["num_features"], config["head"]["hidden"], num_classes
     )
-    return Calibration(Trust(**config["trust"]), Detector(doubt, distance), embedding)
+    doubt, distance = (config["detector"][name] for name in ("doubt", "distance"))
+    if (distance is None) != (embedding is None):
+        raise InvalidFile(
+            CONFIG, f"detector.distance and {HEAD} disagree on whether there is an embedding"
+        )
+    training, rows = config["training"], history.load(folder / HISTORY)
+    if training["best_epoch"] > len(rows):
+        problem = f"training.best_epoch is {training['best_epoch']}; {HISTORY} has {len(rows)}"
+        raise InvalidFile(CONFIG, problem)
+    kept = None
+    if (folder / EVIDENCE).is_file():
+        width = embedding.basis.shape[1] if embedding else 0
+        kept = tensors.evidence(folder / EVIDENCE, width, num_classes)
+    return Checkpoint(
+        backbone=config["backbone"],
+        head=head,
+        calibration=Calibration(Trust(**config["trust"]), Detector(doubt, distance), embedding),
+        evidence=kept,
+        class_ids=config["class_ids"],
+        class_names=config["class_names"],
+        views=config["views"],
+        training=training,
+        history=rows,
+        metrics=schema.metrics(folder, num_classes),
+        folder=folder,
+        audit=schema.audit(folder) if (folder / AUDIT).exists() else None,
+        golden=load_golden(folder, num_classes) if verify else None,
+    )
 
 
 def load_golden(folder: Path, num_classes: int) -> Golden:
@@ -357,67 +342,6 @@ def load_golden(folder: Path, num_classes: int) -> Golden:
 
     Raises:
         FileNotFoundError: There are none.
-        KeyError: An entry is missing.
-        TypeError: A value is of another type.
-        ValueError: They are of other patterns or another number of classes.
+        ValueError: They are of other patterns or another number of classes, or are none.
     """
-    return Golden.from_json(_read_json(folder / GOLDEN), num_classes)
-
-
-def _load_evidence(path: Path, embedding: Embedding | None, num_classes: int) -> Evidence | None:
-    """Load the file that a checkpoint may do without."""
-    if not path.is_file():
-        return None
-    evidence = Evidence.load(path)
-    width = embedding.centers.shape[1] if embedding else 0
-    if evidence.vectors.shape[1] != width or evidence.labels.max() >= num_classes:
-        raise ValueError(
-            f"{EVIDENCE} is not of this checkpoint. Remove the file to do without evidence."
-        )
-    return evidence
-
-
-def _load_tensors(
-    path: Path, config: dict[str, Any], num_classes: int
-) -> tuple[Head, Embedding | None]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path.name} is damaged ({error}).") from error
-    widths = [int(config["num_features"]), *(int(w) for w in config["hidden"]), num_classes]
-    expected: dict[str, tuple[int, ...]] = {"mean": (widths[0],), "std": (widths[0],)}
-    for number in range(len(widths) - 1):
-        expected[f"layers.{number}.weight"] = (widths[number + 1], widths[number])
-        expected[f"layers.{number}.bias"] = (widths[number + 1],)
-    if "embedding.basis" in tensors:
-        directions = tensors["embedding.basis"].shape[-1]
-        expected["embedding.basis"] = (widths[0], directions)
-        expected["embedding.centers"] = (num_classes, directions)
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise ValueError(
-                f"{path.name} has {name} of shape {found.get(name)}, "
-                f"but {CONFIG} says {expected.get(name)}."
-            )
-    layers = [
-        (tensors[f"layers.{number}.weight"], tensors[f"layers.{number}.bias"])
-        for number in range(len(widths) - 1)
-    ]
-    embedding = None
-    if "embedding.basis" in tensors:
-        embedding = Embedding(tensors["embedding.basis"], tensors["embedding.centers"])
-    return Head(tensors["mean"], tensors["std"], layers), embedding
-
-
-def _load_history(path: Path) -> list[Row]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
-            raise ValueError(f"{path.name} must have the columns {', '.join(HISTORY_COLUMNS)}.")
-        rows = [{column: float(row[column]) for column in HISTORY_COLUMNS} for row in reader]
-    return [{**row, "epoch": int(row["epoch"])} for row in rows]
+    return Golden.from_json(schema.golden(folder, num_classes))

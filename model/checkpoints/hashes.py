@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from model.cache import atomic_path
+from model.checkpoints import schema
+from model.checkpoints.fields import InvalidFile
 
-FILE = "hashes.json"
+FILE = schema.HASHES
 MISSING = "is missing"
 
 
@@ -49,26 +51,25 @@ def problems(folder: Path, names: Collection[str], optional: Collection[str]) ->
     if not (folder / FILE).is_file():
         return {FILE: MISSING}
     try:
-        stored = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        expected = {name: (int(v["bytes"]), str(v["sha256"])) for name, v in stored.items()}
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return {FILE: "is not the file that was written: it holds no hashes"}
+        stored = schema.hashes(folder)
+    except InvalidFile as error:
+        return {FILE: f"is not the file that was written: {error.problem}"}
     found = {}
     for name in sorted(names):
-        path, known = folder / name, expected.get(name)
+        path, known = folder / name, stored.get(name)
         if not path.is_file():
             if name not in optional:
                 found[name] = MISSING
         elif known is None:
             found[name] = "was not there when the checkpoint was written"
-        elif path.stat().st_size != known[0]:
+        elif path.stat().st_size != known["bytes"]:
             found[name] = (
                 f"is not the file that was written: it has {path.stat().st_size:,} bytes, "
-                f"not {known[0]:,}"
+                f"not {known['bytes']:,}"
             )
-        elif (sha256 := _describe(path)["sha256"]) != known[1]:
+        elif (sha256 := _describe(path)["sha256"]) != known["sha256"]:
             found[name] = (
                 f"is not the file that was written: its sha256 begins {sha256[:12]}, "
-                f"not {known[1][:12]}"
+                f"not {known['sha256'][:12]}"
             )
     return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from model.checkpoints.history import thinned
 from model.explain.heat_map import overlay
 from model.heads.head import Row, best_epoch
 
@@ -36,13 +37,13 @@ def history_png(history: Sequence[Row]) -> bytes:
     """Plot loss and accuracy of every epoch, train and valid, with the best epoch marked.
 
     Args:
-        history: One row an epoch.
+        history: One row an epoch; of very many, some are drawn.
 
     Returns:
         A PNG file.
     """
     figure = _figure(9, 3.4)
-    best = best_epoch(history)
+    best, history = best_epoch(history), thinned(history)
     epochs = [row["epoch"] for row in history]
     axes = figure.subplots(1, 2)
     for axis, measure, title in zip(

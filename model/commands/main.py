@@ -104,7 +104,7 @@ def predict(options: argparse.Namespace) -> int:
                 write_row(predictions.csv_row(path, outcome, top))
             elif options.json:
                 row = predictions.to_json(path, outcome)
-                print(json.dumps(row, ensure_ascii=False), flush=True)
+                print(json.dumps(row, ensure_ascii=False, allow_nan=False), flush=True)
             elif isinstance(outcome, Prediction):
                 predictions.show(path, outcome, sys.stdout)
             if options.figure and image and isinstance(outcome, Prediction):
@@ -132,7 +132,7 @@ def evaluate(options: argparse.Namespace) -> int:
     for bad in result["skipped"]:
         print(f"{bad['path']} {bad['reason']}", file=sys.stderr)
     if options.json:
-        print(json.dumps(result, ensure_ascii=False))
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False))
         return 0
     figures = {
         "Photographs": f"{result['photographs']:,}",
@@ -192,7 +192,8 @@ def audit(options: argparse.Namespace) -> int:
         print(f"{bad.path} {bad.reason}", file=sys.stderr)
     found = audits.audit(data, backbone, cache_dir=options.cache_dir)
     if options.json:
-        print(json.dumps(found.summary(options.top), ensure_ascii=False))
+        summary = found.summary(options.top)
+        print(json.dumps(summary, ensure_ascii=False, allow_nan=False))
     else:
         print(render(found, options.top))
     if options.csv:
@@ -232,7 +233,7 @@ def verify(options: argparse.Namespace) -> int:
         return 0
     report = verifying.check(folder, **places)
     if options.json:
-        print(json.dumps(report.to_json(), ensure_ascii=False))
+        print(json.dumps(report.to_json(), ensure_ascii=False, allow_nan=False))
     else:
         print(verifying.render(folder, report))
     return 0 if report.sound else 1

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from model.cache import atomic_path
-from model.features.signatures import SIGNATURE_BYTES, differing_bits, same_below, signature
+from model.features.signatures import differing_bits, same_below, signature
 
 FILE = "evidence.safetensors"
 MAX_WIDTH = 512
-_VERSION = 1
+VERSION = 1
 _ROWS = 8192  # a block's similarities and its int8 rows as float32 stay in a few MB
 
 
@@ -102,50 +101,6 @@ class Evidence:
     blob: np.ndarray | None = None
     offsets: np.ndarray | None = None
 
-    def __post_init__(self) -> None:
-        """Check that all parts fit together; the file may have been edited or cut off.
-
-        Raises:
-            ValueError: They do not.
-        """
-        count, width = self.vectors.shape if self.vectors.ndim == 2 else (0, 0)
-        if not count or not 1 <= width <= MAX_WIDTH:
-            raise ValueError(
-                f"Evidence has vectors of shape {self.vectors.shape}; expected [N, R] with N at "
-                f"least 1 and R from 1 to {MAX_WIDTH}."
-            )
-        expected = {
-            "vectors": (self.vectors, np.int8, (count, width)),
-            "scales": (self.scales, np.float32, (count,)),
-            "labels": (self.labels, np.int32, (count,)),
-            "digests": (self.digests, np.uint8, (count, 16)),
-            "signatures": (self.signatures, np.uint8, (count, SIGNATURE_BYTES)),
-        }
-        for name, (array, dtype, shape) in expected.items():
-            if array.dtype != dtype or array.shape != shape:
-                raise ValueError(
-                    f"Evidence has {name} of type {array.dtype} and shape {array.shape}; "
-                    f"expected {np.dtype(dtype)} {shape}."
-                )
-        if len(self.names) != count:
-            raise ValueError(f"Evidence has {len(self.names)} names for {count} photographs.")
-        if not (np.isfinite(self.scales) & (self.scales > 0)).all() or self.labels.min() < 0:
-            raise ValueError("Evidence has scales or labels that are out of range.")
-        if not 0 <= self.same_below <= 8 * SIGNATURE_BYTES:
-            raise ValueError(f"Evidence calls {self.same_below} bits a copy; expected 0 to 256.")
-        self._check_thumbnails(count)
-
-    def _check_thumbnails(self, count: int) -> None:
-        blob, offsets = self.blob, self.offsets
-        if blob is None and offsets is None:
-            return
-        if blob is None or offsets is None or blob.dtype != np.uint8 or blob.ndim != 1:
-            raise ValueError("Evidence has one part of its thumbnails only.")
-        if offsets.dtype != np.int64 or offsets.shape != (count + 1,):
-            raise ValueError(f"Evidence has {offsets.shape} offsets; expected int64 [{count + 1}].")
-        if offsets[0] != 0 or offsets[-1] != len(blob) or (np.diff(offsets) <= 0).any():
-            raise ValueError(f"Evidence has offsets that do not divide {len(blob)} bytes.")
-
     @classmethod
     def build(
         cls,
@@ -170,7 +125,7 @@ class Evidence:
             The evidence.
 
         Raises:
-            ValueError: The parts do not fit together, or an embedding is not finite.
+            ValueError: An embedding is not finite.
         """
         if not np.isfinite(embedding).all():
             raise ValueError("An embedding has values that are not finite numbers.")
@@ -197,9 +152,6 @@ class Evidence:
 
         Returns:
             The evidence.
-
-        Raises:
-            ValueError: They are not N.
         """
         blob = np.frombuffer(b"".join(thumbnails), np.uint8)
         offsets = np.cumsum([0, *map(len, thumbnails)], dtype=np.int64)
@@ -210,7 +162,7 @@ class Evidence:
         return replace(self, blob=None, offsets=None)
 
     def save(self, path: Path) -> int:
-        """Write one safetensors file.
+        """Write one safetensors file, which `checkpoints.tensors` reads.
 
         Args:
             path: The file.
@@ -219,52 +171,20 @@ class Evidence:
             Its size, in bytes.
         """
         tensors = {
-            "version": np.array([_VERSION], np.int32),
+            "version": np.array([VERSION], np.int32),
             "same_below": np.array([self.same_below], np.int32),
             "names": np.frombuffer("\0".join(self.names).encode(), np.uint8),
-            **{name: getattr(self, name) for name in _ARRAYS},
+            "vectors": self.vectors,
+            "scales": self.scales,
+            "labels": self.labels,
+            "digests": self.digests,
+            "signatures": self.signatures,
         }
         if self.blob is not None and self.offsets is not None:
             tensors |= {"blob": self.blob, "offsets": self.offsets}
         with atomic_path(path) as temporary:
             save_file(tensors, temporary)
         return path.stat().st_size
-
-    @classmethod
-    def load(cls, path: Path) -> "Evidence":
-        """Read and check a file of `save`; no thumbnail is decoded.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The evidence.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is damaged, was edited, or is of another version.
-        """
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist. Train again without --no-evidence.")
-        remedy = "Train again, or remove the file to do without evidence."
-        try:
-            tensors = load_file(path)
-            version = tensors["version"].tolist()
-            if version != [_VERSION]:
-                raise ValueError(f"Version {version} is not {_VERSION}.")
-            if tensors["same_below"].shape != (1,) or tensors["names"].ndim != 1:
-                raise ValueError("Evidence has names or same_below of another shape.")
-            return cls(
-                **{name: tensors[name] for name in _ARRAYS},
-                names=tensors["names"].tobytes().decode().split("\0"),
-                same_below=int(tensors["same_below"][0]),
-                blob=tensors.get("blob"),
-                offsets=tensors.get("offsets"),
-            )
-        except KeyError as error:
-            raise ValueError(f"{path} lacks the entry {error}. {remedy}") from error
-        except (SafetensorError, ValueError) as error:
-            raise ValueError(f"{path} cannot be used: {error} {remedy}") from error
 
     def nearest(self, embedding: np.ndarray, k: int = 5) -> list[list[Neighbour]]:
         """Find the nearest training photographs.
@@ -362,6 +282,3 @@ class Evidence:
             others = sum(neighbour.label != answer for neighbour in found)
             result.append(Card(tuple(found), 2 * others > len(found), self.seen(image)))
         return result
-
-
-_ARRAYS = ("vectors", "scales", "labels", "digests", "signatures")

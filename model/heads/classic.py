@@ -19,7 +19,7 @@ from torchvision import transforms as tv
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import Framing
 from model.heads.fit import Fit
-from model.heads.head import HeadConfig, Row, best_epoch
+from model.heads.head import HeadConfig, Row, best_epoch, require_finite
 from model.heads.mlp import build, to_head
 from model.photographs import images
 from model.photographs.dataset import Photos
@@ -119,6 +119,7 @@ def fit_classic(
             row[f"{phase}_loss"] = loss_sum / count
             row[f"{phase}_accuracy"] = correct / count
         row["seconds"] = time.perf_counter() - started
+        require_finite(row)
         fit.history.append(row)
         if on_epoch:
             on_epoch(row)

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from model.heads.head import BLOCK, Head, HeadConfig, Row, best_epoch, cross_entropy
+from model.heads.head import (
+    BLOCK,
+    Head,
+    HeadConfig,
+    Row,
+    best_epoch,
+    cross_entropy,
+    require_finite,
+)
 from model.heads.linear import Linear
 from model.trust.sets import CrossFit
 
@@ -100,6 +108,9 @@ def fit_head(
 
     Returns:
         The head of the best epoch, the history, and cross-fitted logits of `valid`.
+
+    Raises:
+        ValueError: As `require_finite`.
     """
     count, views, width = train.shape
     rng = np.random.default_rng(config.seed)
@@ -150,6 +161,7 @@ def fit_head(
             "learning_rate": learning_rate,
             "seconds": time.perf_counter() - started,
         }
+        require_finite(row)
         fit.history.append(row)
         if on_epoch:
             on_epoch(row)

@@ -1,5 +1,6 @@
 """The head on frozen features, a linear layer or an MLP, and what is told of its fitting."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,13 @@ HISTORY_COLUMNS = (
     "learning_rate",
     "seconds",
 )
+
+MAX_HIDDEN, MAX_WIDTH = 8, 100_000
+"""Hidden layers that a head may have, and values in one, or features."""
+
+MAX_EPOCHS = 100_000
+MAX_SEED = 2**64 - 1
+"""The largest that torch takes."""
 
 BLOCK = 1024
 """Photographs whose features are in memory as float32 at a time."""
@@ -63,20 +71,24 @@ class HeadConfig:
         """
         limits = {
             "dropout": (self.dropout, 0, 0.99),
-            "epochs": (self.epochs, 1, 100_000),
+            "epochs": (self.epochs, 1, MAX_EPOCHS),
             "batch-size": (self.batch_size, 1, 1_000_000),
             "lr": (self.lr, 1e-9, 1e3),
             "weight-decay": (self.weight_decay, 0, 1e3),
             "label-smoothing": (self.label_smoothing, 0, 0.99),
-            "patience": (self.patience, 0, 100_000),
+            "patience": (self.patience, 0, MAX_EPOCHS),
+            "seed": (self.seed, 0, MAX_SEED),
         }
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:
                 raise ValueError(f"--{name} {value} is outside {low} to {high}.")
         if self.head not in ("linear", "mlp"):
             raise ValueError(f"--head '{self.head}' is not linear or mlp.")
-        if self.head == "mlp" and (not self.hidden or min(self.hidden) < 1):
-            raise ValueError(f"--hidden {self.hidden} must be one or more widths above 0.")
+        sound = 1 <= len(self.hidden) <= MAX_HIDDEN
+        if self.head == "mlp" and not (sound and all(1 <= w <= MAX_WIDTH for w in self.hidden)):
+            raise ValueError(
+                f"--hidden {self.hidden} must be 1 to {MAX_HIDDEN} widths from 1 to {MAX_WIDTH:,}."
+            )
 
 
 @dataclass
@@ -138,6 +150,20 @@ def best_epoch(history: Sequence[Row]) -> int:
     """Return the epoch with the highest accuracy on `valid`; among equals, the lowest loss."""
     row = max(history, key=lambda row: (row["valid_accuracy"], -row["valid_loss"]))
     return int(row["epoch"])
+
+
+def require_finite(row: Row) -> None:
+    """Stop when training has diverged: no later epoch comes back from it.
+
+    Raises:
+        ValueError: A loss is not a finite number.
+    """
+    for name in ("train_loss", "valid_loss"):
+        if not math.isfinite(row[name]):
+            raise ValueError(
+                f"Training diverged: in epoch {row['epoch']:.0f} the {name.replace('_', ' ')} is "
+                f"{row[name]}. Choose a lower --lr or --weight-decay."
+            )
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -1,12 +1,50 @@
-"""Display names of classes: `cat_to_name.json` or `--class-names`."""
+"""Names of classes: which are allowed, and those to be shown, from a JSON file."""
 
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 CLASS_NAMES_FILE = "cat_to_name.json"
+
+MAX_CLASSES = 25_000
+"""Classes that a classifier may have; ImageNet-21k has 21,841."""
+
+MAX_NAME = 255
+"""Characters that a class's name may have; file systems allow no more to a folder's."""
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that a class's name may not have: those that a terminal obeys, line separators, those
+that turn the direction of the text around them, and halves of surrogate pairs, which no file takes.
+"""
+
+
+def escaped(text: str) -> str:
+    r"""Write unprintable characters as `\uXXXX`."""
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def require_name(name: str, what: str) -> None:
+    """Make sure that a name can name a class.
+
+    Args:
+        name: The name.
+        what: What it is the name of, as the beginning of a sentence.
+
+    Raises:
+        ValueError: It is too long, or has an unprintable character.
+    """
+    if found := UNPRINTABLE.search(name):
+        raise ValueError(
+            f"{what} '{escaped(name)}' has the unprintable character U+{ord(found[0]):04X}. "
+            "Rename it."
+        )
+    if len(name) > MAX_NAME:
+        raise ValueError(
+            f"{what} '{name[:30]}…' has {len(name)} characters; at most {MAX_NAME} are allowed."
+        )
 
 
 def normal_form(name: str) -> str:
@@ -25,7 +63,7 @@ def read_class_names(file: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not a JSON object of texts.
+        ValueError: It is not a JSON object of texts that can name a class.
     """
     try:
         names = json.loads(file.read_text(encoding="utf-8-sig"))
@@ -35,7 +73,10 @@ def read_class_names(file: Path) -> dict[str, str]:
         raise ValueError(f"Class names file {file} is not valid JSON: {error}.") from None
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise ValueError(f'Class names file {file} must be a JSON object, {{"class id": "name"}}.')
-    return {normal_form(class_id): name.strip() or class_id for class_id, name in names.items()}
+    shown = {normal_form(class_id): name.strip() or class_id for class_id, name in names.items()}
+    for name in shown.values():
+        require_name(name, f"Class names file {file}: the name")
+    return shown
 
 
 def display_names(class_ids: Sequence[str], names: dict[str, str]) -> list[str]:

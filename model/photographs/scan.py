@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model.photographs import images
-from model.photographs.class_names import find_class_names, normal_form, read_class_names
+from model.photographs.class_names import (
+    find_class_names,
+    normal_form,
+    read_class_names,
+    require_name,
+)
 from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
 
 _SPLIT_FOLDERS = {
@@ -90,7 +95,11 @@ def split_folders(folder: Path) -> dict[str, Path]:
 
 
 def class_folders(folder: Path) -> dict[str, list[Path]]:
-    """Map class ids to their folders; two spellings of one Unicode name are one class."""
+    """Map class ids to their folders; two spellings of one Unicode name are one class.
+
+    Raises:
+        ValueError: A folder's name cannot name a class.
+    """
     classes: dict[str, list[Path]] = {}
     for entry in _folders(folder):
         try:
@@ -98,6 +107,7 @@ def class_folders(folder: Path) -> dict[str, list[Path]]:
         except UnicodeEncodeError as error:
             shown = entry.name.encode(errors="backslashreplace").decode()
             raise ValueError(f"Folder name '{shown}' is not valid UTF-8. Rename it.") from error
+        require_name(entry.name, "Folder name")
         classes.setdefault(normal_form(entry.name), []).append(entry)
     return classes
 
@@ -138,7 +148,7 @@ def list_folder(folder: Path, *, class_names: Path | None = None, splits: bool =
 
     Raises:
         FileNotFoundError: The folder or the names file does not exist.
-        ValueError: Two folders claim the same split, or a name is not valid UTF-8.
+        ValueError: Two folders claim the same split, or a folder's name cannot name a class.
     """
     if not folder.is_dir():
         raise FileNotFoundError(

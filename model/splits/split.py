@@ -7,6 +7,7 @@ import numpy as np
 
 from model.features.read import FilePass
 from model.photographs import images
+from model.photographs.class_names import MAX_CLASSES
 from model.photographs.dataset import SPLITS, Collection, DataSet, Listing, Photos
 
 
@@ -62,8 +63,8 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
         cache_dir: The cache folder.
 
     Raises:
-        ValueError: There are no photographs, no training photographs among several splits, or a
-            class has too few.
+        ValueError: There are no photographs, no training photographs among several splits, too
+            many classes, or a class has too few photographs.
     """
     if not listing.entries:
         raise ValueError(
@@ -82,6 +83,11 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
     for entry in listing.entries:
         if entry.split in ("", "train"):
             classes.setdefault(entry.class_id, []).append(entry.path)
+    if len(classes) > MAX_CLASSES:
+        raise ValueError(
+            f"{listing.name} has {len(classes):,} classes; a classifier takes at most "
+            f"{MAX_CLASSES:,}. Join classes, or train one classifier for each part of them."
+        )
     with FilePass(cache_dir) as files:
         for class_id, paths in classes.items():
             if len(paths) < _least_photographs(draw):

@@ -28,18 +28,6 @@ class Trust:
     known_pass_rate: float
     unknown_threshold: float
 
-    def __post_init__(self) -> None:
-        """Check the values, which may come from a checkpoint somebody edited."""
-        if not 1e-3 <= self.temperature <= 1e3:
-            raise ValueError(f"temperature {self.temperature} is outside 0.001-1000")
-        for name in ("coverage", "known_pass_rate"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is outside 0-1")
-        if not self.margin >= 0:
-            raise ValueError(f"margin {self.margin} is below 0")
-        if not math.isfinite(self.unknown_threshold):
-            raise ValueError(f"unknown_threshold {self.unknown_threshold} is not a number")
-
 
 def fold_numbers(count: int, seed: int) -> np.ndarray:
     """Deal photographs into `FOLDS` parts: int64 `[count]`, as equal as can be."""

@@ -1,6 +1,5 @@
 """None of these: how little a photograph is like anything the classifier was trained on."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ _SHRINKAGE = 0.1
 _LEAST_DOUBT = 0.5  # nats
 _BLOCK = 1024
 _ITERATIONS = 9
+_FARTHEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -149,12 +149,6 @@ class Detector:
     doubt: tuple[float, float]
     distance: tuple[float, float] | None
 
-    def __post_init__(self) -> None:
-        """Check the values, which may come from a checkpoint somebody edited."""
-        for scale in (self.doubt, self.distance):
-            if scale and not scale[0] < scale[1] < math.inf:
-                raise ValueError(f"the detector's scale {scale} does not rise")
-
     def score(self, doubt: np.ndarray, distance: np.ndarray | None) -> np.ndarray:
         """Combine doubt `[N]` and distance `[N]` into scores `[N]`; higher is more unlike."""
         score = _relative(doubt, self.doubt)
@@ -164,7 +158,9 @@ class Detector:
 
 
 def _relative(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    return (values - scale[0]) / (scale[1] - scale[0])
+    # Where the known photographs hardly differ, others are so far that float32 cannot say how far.
+    with np.errstate(over="ignore"):
+        return np.minimum((values - scale[0]) / (scale[1] - scale[0]), _FARTHEST)
 
 
 def fit_detector(doubt: np.ndarray, distance: np.ndarray | None) -> Detector:

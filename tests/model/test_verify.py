@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_checkpoint import audited
 
 from demo.ui import build
 from model import verify
@@ -55,9 +56,10 @@ def edit(folder: Path, name: str, change: Callable[[dict], object], *, hide: boo
 
 
 def shift(values: dict) -> None:
-    """Move 0.25 of the probability of the second pattern from its first class to the next."""
+    """Move 0.25 of the second pattern's probability from its first answer to the class before."""
     row = values["probabilities"][1]
-    row[0], row[1] = row[0] + 0.25, row[1] - 0.25
+    top = row.index(max(row))
+    row[top], row[top - 1] = row[top] - 0.25, row[top - 1] + 0.25
 
 
 def rename(config: dict) -> None:
@@ -254,7 +256,7 @@ def test_accept_refuses_what_cannot_be_used(run: Run, folder: Path, capsys):
     path.write_bytes(path.read_bytes()[:-3])
     before = (folder / "hashes.json").read_bytes()
     assert run("--accept") == 2
-    assert "head.safetensors is damaged" in capsys.readouterr().err
+    assert "head.safetensors: the file is damaged" in capsys.readouterr().err
     assert (folder / "hashes.json").read_bytes() == before
 
 
@@ -269,10 +271,10 @@ def test_free_files_may_be_edited_removed_and_added(folder: Path):
     (folder / "README.md").write_text("mine")
     (folder / "history.png").unlink()
     (folder / "skipped.csv").unlink()
-    checkpoints.save_audit(folder, {"photographs": 3})
+    checkpoints.save_audit(folder, audited())
     (folder / "evidence.safetensors").unlink()
     loaded = checkpoints.load(folder)
-    assert loaded.evidence is None and loaded.audit == {"photographs": 3}
+    assert loaded.evidence is None and loaded.audit == audited()
 
 
 def test_a_file_that_was_added_is_named(folder: Path):
@@ -293,7 +295,7 @@ def shown(classifier: Classifier) -> str:
 
 def test_the_page_and_the_console_say_so(folder: Path, cache_dir: Path, capsys):
     edit(folder, "golden.json", shift, hide=True)
-    markup = {"class_names": ["<b>daisy</b>"] * 3}
+    markup = {"class_names": ["<b>daisy</b>", "<b>rose</b>", "<b>tulip</b>"]}
     edit(folder, "config.json", lambda config: config.update(markup), hide=True)
     page = shown(Classifier(folder, device="cpu", cache_dir=cache_dir))
     assert "does not answer as it did" in page and 'role=\\"alert\\"' in page

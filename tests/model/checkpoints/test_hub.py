@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 from huggingface_hub import ModelCard, constants
+from small_checkpoint import audited
 
 from model.backbones.backbone import Backbone
 from model.checkpoints import checkpoint as checkpoints
@@ -56,9 +57,10 @@ def test_nothing_that_shows_or_names_a_training_photograph_is_pushed(
     original = checkpoints.load(trained)
     assert original.evidence is not None
     assert original.evidence.blob is not None
-    finding = {"path": "rose/secret-name.jpg", "label": "rose", "score": 1.0}
+    audit = audited()
+    audit["findings"]["outlier"][0]["path"] = "rose/secret-name.jpg"
     checkpoints.save(original, folder, extra={"README.md": b"---\n---\n# card"})
-    checkpoints.save_audit(folder, {"counts": {"outlier": 1}, "findings": {"outlier": [finding]}})
+    checkpoints.save_audit(folder, audit)
     with (folder / "skipped.csv").open("a") as file:
         file.write("rose/secret-name-2.jpg,is empty\n")
     (folder / "photograph.jpg").write_bytes(b"private")
@@ -69,7 +71,7 @@ def test_nothing_that_shows_or_names_a_training_photograph_is_pushed(
     assert b"secret-name" not in everything
     assert b"000.jpg" not in everything
     assert b"\xff\xd8\xff" not in everything  # no JPEG
-    assert json.loads(files["audit.json"])["counts"] == {"outlier": 1}
+    assert json.loads(files["audit.json"])["counts"] == audit["counts"]
     written = locate(NAME).folder
     evidence = checkpoints.load(written).evidence
     assert evidence is not None

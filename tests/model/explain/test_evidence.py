@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drawing import patterns, recompressed
 from PIL import Image
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from model.explain import evidence
 from model.explain.evidence import Evidence
@@ -136,30 +136,8 @@ def test_without_thumbnails_none_is_in_the_file(tmp_path: Path):
     small = kept.without_thumbnails().save(tmp_path / "without.safetensors")
     assert large - small > sum(len(thumbnail(picture)) for picture in patterns(30)[:29])
     assert b"\xff\xd8\xff" not in (tmp_path / "without.safetensors").read_bytes()
-    loaded = Evidence.load(tmp_path / "without.safetensors")
-    assert loaded.nearest(directions(1), 1)[0][0].thumbnail is None
+    assert kept.without_thumbnails().nearest(directions(1), 1)[0][0].thumbnail is None
     assert "blob" not in load_file(tmp_path / "without.safetensors")
-
-
-# The file
-
-
-@pytest.mark.parametrize("thumbnails", [True, False])
-def test_evidence_comes_back_from_its_file(thumbnails: bool, tmp_path: Path):
-    kept = some_evidence(thumbnails=thumbnails)
-    path = tmp_path / evidence.FILE
-    assert kept.save(path) == path.stat().st_size
-    loaded = Evidence.load(path)
-    assert loaded.nearest(directions(3, 4)) == kept.nearest(directions(3, 4))
-    assert loaded.same_below == kept.same_below
-    assert loaded.names == kept.names
-    assert np.array_equal(loaded.signatures, kept.signatures)
-
-
-def test_names_may_hold_any_character(tmp_path: Path):
-    kept = replace(some_evidence(2), names=["a\nb/ü 花.jpg", "c\t'\".jpg"])
-    kept.save(tmp_path / "e")
-    assert Evidence.load(tmp_path / "e").names == kept.names
 
 
 def test_a_card_is_plain_json_without_the_thumbnail():
@@ -168,56 +146,6 @@ def test_a_card_is_plain_json_without_the_thumbnail():
     assert values["seen"] == 0
     assert values["disagree"] is False
     assert set(values["neighbours"][0]) == {"index", "label", "distance", "name", "sha256"}
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        ("vectors", lambda a: a.astype(np.int16), "vectors of type int16"),
-        ("vectors", lambda a: a[:, :0], "expected \\[N, R\\]"),
-        ("scales", lambda a: a[:-1], "scales"),
-        ("scales", lambda a: a * np.nan, "out of range"),
-        ("labels", lambda a: a - 5, "out of range"),
-        ("digests", lambda a: a[:, :8], "digests"),
-        ("signatures", lambda a: a[1:], "signatures"),
-        ("names", lambda a: a[:9], "names for 30 photographs"),
-        ("same_below", lambda a: a + 1000, "bits a copy"),
-        ("version", lambda a: a + 1, r"Version \[2\] is not 1"),
-        ("offsets", lambda a: a[:-1], "offsets"),
-        ("offsets", lambda a: a[::-1].copy(), "do not divide"),
-        ("offsets", lambda a: a + 1, "do not divide"),
-        ("blob", lambda a: a[:-10], "do not divide"),
-        ("blob", None, "one part of its thumbnails"),
-        ("labels", None, "lacks the entry 'labels'"),
-    ],
-)
-def test_an_edited_file_is_refused(
-    name: str, change: Callable | None, message: str, tmp_path: Path
-):
-    path = tmp_path / evidence.FILE
-    some_evidence().save(path)
-    tensors = load_file(path)
-    if change is None:
-        del tensors[name]
-    else:
-        tensors[name] = np.ascontiguousarray(change(tensors[name]))
-    save_file(tensors, path)
-    with pytest.raises(ValueError, match=f"(?s){message}.*Train again"):
-        Evidence.load(path)
-
-
-@pytest.mark.parametrize("keep", [0, 5, 100, -100])
-def test_a_truncated_file_is_refused(keep: int, tmp_path: Path):
-    path = tmp_path / evidence.FILE
-    some_evidence().save(path)
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"cannot be used.*Train again"):
-        Evidence.load(path)
-
-
-def test_a_missing_file_is_said(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="without --no-evidence"):
-        Evidence.load(tmp_path / evidence.FILE)
 
 
 def test_an_embedding_that_is_not_finite_is_an_error():

@@ -1,9 +1,12 @@
 """Metrics against values worked out by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
 from model.trust.metrics import (
+    MAX_MATRIX,
     expected_calibration_error,
     metrics,
     most_confused,
@@ -83,16 +86,28 @@ def test_softmax_sums_to_one_and_does_not_overflow():
 
 
 def test_most_confused_pairs_come_first_and_diagonals_never():
-    confusion = [[9, 2, 0], [5, 9, 1], [0, 2, 9]]
+    figures = {"confusion_matrix": [[9, 2, 0], [5, 9, 1], [0, 2, 9]]}
     names = ["a", "b", "c"]
-    assert most_confused(confusion, names) == [
+    assert most_confused(figures, names) == [
         ("b", "a", 5),
         ("a", "b", 2),
         ("c", "b", 2),
         ("b", "c", 1),
     ]
-    assert most_confused(confusion, names, limit=1) == [("b", "a", 5)]
-    assert most_confused([[3, 0], [0, 3]], ["a", "b"]) == []
+    assert most_confused(figures, names, limit=1) == [("b", "a", 5)]
+    assert most_confused({"confusion_matrix": [[3, 0], [0, 3]]}, ["a", "b"]) == []
+
+
+def test_of_very_many_classes_only_the_pairs_that_were_confused_are_kept():
+    classes = MAX_MATRIX + 1
+    labels, predicted = np.array([0, 0, 0, 7, 7, 1000]), np.array([3, 3, 0, 7, 1, 1000])
+    found = metrics(np.eye(classes)[predicted], labels, [str(number) for number in range(classes)])
+    assert "confusion_matrix" not in found
+    assert found["confusions"] == [[0, 3, 2], [7, 1, 1]]
+    names = [f"class {number}" for number in range(classes)]
+    assert most_confused(found, names) == [("class 0", "class 3", 2), ("class 7", "class 1", 1)]
+    assert len(json.dumps(found)) < 150 * classes
+    assert [found["per_class"][label]["recall"] for label in (0, 7, 1000)] == [1 / 3, 1 / 2, 1]
 
 
 def test_reliability_has_bins_of_equally_many_photographs():

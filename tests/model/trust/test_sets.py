@@ -78,26 +78,3 @@ def test_cross_fit_of_one_photograph_uses_it():
     cross = trust.CrossFit(np.zeros(1, np.int64), 2, seed=0)
     cross.add(np.array([[1.0, 0.0]], np.float32))
     assert cross.logits[0, 0] == 1.0
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"temperature": 0.0},
-        {"temperature": float("nan")},
-        {"coverage": 1.0},
-        {"margin": -1.0},
-        {"unknown_threshold": float("inf")},
-    ],
-)
-def test_edited_values_are_refused(change):
-    values = {
-        "temperature": 1.0,
-        "coverage": 0.99,
-        "margin": 1.0,
-        "known_pass_rate": 0.99,
-        "unknown_threshold": 2.0,
-    }
-    trust.Trust(**values)
-    with pytest.raises(ValueError, match=next(iter(change))):
-        trust.Trust(**{**values, **change})

@@ -1,0 +1,413 @@
+"""What a checkpoint's JSON files must hold: one edit, and the sentence that names the field."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoint_edits import NESTED, edited, outcome, random_edits, write_json
+from safetensors.numpy import load_file, save_file
+from small_checkpoint import audited, made, measured
+
+from model.backbones.backbone import Backbone
+from model.checkpoints import checkpoint as checkpoints
+from model.checkpoints.checkpoint import FILES, load, save, save_audit, write_hashes
+from model.commands import console
+from model.commands import main as cli
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every JSON file that a checkpoint can have."""
+    folder = tmp_path_factory.mktemp("sound") / "checkpoint"
+    save(made(), folder)
+    save_audit(folder, audited())
+    return folder
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path) -> Path:
+    """A copy that a test may edit."""
+    return Path(shutil.copytree(sound, tmp_path / "checkpoint"))
+
+
+def change(folder: Path, file: str, edit: Callable[[dict], object]) -> None:
+    """Edit a JSON file, and pass it off as the one that was written."""
+    values = json.loads((folder / file).read_text(encoding="utf-8"))
+    edit(values)
+    write_json(folder / file, values)
+    if file != "hashes.json":
+        write_hashes(folder)
+
+
+def refused(folder: Path) -> str:
+    """The one sentence with which loading fails."""
+    with pytest.raises(ValueError) as error:
+        load(folder)
+    message = str(error.value)
+    assert message.startswith(f"Checkpoint {folder} cannot be used: ")
+    assert message.isprintable()
+    return message
+
+
+def put(*keys: str | int, value: Any) -> Callable[[dict], None]:
+    """Set what stands at a place."""
+
+    def edit(values: Any) -> None:
+        for key in keys[:-1]:
+            values = values[key]
+        values[keys[-1]] = value
+
+    return edit
+
+
+def drop(*keys: str | int) -> Callable[[dict], None]:
+    """Remove what stands at a place."""
+
+    def edit(values: Any) -> None:
+        for key in keys[:-1]:
+            values = values[key]
+        del values[keys[-1]]
+
+    return edit
+
+
+VALID = ("splits", "valid")
+MEMBER = ("backbone", "members", 0)
+TRANSFORMS = ("backbone", "transforms")
+RIGHT = {"confidence": 0.5, "accuracy": 0.5, "photographs": 1}
+
+EDITS: list[tuple[str, Callable[[dict], None], str]] = [
+    ("config.json", put("class_names", value=None), "class_names is null; expected a list of 2"),
+    ("config.json", put("class_names", 0, value=None), "class_names[0] is null; expected a name"),
+    ("config.json", put("class_names", 1, value=5), "class_names[1] is 5; expected a name"),
+    ("config.json", put("class_names", 1, value=""), 'class_names[1] is ""; expected a name'),
+    ("config.json", put("class_names", 0, value="c d"), 'class_names[2] is "c d" for the second'),
+    ("config.json", put("class_names", 0, value="a\x1b[2J"), r'class_names[0] is "a\u001b[2J"'),
+    ("config.json", put("class_names", 0, value="a\x9b"), r'class_names[0] is "a\u009b"'),
+    ("config.json", put("class_names", 0, value="a\u202e"), r'class_names[0] is "a\u202e"'),
+    ("config.json", put("class_names", 0, value="\ud800"), r'class_names[0] is "\ud800"'),
+    ("config.json", put("class_names", value=["a", "b"]), "class_names is a list of 2; expected 3"),
+    ("config.json", put("class_ids", value=["a"]), "class_ids is a list of 1; expected a list"),
+    ("config.json", put("class_ids", value=["a"] * 30_000), "class_ids is a list of 30,000"),
+    ("config.json", put("class_ids", 0, value="c d"), 'class_ids[2] is "c d" for the second time'),
+    ("config.json", put("views", value=["center"] * 5000), "views is a list of 5,000; expected"),
+    ("config.json", put("views", value=["center"] * 2), 'views[1] is "center" for the second time'),
+    ("config.json", put("views", value=["upside-down"]), 'views[0] is "upside-down"; expected "ce'),
+    ("config.json", put(*MEMBER, "name", value=5), "backbone.members[0].name is 5; expected the"),
+    ("config.json", put(*MEMBER, "name", value="../a"), 'backbone.members[0].name is "../a"'),
+    ("config.json", put(*MEMBER, "weights_sha256", value="ab"), "members[0].weights_sha256 is"),
+    ("config.json", put(*MEMBER, "image_size", value=2048), "image_size is 2048; expected a whole"),
+    ("config.json", put(*MEMBER, "image_size", value=64.0), "image_size is 64.0; expected a whole"),
+    ("config.json", put(*MEMBER, "std", value=[0.0, 1, 1]), "std[0] is 0.0; expected a number fro"),
+    ("config.json", put(*MEMBER, "mean", value=[0.5]), "mean is a list of 1; expected a list of 3"),
+    ("config.json", put(*TRANSFORMS, "image_size", value=1025), "transforms.image_size is 1025"),
+    ("config.json", put(*TRANSFORMS, "crop_pct", value=1e-9), "transforms.crop_pct is 1e-09"),
+    ("config.json", put(*TRANSFORMS, "framing", value=[]), "framing is a list of 0; expected"),
+    ("config.json", put("backbone", "members", value=[]), "backbone.members is a list of 0"),
+    ("config.json", put("backbone", "stages", value=True), "backbone.stages is true; expected a"),
+    ("config.json", put("head", "hidden", value=[0]), "head.hidden[0] is 0; expected a whole"),
+    ("config.json", put("trust", "temperature", value=float("nan")), "trust.temperature is NaN"),
+    ("config.json", put("trust", "margin", value=float("inf")), "trust.margin is Infinity"),
+    ("config.json", put("trust", "coverage", value=10**400), "trust.coverage is 1000"),
+    ("config.json", drop("trust", "known_pass_rate"), "trust.known_pass_rate is missing"),
+    ("config.json", put("detector", "doubt", value=[1, 1]), "detector.doubt is [1, 1]; expected"),
+    ("config.json", put("detector", "distance", value=None), "detector.distance and head.safete"),
+    (
+        "config.json",
+        put("training", "best_epoch", value=9),
+        "training.best_epoch is 9; history.csv",
+    ),
+    (
+        "config.json",
+        put("training", "options", "lr", value={}),
+        "options.lr is an object; expected",
+    ),
+    ("config.json", drop("training", "options", "coverage"), "options.coverage is missing"),
+    ("config.json", put("training", "text", value="x" * 200_000), f'"{"x" * 40}…"; expected a te'),
+    (
+        "config.json",
+        put("training", value=NESTED),
+        "the file has too many lists or objects inside one",
+    ),
+    ("metrics.json", put("seed", value="<img src=x onerror=alert(1)>"), 'seed is "<img src=x'),
+    ("metrics.json", drop(*VALID, "ece"), "splits.valid.ece is missing"),
+    ("metrics.json", put(*VALID, "ece", value="x"), 'ece is "x"; expected a number from 0 to 1'),
+    ("metrics.json", put("splits", "test", value="x"), 'splits.test is "x"; expected an object'),
+    ("metrics.json", put(*VALID, "top1", value=1.5), "splits.valid.top1 is 1.5; expected a number"),
+    ("metrics.json", put(*VALID, "loss", value=float("inf")), "splits.valid.loss is Infinity"),
+    (
+        "metrics.json",
+        put(*VALID, "photographs", value=0),
+        "splits.valid.photographs is 0; expected",
+    ),
+    ("metrics.json", put(*VALID, "per_class", value=[]), "per_class is a list of 0; expected a"),
+    ("metrics.json", put(*VALID, "per_class", 2, "f1", value=None), "per_class[2].f1 is null"),
+    ("metrics.json", put(*VALID, "confusion_matrix", value=[[1]]), "confusion_matrix is a list of"),
+    (
+        "metrics.json",
+        put(*VALID, "confusion_matrix", 1, value=[1]),
+        "confusion_matrix[1] is a list",
+    ),
+    ("metrics.json", put(*VALID, "confusion_matrix", 1, 2, value=0.5), "confusion_matrix[1][2] is"),
+    ("metrics.json", put(*VALID, "confusions", value=[[0, 3, 1]]), "confusions[0][1] is 3; expect"),
+    ("metrics.json", put(*VALID, "reliability", value=[]), "reliability is a list of 0; expected"),
+    ("metrics.json", put("data", "name", value=None), "data.name is null; expected a text"),
+    ("metrics.json", put("data", "photographs", "train", value="7"), 'photographs.train is "7"'),
+    (
+        "metrics.json",
+        put("a\x1b", value=NESTED),
+        "the file has too many lists or objects inside one",
+    ),
+    ("golden.json", put("device", value=None), "device is null; expected a text of at most"),
+    ("golden.json", put("patterns_version", value=99), "patterns_version is 99, but this version"),
+    ("golden.json", put("sha256", value=["0" * 64]), "sha256 is a list of 1; expected a list of 4"),
+    (
+        "golden.json",
+        put("probabilities", 0, value=[0.5]),
+        "probabilities[0] is a list of 1; expect",
+    ),
+    ("golden.json", put("probabilities", 3, 1, value=float("nan")), "probabilities[3][1] is NaN"),
+    ("audit.json", drop("counts", "outlier"), "counts.outlier is missing"),
+    ("audit.json", put("findings", "outlier", 0, "label", value="9"), "outlier[0].label is"),
+    (
+        "audit.json",
+        put("findings", "label_error", value=audited()["findings"]["outlier"]),
+        "d_label",
+    ),
+    (
+        "audit.json",
+        put("classes", 1, "class_id", value="9"),
+        'classes[1].class_id is "9"; expected',
+    ),
+    ("audit.json", put("class_names", "a\x1b", value="a"), r'class_names is "a\u001b"; expected'),
+    ("hashes.json", put("config.json", "bytes", value="many"), "config.json.bytes is"),
+    ("hashes.json", drop("config.json", "sha256"), "config.json.sha256 is missing"),
+    (
+        "hashes.json",
+        put("config.json", value=NESTED),
+        "the file has too many lists or objects inside one",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "edit", "said"), EDITS)
+def test_a_field_that_is_wrong_is_named(
+    file: str, edit: Callable[[dict], None], said: str, folder: Path
+):
+    change(folder, file, edit)
+    message = refused(folder)
+    assert f"{file}: " in message.replace(" is not the file that was written", "")
+    assert said in message
+    assert len(message) < 500 + len(str(folder))
+
+
+@pytest.mark.parametrize("file", ["config.json", "metrics.json", "golden.json", "audit.json"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\xff\xfe{}", "the file is not UTF-8 at byte 0"),
+        (b"{", "the file is not valid JSON (Expecting"),
+        (b"[1]", "the file is a list of 1; expected an object"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "the file has a number of thousands of digits"),
+        (b"[" * 2000 + b"]" * 2000, "the file has too many lists or objects inside one another"),
+        (b'{"a": [' + b"{}," * 300_000 + b"{}]}", "the file has 300,003 lists and objects"),
+        (b" " * 65_000_000, "the file has 65,000,000 bytes; expected at most"),
+    ],
+)
+def test_a_file_that_is_no_json_object_is_refused(file: str, text: bytes, said: str, folder: Path):
+    (folder / file).write_bytes(text)
+    write_hashes(folder)
+    assert f"{file}: {said}" in refused(folder)
+
+
+def test_a_file_that_may_be_missing_can_be_removed(folder: Path):
+    change(folder, "audit.json", drop("counts"))
+    assert "counts is missing. Remove the file to do without it" in refused(folder)
+    (folder / "audit.json").unlink()
+    assert load(folder).audit is None
+
+
+def test_what_a_later_version_adds_is_left_out(folder: Path):
+    before = load(folder)
+    places: dict[str, list[tuple[str | int, ...]]] = {
+        "config.json": [
+            (),
+            ("trust",),
+            ("backbone",),
+            TRANSFORMS,
+            MEMBER,
+            ("head",),
+            ("detector",),
+        ],
+        "metrics.json": [(), ("splits",), VALID, ("data",), (*VALID, "per_class", 0)],
+        "golden.json": [()],
+        "audit.json": [(), ("findings",), ("counts",)],
+        "hashes.json": [("config.json",)],
+    }
+    for file, containers in places.items():
+        for keys in containers:
+            change(folder, file, put(*keys, "later", value={"a": [[float("nan")]]}))
+    path = folder / "head.safetensors"
+    save_file({**load_file(path), "later": np.full(3, np.nan)}, path)
+    write_hashes(folder)
+    after = load(folder)
+    assert after.backbone == before.backbone and after.calibration.trust == before.calibration.trust
+    assert after.metrics == before.metrics == made().metrics
+    assert after.audit == before.audit == audited()
+    assert after.training == before.training == made().training
+
+
+def test_what_is_shown_only_may_hold_any_character(folder: Path):
+    change(folder, "metrics.json", put("data", "name", value="a\x1b\nb\u202e"))
+    change(folder, "audit.json", put("findings", "outlier", 0, "path", value="a\udce9.jpg"))
+    loaded = load(folder)
+    assert loaded.metrics["data"]["name"] == "a\ufffd\ufffdb\ufffd"
+    assert loaded.audit and loaded.audit["findings"]["outlier"][0]["path"] == "a\ufffd.jpg"
+
+
+def test_the_backbone_may_not_take_longer_than_one_network_of_1024_px(folder: Path):
+    def add(config: dict) -> None:
+        member = config["backbone"]["members"][0]
+        for number, side in enumerate((1024, 16)):
+            config["backbone"]["members"].append(
+                {**member, "name": f"other{number}", "image_size": side}
+            )
+
+    change(folder, "config.json", add)
+    assert "backbone is refused: The backbone's networks take pictures of 64 px" in refused(folder)
+    change(folder, "config.json", put("backbone", "members", 1, "image_size", value=1000))
+    assert len(load(folder).backbone.members) == 3
+    change(folder, "config.json", put("backbone", "members", 1, "name", value="other1"))
+    assert 'backbone.members[2] is "other1" for the second time' in refused(folder)
+
+
+@pytest.mark.parametrize("num_classes", [1000, 10_000, 25_000])
+def test_very_many_classes_are_read(num_classes: int, folder: Path):
+    ids = [f"{number:05} {'n' * 40}" for number in range(num_classes)]
+    values = measured(ids)
+    if num_classes > 1000:
+        del values["confusion_matrix"]
+        values["confusions"] = [[number, 0, 1] for number in range(1, num_classes)]
+    config = json.loads((folder / "config.json").read_text()) | {"class_ids": ids}
+    config["class_names"] = [name.upper() for name in ids]
+    metrics = made().metrics | {"splits": {"valid": values, "test": values}}
+    golden = json.loads((folder / "golden.json").read_text())
+    golden["probabilities"] = [[1.25e-07] * num_classes] * 4
+    rows = [
+        {"class_id": name, "photographs": 9, "accuracy": 0.25, "gain": 0.125, "taken_for": ids[0]}
+        for name in ids
+    ]
+    names = dict(zip(ids, config["class_names"], strict=True))
+    audit = audited(num_classes=num_classes, class_names=names, classes=rows)
+    audit["findings"]["outlier"] = []
+    written = {"config": config, "metrics": metrics, "golden": golden, "audit": audit}
+    for name, content in written.items():
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1))
+    tensors = load_file(folder / "head.safetensors")
+    for name in ("layers.0.weight", "layers.0.bias", "embedding.centers"):
+        tensors[name] = np.resize(tensors[name], (num_classes, *tensors[name].shape[1:]))
+    save_file(tensors, folder / "head.safetensors")
+    write_hashes(folder)
+    loaded = load(folder)
+    assert len(loaded.class_names) == num_classes
+    assert loaded.metrics == metrics
+
+
+# from the command line
+
+
+def run(command: str, folder: Path, cache_dir: Path, *arguments: str) -> int:
+    places = ["--checkpoint", str(folder), "--cache-dir", str(cache_dir), "--device", "cpu"]
+    options = cli.parse([command, *arguments, *places])
+    return console.run(f"python -m model {command}", lambda: options.run(options))
+
+
+def test_the_command_line_says_one_sentence_and_exits_2(folder: Path, cache_dir: Path, capsys):
+    change(folder, "metrics.json", put(*VALID, "ece", value="x"))
+    assert run("predict", folder, cache_dir, str(folder / "history.csv")) == 2
+    captured = capsys.readouterr()
+    said = (
+        'metrics.json: splits.valid.ece is "x"; expected a number from 0 to 1. Get the checkpoint'
+    )
+    assert said in captured.err
+    assert captured.err.count("\n") == 1 and captured.out == ""
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_verify_does_not_accept_weights_that_are_not_finite(
+    value: float,
+    trained: Path,
+    tiny_backbone: Callable[..., Backbone],
+    cache_dir: Path,
+    tmp_path: Path,
+    capsys,
+):
+    folder = Path(shutil.copytree(trained, tmp_path / "copy"))
+    before = (folder / "hashes.json").read_bytes()
+    tensors = load_file(folder / "head.safetensors")
+    tensors["layers.0.weight"] = tensors["layers.0.weight"].copy()
+    tensors["layers.0.weight"][1, 2] = value
+    save_file(tensors, folder / "head.safetensors")
+    assert run("verify", folder, cache_dir, "--accept") == 2
+    assert "head.safetensors: layers.0.weight" in capsys.readouterr().err
+    assert (folder / "hashes.json").read_bytes() == before
+
+
+# at random
+
+
+@pytest.fixture(scope="module")
+def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained checkpoint with an audit, so with every file that there can be."""
+    folder = Path(shutil.copytree(trained, tmp_path_factory.mktemp("whole") / "checkpoint"))
+    ids = load(folder).class_ids
+    rows = [
+        {"class_id": name, "photographs": 9, "accuracy": 0.25, "gain": 0.1, "taken_for": ids[0]}
+        for name in ids
+    ]
+    finding = {"path": "a/b.jpg", "label": ids[0], "score": 2.5, "other_path": "a/c.jpg"}
+    finding |= {"suggested_label": ids[1]}
+    leak = {"split": "valid", "photographs": 6, "accuracy": 0.5, "copies": 1}
+    audit = audited(class_names=dict.fromkeys(ids, "name"), classes=rows)
+    audit["findings"] = {problem: [finding] for problem in audit["findings"]}
+    audit["leaks"] = [{**leak, "accuracy_without": None}, {**leak, "accuracy_without": 0.25}]
+    save_audit(folder, audit)
+    return folder
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_edited_checkpoint_answers_and_is_shown_or_is_refused_in_a_sentence(
+    seed: int,
+    whole: Path,
+    tiny_backbone: Callable[..., Backbone],
+    cache_dir: Path,
+    tmp_path: Path,
+):
+    answered = 0
+    for edit in random_edits(whole, 30, seed):
+        started = time.perf_counter()
+        message = outcome(edited(whole, edit, tmp_path / "copy"), cache_dir)
+        assert time.perf_counter() - started < 10, edit
+        if message:
+            assert any(file.partition(".")[0] in message.lower() for file in FILES), (edit, message)
+            assert message.isprintable() and len(message) < 1000, (edit, message)
+        answered += not message
+    assert 0 < answered < 15
+
+
+def test_a_sound_checkpoint_answers(
+    whole: Path, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    assert outcome(whole, cache_dir) == ""
+
+
+def test_the_shipped_checkpoint_answers_or_refuses_as_well(engines: Path, tmp_path: Path):
+    assert outcome(checkpoints.SHIPPED, engines.parent) == ""
+    for edit in random_edits(checkpoints.SHIPPED, 12, seed=5):
+        message = outcome(edited(checkpoints.SHIPPED, edit, tmp_path / "copy"), engines.parent)
+        assert message.isprintable(), edit
