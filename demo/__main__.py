@@ -116,9 +116,9 @@ def main(options: argparse.Namespace) -> int:
         ValueError: A wrong option, or a checkpoint that cannot be used.
     """
     from demo import gpu  # noqa: F401  (before torch, see there)
+    from demo.page import build, parse_size
     from demo.serve import launch
     from demo.share import LIFETIME, check_server, share
-    from demo.ui import build, parse_size
     from model.classifier import Classifier
     from model.sharing.publish import LEFT_OUT, redact
 

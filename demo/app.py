@@ -12,8 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from demo import gpu  # noqa: F401  (before torch, see there)
+from demo.page import MAX_BYTES, build
 from demo.serve import launch
-from demo.ui import MAX_BYTES, build
 from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Classifier
 

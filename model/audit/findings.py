@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from model.audit.gains import MORE, ClassRow
 from model.commands import console
 from model.photographs.dataset import Collection
 
@@ -56,7 +55,6 @@ class Audit:
         accuracy: Leave-one-out accuracy (0-1), copies left out together.
         accuracy_with_copies: Likewise, but a photograph's copies stay.
         leaks: One entry a split other than `train`, where there is a `train`.
-        classes: The classes, those first that would gain most from more photographs.
     """
 
     data: Collection
@@ -67,7 +65,6 @@ class Audit:
     accuracy: float
     accuracy_with_copies: float
     leaks: list[Leak]
-    classes: list[ClassRow]
 
     def summary(self, top: int = 10) -> dict[str, Any]:
         """Return plain JSON values: counts, figures, the first findings with relative paths."""
@@ -103,7 +100,6 @@ class Audit:
                 problem: [row(finding) for finding in self.shown(problem, top)]
                 for problem in PROBLEMS
             },
-            "classes": [entry._asdict() for entry in self.classes],
         }
 
     def shown(self, problem: str, top: int) -> list[Finding]:
@@ -172,20 +168,6 @@ def render(found: Audit, top: int) -> str:
             f"Outliers: {counts['outlier']:,}",
             ("Photograph", "Score", "Label"),
             [(row["path"], f"{row['score']:.2f}", row["label"]) for row in rows["outlier"]],
-        ),
-        _block(
-            f"Classes that would gain most from {MORE} more photographs",
-            ("Class", "Photographs", "Accuracy", "Expected gain", "Taken for"),
-            [
-                (
-                    row["class_id"],
-                    row["photographs"],
-                    f"{row['accuracy']:.1%}",
-                    f"{100 * row['gain']:+.1f} points",
-                    row["taken_for"] or "-",
-                )
-                for row in summary["classes"][:top]
-            ],
         ),
     ]
     return "\n\n".join(blocks)

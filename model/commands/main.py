@@ -330,8 +330,7 @@ def _add_audit(commands: Any, places: argparse.ArgumentParser) -> None:
         parents=[places],
         help="look for problems in a data folder",
         description="Look for copies, likely label errors and outliers in a folder of class "
-        "folders, with or without train, valid and test above them, and for the classes that would "
-        "gain most from more photographs.",
+        "folders, with or without train, valid and test above them.",
         formatter_class=console.HelpFormatter,
     )
     command.add_argument("folder", type=Path, metavar="FOLDER", help="the data folder")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.ui import build
+from demo.page import build
 from model import verify
 from model.backbones.backbone import Backbone
 from model.checkpoints import checkpoint as checkpoints

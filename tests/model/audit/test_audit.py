@@ -11,10 +11,9 @@ import pytest
 from drawing import CLASSES, draw_class, drawn_photograph, same_photograph
 from PIL import Image, ImageOps
 
-from demo.audit import audit_panels
-from model.audit.audit import audit, outliers, ridge
+from demo.tabs.audit import audit_panels
+from model.audit.audit import audit, outliers
 from model.audit.findings import PROBLEMS, leak_text
-from model.audit.gains import class_rows, learning_exponent
 from model.backbones.backbone import Backbone, open_backbone
 from model.checkpoints import checkpoint as checkpoints
 from model.commands import console
@@ -101,7 +100,6 @@ def test_json_is_one_object_with_relative_paths(run: Run, planted: Path, capsys)
     assert all(len(rows) <= 2 for rows in found["findings"].values())
     (leak,) = found["leaks"]
     assert (leak["split"], leak["photographs"], leak["copies"]) == ("valid", 10, 1)
-    assert {row["class_id"] for row in found["classes"]} == set(CLASSES)
 
 
 def test_the_screen_shows_every_kind_of_problem(run: Run, planted: Path, capsys):
@@ -111,7 +109,6 @@ def test_the_screen_shows_every_kind_of_problem(run: Run, planted: Path, capsys)
         assert part in text
     assert "1 of them have a copy in train; without them" in text
     assert "Outliers: " in text
-    assert "gain most from 10 more photographs" in text
 
 
 def test_a_copy_with_the_same_wrong_label_does_not_confirm_it(
@@ -231,39 +228,6 @@ def test_a_wrong_label_is_no_outlier():
 def test_classes_of_one_photograph_have_no_outliers():
     features = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     assert not outliers.scores(features, np.arange(5)).any()
-
-
-def test_of_two_classes_as_hard_as_one_another_the_small_one_gains_most():
-    labels = np.repeat(np.arange(4), (20, 80, 100, 100))
-    preferred = labels.copy()
-    preferred[:8], preferred[20:52] = 1, 0  # 40 % wrong in both
-    rows = class_rows(labels, list("abcd"), preferred, exponent=0.5)
-    assert [row.class_id for row in rows[:2]] == ["a", "b"]
-    assert [row.taken_for for row in rows] == ["b", "a", "", ""]
-    assert [row.accuracy for row in rows] == pytest.approx([0.6, 0.6, 1, 1])
-    error = (8 + 5 * 40 / 300) / 25
-    assert rows[0].gain == pytest.approx(error * (1 - (20 / 30) ** 0.5))
-    assert rows[1].gain > rows[2].gain > 0
-    flat = class_rows(labels, list("abcd"), preferred, exponent=0.0)
-    assert [row.gain for row in flat] == [0, 0, 0, 0]
-    assert flat[0].accuracy == 0.6
-
-
-def test_the_learning_curve_is_steep_where_more_photographs_help_and_copies_do_not():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(4), 30)
-    features = (rng.normal(size=(4, 60))[labels] + 2 * rng.normal(size=(120, 60))).astype("f4")
-    alone = np.arange(120)
-    found = ridge.leave_out(features, labels, 4, ridge.Spectrum.of(features), [])
-    wrong = int((found.scores.argmax(axis=1) != labels).sum())
-    assert 0 < learning_exponent(features, labels, 4, wrong, alone, found.penalty) < 2
-    assert learning_exponent(features, labels, 4, 120, alone, found.penalty) == 0
-    twice, both = np.tile(features, (2, 1)), np.tile(labels, 2)
-    curves = [
-        learning_exponent(twice, both, 4, wrong, unit, found.penalty)
-        for unit in (np.tile(alone, 2), np.arange(240))
-    ]
-    assert curves[0] > curves[1], "a copy in the other half is no other photograph"
 
 
 def test_leaks_are_told_in_words():
