@@ -12,11 +12,17 @@ CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
+def chromium() -> str:
+    """Chromium's path. Where CI runs it must be there."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
         assert not os.environ.get("CI"), "Chromium is missing: apt-get install chromium"
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS, *CAMERA])
         yield started
