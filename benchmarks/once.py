@@ -14,7 +14,7 @@ from model.backbones.backbone import Backbone
 from model.backbones.spec import BackboneSpec, Member
 from model.backbones.transforms import CENTER, Transforms
 from model.explain.heat_map import attribute
-from model.heads.fit import fit_head
+from model.heads.fit import Examples, fit_head
 from model.heads.head import Head, HeadConfig
 from model.photographs import images
 
@@ -73,7 +73,7 @@ def mlp(bench: Bench) -> str:
     features = (centers[labels] + rng.normal(0, 0.5, (400, 64))).astype(np.float16)
     rows = features[:, None].repeat(2, axis=1)
     config = HeadConfig(head="mlp", hidden=(32,), epochs=5, lr=0.01)
-    halves = rows[:200], labels[:200], rows[200:], labels[200:]
+    halves = Examples(rows[:200], labels[:200]), Examples(rows[200:], labels[200:])
     fit = fit_head(*halves, 4, config, device=bench.device)
     accuracy = fit.history[-1]["valid_accuracy"]
     if accuracy < 0.9:

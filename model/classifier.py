@@ -51,7 +51,7 @@ class Similar:
 
 
 @dataclass(frozen=True)
-class EvidenceCard:
+class AnswerEvidence:
     """The training photographs nearest to one.
 
     Attributes:
@@ -98,7 +98,7 @@ class Prediction:
     none_of_these: bool
     unknown_score: float
     seconds: float
-    evidence: EvidenceCard | None = None
+    evidence: AnswerEvidence | None = None
     heat: HeatMap | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -226,22 +226,24 @@ class Classifier:
 
     def _evidence(
         self, found: calibrate.Assessment, images: Sequence[Image.Image]
-    ) -> Sequence[EvidenceCard | None]:
+    ) -> Sequence[AnswerEvidence | None]:
         kept = self.checkpoint.evidence
         if kept is None or found.embedded is None:
             return [None] * len(images)
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
-        cards = kept.cards(found.embedded, images, found.logits.argmax(axis=1).tolist(), SIMILAR)
+        nearest = kept.neighbourhoods(
+            found.embedded, images, found.logits.argmax(axis=1).tolist(), SIMILAR
+        )
         return [
-            EvidenceCard(
+            AnswerEvidence(
                 [
                     Similar(names[n.label], ids[n.label], n.distance, n.name, n.thumbnail)
-                    for n in card.neighbours
+                    for n in near.neighbours
                 ],
-                card.disagree,
-                None if card.seen is None else kept.names[card.seen],
+                near.disagree,
+                None if near.seen is None else kept.names[near.seen],
             )
-            for card in cards
+            for near in nearest
         ]
 
     def _prediction(
@@ -250,7 +252,7 @@ class Classifier:
         number: int,
         top: int,
         seconds: float,
-        evidence: EvidenceCard | None,
+        evidence: AnswerEvidence | None,
         heat: HeatMap | None,
     ) -> Prediction:
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids

@@ -20,7 +20,7 @@ from model.checkpoints.checkpoint import Checkpoint
 from model.explain.evidence import Evidence
 from model.features.extract import extract
 from model.features.summaries import summarise
-from model.heads.fit import Fit, fit_head, standardisation
+from model.heads.fit import Examples, FittedHead, fit_head, standardisation
 from model.heads.head import Head, HeadConfig, Row
 from model.photographs.dataset import DataSet
 from model.trust import calibrate
@@ -197,7 +197,7 @@ class _Run:
         evidence: The training photographs; None where none are to be kept.
     """
 
-    fit: Fit
+    fit: FittedHead
     held_out: dict[str, np.ndarray]
     seconds: dict[str, float]
     embedding: Embedding | None = None
@@ -214,7 +214,7 @@ def _calibrate(
         logits = head.view_logits(features)
     distances = embedding.distances(embedding.project(head, features)) if embedding else None
     wanted = {"coverage": config.coverage, "known_pass_rate": config.known_pass_rate}
-    calibration = calibrate.fit(logits, labels, distances, embedding, **wanted)
+    calibration = calibrate.fit_calibration(logits, labels, distances, embedding, **wanted)
     seed = config.head.seed
     return calibration, calibrate.cross_fitted_figures(
         logits, labels, distances, seed=seed, **wanted
@@ -271,10 +271,8 @@ def _run_cached(
     with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
         known = pool.submit(_know, data, train, standard, summaries, config)
         fit = fit_head(
-            train,
-            data.splits["train"].labels,
-            features["valid"],
-            data.splits["valid"].labels,
+            Examples(train, data.splits["train"].labels),
+            Examples(features["valid"], data.splits["valid"].labels),
             len(data.class_ids),
             config.head,
             standard=standard,
@@ -318,7 +316,7 @@ def _run_classic(
     return _Run(fit, held_out, seconds)
 
 
-def _describe(config: TrainConfig, fit: Fit) -> dict[str, Any]:
+def _describe(config: TrainConfig, fit: FittedHead) -> dict[str, Any]:
     """Say how the head was fitted: the options, and a sentence for the model card."""
     head = config.head
     widths = [len(bias) for _, bias in fit.head.layers[:-1]]

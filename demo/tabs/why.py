@@ -8,7 +8,7 @@ from PIL import Image
 
 from demo.markup import html, join, panel, text
 from model.backbones.transforms import Transforms
-from model.classifier import EvidenceCard, Prediction, Similar
+from model.classifier import AnswerEvidence, Prediction, Similar
 from model.explain.heat_map import HeatMap, overlay
 
 _SIDE = 640  # px
@@ -46,7 +46,7 @@ def _heat_panel(photo: Image.Image, heat: HeatMap, label: str, transforms: Trans
     )
 
 
-def _evidence_panel(evidence: EvidenceCard, label: str) -> Markup:
+def _evidence_panel(evidence: AnswerEvidence, label: str) -> Markup:
     notes = []
     if evidence.training_photograph:
         name = evidence.training_photograph

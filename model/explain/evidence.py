@@ -45,7 +45,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Card:
+class Neighbourhood:
     """The evidence for one answer.
 
     Attributes:
@@ -334,13 +334,13 @@ class Evidence:
         best = int(bits.argmin())
         return best if bits[best] <= self.same_below else None
 
-    def cards(
+    def neighbourhoods(
         self,
         embedding: np.ndarray,
         photographs: Sequence[Image.Image],
         answers: Sequence[int],
         k: int = 5,
-    ) -> list[Card]:
+    ) -> list[Neighbourhood]:
         """Gather the evidence for answers.
 
         Args:
@@ -350,7 +350,7 @@ class Evidence:
             k: As `nearest`.
 
         Returns:
-            M cards.
+            M neighbourhoods.
 
         Raises:
             ValueError: As `nearest`.
@@ -360,7 +360,7 @@ class Evidence:
             self.nearest(embedding, k), photographs, answers, strict=True
         ):
             others = sum(neighbour.label != answer for neighbour in found)
-            result.append(Card(tuple(found), 2 * others > len(found), self.seen(image)))
+            result.append(Neighbourhood(tuple(found), 2 * others > len(found), self.seen(image)))
         return result
 
 

@@ -18,8 +18,8 @@ from torchvision import transforms as tv
 
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import Framing
-from model.heads.fit import Fit
-from model.heads.head import HeadConfig, Row, best_epoch
+from model.heads.fit import FittedHead
+from model.heads.head import HeadConfig, Row
 from model.heads.mlp import build, to_head
 from model.photographs import images
 from model.photographs.dataset import Photos
@@ -71,7 +71,7 @@ def fit_classic(
     *,
     workers: int = 4,
     on_epoch: Callable[[Row], None] | None = None,
-) -> Fit:
+) -> FittedHead:
     """Train the tutorial's MLP.
 
     Args:
@@ -101,7 +101,7 @@ def fit_classic(
         "valid": _loader(valid, False, config.batch_size, workers, config.seed),
     }
     zeros, ones = np.zeros(backbone.embed_dim), np.ones(backbone.embed_dim)
-    fit = Fit(to_head(network, zeros, ones))
+    fit = FittedHead(to_head(network, zeros, ones))
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
         row: Row = {"epoch": epoch, "learning_rate": config.lr}
@@ -119,12 +119,9 @@ def fit_classic(
             row[f"{phase}_loss"] = loss_sum / count
             row[f"{phase}_accuracy"] = correct / count
         row["seconds"] = time.perf_counter() - started
-        fit.history.append(row)
+        fit.add(row, to_head(network, zeros, ones))
         if on_epoch:
             on_epoch(row)
-        fit.best_epoch = best_epoch(fit.history)
-        if fit.best_epoch == epoch:
-            fit.head = to_head(network, zeros, ones)
     return fit
 
 

@@ -28,7 +28,9 @@ def topk_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
     return float((best == labels[:, None]).any(axis=1).mean())
 
 
-def metrics(logits: np.ndarray, labels: np.ndarray, class_ids: list[str]) -> dict[str, Any]:
+def classification_metrics(
+    logits: np.ndarray, labels: np.ndarray, class_ids: list[str]
+) -> dict[str, Any]:
     """Measure a split.
 
     Args:

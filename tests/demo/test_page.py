@@ -29,7 +29,7 @@ from demo.serve import launch
 from demo.tabs import classify, evaluation
 from demo.tabs.why import why
 from model.backbones.transforms import Transforms
-from model.classifier import Candidate, EvidenceCard, Prediction, Similar
+from model.classifier import AnswerEvidence, Candidate, Prediction, Similar
 from model.explain.heat_map import HeatMap
 from model.features.signatures import thumbnail
 from model.photographs import images
@@ -145,14 +145,14 @@ def test_evidence_names_what_disagrees_and_what_was_seen():
         Similar("<rose>", "1", 0.1, "1/a&b.jpg", jpeg),
         Similar("tulip", "2", 0.9, "2/c.jpg", None),
     ]
-    card = EvidenceCard(similar, True, "1/a&b.jpg")
+    card = AnswerEvidence(similar, True, "1/a&b.jpg")
     transforms = Transforms(64)
     shown = why(drawn_photograph(0.1, 1), predicted(evidence=card), transforms)
     assert "one of the training photographs (1/a&amp;b.jpg)" in shown
     assert "Most of them are not “&lt;rose&gt;”" in shown
     assert shown.count("<img") == 1
     assert shown.count('class="other"') == 1
-    quiet = EvidenceCard(similar, False, None)
+    quiet = AnswerEvidence(similar, False, None)
     shown = why(drawn_photograph(0.1, 1), predicted(evidence=quiet), transforms)
     assert "ff-banner" not in shown
     assert why(drawn_photograph(0.1, 1), predicted(), transforms) == ""

@@ -88,7 +88,7 @@ def test_the_answer_is_doubted_when_most_neighbours_have_another_label():
     near = (order[:5].sum(axis=0) * 1.0)[None]  # nearest to the first five
     assert {n.index for n in kept.nearest(near, 5)[0]} == set(range(5))
     for answer, doubted in ((1, False), (0, True), (2, True)):
-        (card,) = kept.cards(near, pictures[30:], [answer], 5)
+        (card,) = kept.neighbourhoods(near, pictures[30:], [answer], 5)
         assert card.disagree is doubted
         assert card.seen is None
 
@@ -164,7 +164,7 @@ def test_names_may_hold_any_character(tmp_path: Path):
 
 def test_a_card_is_plain_json_without_the_thumbnail():
     kept = some_evidence()
-    values = kept.cards(directions(30)[:1], patterns(1), [0], 2)[0].to_json()
+    values = kept.neighbourhoods(directions(30)[:1], patterns(1), [0], 2)[0].to_json()
     assert values["seen"] == 0
     assert values["disagree"] is False
     assert set(values["neighbours"][0]) == {"index", "label", "distance", "name", "sha256"}

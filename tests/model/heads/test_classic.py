@@ -13,7 +13,7 @@ from torchvision import transforms as tv
 
 from model.backbones.backbone import Backbone
 from model.heads import classic
-from model.heads.fit import Fit
+from model.heads.fit import FittedHead
 from model.heads.head import HISTORY_COLUMNS, HeadConfig, cross_entropy
 from model.photographs import images
 from model.photographs.dataset import DataSet
@@ -35,7 +35,9 @@ def backbone(tiny_backbone: Callable[..., Backbone], monkeypatch) -> Backbone:
     )
 
 
-def fit(backbone: Backbone, loaded: DataSet, config: HeadConfig = SMALL, workers: int = 0) -> Fit:
+def fit(
+    backbone: Backbone, loaded: DataSet, config: HeadConfig = SMALL, workers: int = 0
+) -> FittedHead:
     train, valid = loaded.splits["train"], loaded.splits["valid"]
     return classic.fit_classic(backbone, train, valid, 3, config, workers=workers)
 

@@ -25,10 +25,12 @@ def test_calibration_lowers_the_error_of_probabilities():
 
 def test_what_is_promised_holds_on_photographs_that_were_not_used():
     (logits, labels), (fresh, fresh_labels) = sharp(2000, 0), sharp(2000, 1)
-    found = calibrate.fit(logits, labels, None, None, coverage=0.9, known_pass_rate=0.95)
+    found = calibrate.fit_calibration(
+        logits, labels, None, None, coverage=0.9, known_pass_rate=0.95
+    )
     calibrated = fresh / found.trust.temperature
     scores = found.detector.score(calibrate.doubt(calibrated), None)
-    sets = calibrate.trust.prediction_sets(calibrated, found.trust.margin)
+    sets = calibrate.prediction_sets(calibrated, found.trust.margin)
     figures = calibrate.figures(
         calibrated, sets, scores > found.trust.unknown_threshold, fresh_labels
     )
@@ -48,7 +50,9 @@ def test_cross_fitted_figures_do_not_flatter_a_threshold_fitted_on_the_same_phot
 
 def test_one_validation_photograph_is_enough_to_go_on():
     logits, labels = sharp(1, 3)
-    found = calibrate.fit(logits, labels, np.ones(1), None, coverage=0.99, known_pass_rate=0.99)
+    found = calibrate.fit_calibration(
+        logits, labels, np.ones(1), None, coverage=0.99, known_pass_rate=0.99
+    )
     assert found.trust.coverage == 0.5
     figures = calibrate.cross_fitted_figures(
         logits, labels, np.ones(1), coverage=0.99, known_pass_rate=0.99, seed=0

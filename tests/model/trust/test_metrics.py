@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from model.trust.metrics import (
+    classification_metrics,
     expected_calibration_error,
-    metrics,
     most_confused,
     reliability,
     softmax,
@@ -29,7 +29,7 @@ LOGITS = np.log(
 
 
 def test_metrics_are_those_worked_out_by_hand():
-    found = metrics(LOGITS, LABELS, ["a", "b", "c"])
+    found = classification_metrics(LOGITS, LABELS, ["a", "b", "c"])
     assert found["photographs"] == 6
     assert found["top1"] == pytest.approx(4 / 6)
     assert found["top5"] == 1
@@ -48,12 +48,12 @@ def test_metrics_are_those_worked_out_by_hand():
 def test_metrics_are_plain_json_values():
     import json
 
-    found = metrics(LOGITS.astype(np.float32), LABELS, ["a", "b", "c"])
+    found = classification_metrics(LOGITS.astype(np.float32), LABELS, ["a", "b", "c"])
     assert json.loads(json.dumps(found)) == found
 
 
 def test_a_class_without_photographs_counts_for_nothing():
-    found = metrics(np.eye(3)[[0, 1]] * 5, np.array([0, 1]), ["a", "b", "never"])
+    found = classification_metrics(np.eye(3)[[0, 1]] * 5, np.array([0, 1]), ["a", "b", "never"])
     assert found["macro_f1"] == 1
     never = found["per_class"][2]
     assert (never["precision"], never["recall"], never["support"]) == (0, 0, 0)
@@ -70,7 +70,7 @@ def test_a_head_that_says_the_same_of_all_classes_is_not_right():
     # All logits equal, or not numbers at all: top-1 is what the confusion matrix shows.
     labels = np.array([0, 1, 2, 3])
     for value in (0.0, np.nan):
-        found = metrics(np.full((4, 4), value), labels, list("abcd"))
+        found = classification_metrics(np.full((4, 4), value), labels, list("abcd"))
         diagonal = np.trace(np.array(found["confusion_matrix"]))
         assert found["top1"] == diagonal / 4 == 0.25
 
