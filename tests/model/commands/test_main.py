@@ -139,8 +139,8 @@ def test_predict_figure_draws_the_photograph_beside_its_bars(
 
 def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path: Path):
     from model.backbones.transforms import Transforms
-    from model.checkpoints.plots import prediction_png
     from model.classifier import Candidate, Prediction
+    from model.commands.figure import prediction_png
     from model.explain.heat_map import HeatMap
 
     top = [Candidate("US $5 $bill", "a", 0.9), Candidate("_x^y$", "b", 0.1)]
