@@ -66,7 +66,7 @@ def _train_here(arguments: list[str]) -> None:
     import torch
 
     import train
-    from model.backbones import backbone
+    from model.backbones import backbone, torch_engine
 
     def load_network(name: str, image_size: int | None = None) -> tuple[Any, str, dict[str, Any]]:
         torch.manual_seed(0)
@@ -75,7 +75,7 @@ def _train_here(arguments: list[str]) -> None:
         config = {"input_size": (3, _SIDE, _SIDE), "crop_pct": 0.95, "mean": half, "std": half}
         return network, "0" * 64, {**config, "interpolation": "bicubic"}
 
-    backbone.load_network = load_network
+    backbone.load_network = torch_engine.load_network = load_network
     started = time.perf_counter()
     train.main(train.parse(arguments))
     seconds = time.perf_counter() - started

@@ -49,7 +49,7 @@ def imported_by(code: str, *arguments: str) -> set[str]:
 
 
 def test_predict_imports_no_training_and_no_page(shipped: Classifier, engines: Path, flower: Path):
-    assert shipped.backbone.engine == "ONNX Runtime"
+    assert shipped.backbone.engine.name == "ONNX Runtime"
     places = ("--cache-dir", str(engines.parent), "--device", "cpu")
     modules = imported_by(_PREDICT, "predict", str(flower), *places)
     assert "onnxruntime" in modules

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from model.backbones.backbone import Backbone, Maps
+from model.backbones.backbone import Backbone
+from model.backbones.maps import Maps
 from model.backbones.transforms import MIRROR, Transforms
 from model.heads.head import Head
 
@@ -124,8 +125,8 @@ def attribute(
 
 def _part(backbone: Backbone, head: Head, maps: Maps, weights: np.ndarray) -> np.ndarray:
     """Return what each place of some maps adds: float32 `[N * V, h, w]`."""
-    own = slice(maps.offset, maps.offset + maps.width)
-    if maps.member is not None:
+    own = slice(maps.info.offset, maps.info.offset + maps.info.width)
+    if maps.info.member is not None:
         return backbone.attribute_tail(maps, weights[:, own])
     count, width, height, breadth = maps.values.shape
     flat = weights[:, None, own] @ maps.values.reshape(count, width, -1)

@@ -104,7 +104,9 @@ def test_a_photograph_and_its_mirror_image_are_the_same_to_it(classifier: Classi
 def test_several_threads_may_ask_at_once(classifier: Classifier, monkeypatch):
     batch = [drawn_photograph(k / 6, k) for k in range(6)]
     expected = classifier.assess(batch).logits
-    monkeypatch.setattr(classifier.backbone, "_engine", None)  # torch, whose hooks hold a state
+    monkeypatch.setattr(
+        classifier.backbone, "engine", classifier.backbone.torch_engine
+    )  # torch, whose hooks hold a state
     found: dict[int, np.ndarray] = {}
 
     def ask(number: int) -> None:

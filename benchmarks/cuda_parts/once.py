@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import train
-from benchmarks.bench import Bench, framed
+from benchmarks.cuda_parts.bench import Bench, framed
 from model import training, verify
 from model.backbones.backbone import Backbone
 from model.backbones.spec import BackboneSpec, Member
@@ -46,7 +46,7 @@ def explain_by_gradient(name: str, bench: Bench) -> str:
     pixels = framed(backbone, [path for path, _ in bench.made[:2]], [CENTER])
     backbone.features(pixels)
     features, maps = backbone.maps(pixels)
-    if not any(entry.member is not None for entry in maps):
+    if not any(entry.info.member is not None for entry in maps):
         raise ValueError(f"no gradient of {name} reaches a place")
     width, rng = features.shape[1], np.random.default_rng(0)
     layer = (rng.normal(size=(3, width)).astype(np.float32), np.zeros(3, np.float32))
