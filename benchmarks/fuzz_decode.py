@@ -177,7 +177,9 @@ def _try(content: bytes) -> str:
 def _child(home: Path, seed: int, count: int) -> None:
     """Try damaged copies; the one at hand lies in the folder, should this process end."""
     undamaged = [path.read_bytes() for path in sorted(home.glob("original-*"))]
-    images.decode(undamaged[0])  # registers the formats
+    first = io.BytesIO()
+    _picture((8, 8)).save(first, "PNG")
+    images.decode(first.getvalue())  # registers the formats, which takes memory
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + _MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
