@@ -126,7 +126,8 @@ table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
 
 #photograph-and-preview { position: relative; }
 #photograph-and-preview:has(#preview img) #photograph img { visibility: hidden; }
-#preview { position: absolute; inset: 0; pointer-events: none; }
+#preview { position: absolute; inset: 0 0 42px; height: auto !important; pointer-events: none; }
+#preview .image-container, #preview .image-frame, #preview img { height: 100% !important; }
 #preview img { object-fit: contain; }
 
 #history-loss .altair, #history-accuracy .altair { padding-top: 30px; }
