@@ -85,7 +85,7 @@ class Evidence:
         scales: float32 `[N]`; `vectors * scales` are the embeddings.
         labels: int32 `[N]`, class indices.
         digests: uint8 `[N, 16]`, the start of the SHA-256 of the files' contents.
-        signatures: uint8 `[N, 32]`, see `copies.signature`.
+        signatures: uint8 `[N, 32]`, see `signatures.signature`.
         names: N paths inside the data folder.
         same_below: A photograph whose signature differs in at most this many bits is a copy.
         blob: uint8, the thumbnails' JPEGs one after the other; None without thumbnails.
@@ -163,8 +163,8 @@ class Evidence:
             labels: int `[N]`.
             digests: N SHA-256, hexadecimal.
             names: N paths inside the data folder.
-            signatures: uint8 `[N, 32]` of `copies.summarise`.
-            thumbnails: N JPEGs of `copies.summarise`; None to keep none.
+            signatures: uint8 `[N, 32]` of `summaries.summarise`.
+            thumbnails: N JPEGs of `summaries.summarise`; None to keep none.
 
         Returns:
             The evidence.
@@ -193,7 +193,7 @@ class Evidence:
         """Return the same evidence with thumbnails.
 
         Args:
-            thumbnails: N JPEGs of `copies.summarise`.
+            thumbnails: N JPEGs of `summaries.summarise`.
 
         Returns:
             The evidence.
