@@ -249,7 +249,7 @@ def test_flipped_labels_of_real_flowers_lead_the_ranking(
         (tmp_path / "album" / str(wrong)).mkdir(parents=True, exist_ok=True)
         (tmp_path / "album" / str(wrong) / f"{i:04}.jpg").symlink_to(path.resolve())
     data = read_photos(list_folder(tmp_path / "album"), cache_dir=cache_dir)
-    found = audit.audit(data, open_backbone(cache_dir=cache_dir), cache_dir=cache_dir)
+    found = audit(data, open_backbone(cache_dir=cache_dir), cache_dir=cache_dir)
     first = found.findings["label_error"][: round(0.06 * len(rows))]
     assert len({int(row.path.stem) for row in first} & flipped) >= 0.8 * len(flipped)
 
