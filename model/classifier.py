@@ -11,9 +11,9 @@ from PIL import Image
 
 from model.backbones.backbone import Backbone, serving_threads
 from model.cache import default_cache_dir
-from model.checkpoints import checkpoint as checkpoints
-from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.checkpoint import SHIPPED, Checkpoint, load
 from model.checkpoints.hub import locate
+from model.explain.evidence import Evidence, disagree
 from model.explain.heat_map import HeatMap, attribute
 from model.trust import calibrate
 from model.trust.metrics import softmax
@@ -146,7 +146,7 @@ class Classifier:
 
     def __init__(
         self,
-        folder: str | Path = checkpoints.SHIPPED,
+        folder: str | Path = SHIPPED,
         *,
         device: str = "auto",
         cache_dir: Path | None = None,
@@ -169,7 +169,7 @@ class Classifier:
             HubError: The Hub does not give it.
             ValueError: The checkpoint or the device cannot be used.
         """
-        self.checkpoint = checkpoints.load(locate(folder).folder, verify=verify)
+        self.checkpoint = load(locate(folder).folder, verify=verify)
         self.backbone = Backbone(
             self.checkpoint.backbone,
             device=device,
@@ -230,21 +230,19 @@ class Classifier:
         kept = self.checkpoint.evidence
         if kept is None or found.embedded is None:
             return [None] * len(images)
+        distances, indices = kept.nearest(found.embedded, SIMILAR)
+        contradicted = disagree(kept.labels[indices], found.logits.argmax(axis=1))
+        result = []
+        for row, image in enumerate(images):
+            near = zip(indices[row].tolist(), distances[row].tolist(), strict=True)
+            similar = [self._similar(kept, index, distance) for index, distance in near]
+            result.append(AnswerEvidence(similar, bool(contradicted[row]), kept.seen(image)))
+        return result
+
+    def _similar(self, kept: Evidence, index: int, distance: float) -> Similar:
+        label = int(kept.labels[index])
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
-        nearest = kept.neighbourhoods(
-            found.embedded, images, found.logits.argmax(axis=1).tolist(), SIMILAR
-        )
-        return [
-            AnswerEvidence(
-                [
-                    Similar(names[n.label], ids[n.label], n.distance, n.name, n.thumbnail)
-                    for n in near.neighbours
-                ],
-                near.disagree,
-                None if near.seen is None else kept.names[near.seen],
-            )
-            for near in nearest
-        ]
+        return Similar(names[label], ids[label], distance, kept.names[index], kept.thumbnail(index))
 
     def _prediction(
         self,

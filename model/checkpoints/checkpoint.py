@@ -24,8 +24,7 @@ from model.explain.evidence import FILE as EVIDENCE
 from model.explain.evidence import Evidence
 from model.heads.head import HISTORY_COLUMNS, Head, Row
 from model.photographs.scan import Skipped
-from model.trust.calibrate import Calibration
-from model.trust.sets import Trust
+from model.trust.calibrate import Calibration, Trust
 from model.trust.unknown import Detector, Embedding
 
 FORMAT_VERSION = 2

@@ -9,6 +9,7 @@ from model.heads.head import cross_entropy
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Turn logits into probabilities along the last axis."""
+    # scipy.special's gives the same values, but its import adds a fifth to the time of `predict`.
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
 

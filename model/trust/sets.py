@@ -1,41 +1,8 @@
-"""What a probability is worth: temperature, and prediction sets with a promise."""
+"""Prediction sets that hold the right class as often as they promise."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-
-
-@dataclass(frozen=True)
-class Trust:
-    """What is fitted on the validation photographs once the head is, and stored beside it.
-
-    Attributes:
-        temperature: The head's logits are divided by it.
-        coverage: Share of known photographs whose set holds the right class, as promised, 0-1.
-        margin: A class is in the set when its logit, divided by the temperature, is at most this
-            below the highest; in nats.
-        known_pass_rate: Share of known photographs that are not called "none of these", 0-1.
-        unknown_threshold: The highest `unknown.Detector` score that passes.
-    """
-
-    temperature: float
-    coverage: float
-    margin: float
-    known_pass_rate: float
-    unknown_threshold: float
-
-    def __post_init__(self) -> None:
-        """Check the values, which may come from a checkpoint somebody edited."""
-        if not 1e-3 <= self.temperature <= 1e3:
-            raise ValueError(f"temperature {self.temperature} is outside 0.001-1000")
-        for name in ("coverage", "known_pass_rate"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is outside 0-1")
-        if not self.margin >= 0:
-            raise ValueError(f"margin {self.margin} is below 0")
-        if not math.isfinite(self.unknown_threshold):
-            raise ValueError(f"unknown_threshold {self.unknown_threshold} is not a number")
 
 
 def conformal_quantile(scores: np.ndarray, share: float) -> tuple[float, float]:

@@ -15,9 +15,8 @@ from demo.tabs.audit import audit_panels
 from model.audit.audit import audit, outliers
 from model.audit.findings import PROBLEMS, leak_text
 from model.backbones.backbone import Backbone, open_backbone
-from model.checkpoints import checkpoint as checkpoints
-from model.commands import console
-from model.commands import main as cli
+from model.checkpoints import checkpoint
+from model.commands import console, main
 from model.features.read import read_photos
 from model.photographs.scan import list_folder
 
@@ -30,7 +29,7 @@ def run(trained: Path, tiny_backbone: Callable[..., Backbone], cache_dir: Path) 
 
     def run_command(*arguments: object) -> int:
         places = ["--checkpoint", str(trained), "--cache-dir", str(cache_dir), "--device", "cpu"]
-        options = cli.parse(["audit", *places, *map(str, arguments)])
+        options = main.parse(["audit", *places, *map(str, arguments)])
         return console.run("python -m model audit", lambda: options.run(options))
 
     return run_command
@@ -154,15 +153,15 @@ def test_a_missing_folder_is_an_error(run: Run, tmp_path: Path, capsys):
 
 
 def test_save_needs_a_checkpoint(tmp_path: Path, capsys):
-    options = cli.parse(["audit", str(tmp_path), "--save"])
+    options = main.parse(["audit", str(tmp_path), "--save"])
     assert console.run("audit", lambda: options.run(options)) == 2
     assert "Name it with --checkpoint DIR" in capsys.readouterr().err
 
 
 def test_other_commands_keep_the_shipped_checkpoint():
-    assert cli.parse(["audit", "x"]).checkpoint is None
-    assert cli.parse(["predict", "x"]).checkpoint == checkpoints.SHIPPED
-    assert cli.parse(["evaluate", "x"]).checkpoint == checkpoints.SHIPPED
+    assert main.parse(["audit", "x"]).checkpoint is None
+    assert main.parse(["predict", "x"]).checkpoint == checkpoint.SHIPPED
+    assert main.parse(["evaluate", "x"]).checkpoint == checkpoint.SHIPPED
 
 
 def test_save_is_loaded_shown_and_overwritten(
@@ -170,10 +169,10 @@ def test_save_is_loaded_shown_and_overwritten(
 ):
     folder = Path(shutil.copytree(trained, tmp_path / "checkpoint"))
     (planted / "cat_to_name.json").write_text('{"daisy": "Oxeye daisy"}')
-    assert checkpoints.load(folder).audit is None
-    assert "model audit PHOTOGRAPHS" in audit_panels(checkpoints.load(folder))
+    assert checkpoint.load(folder).audit is None
+    assert "model audit PHOTOGRAPHS" in audit_panels(checkpoint.load(folder))
     assert run(planted, "--checkpoint", folder, "--save") == 0
-    loaded = checkpoints.load(folder)
+    loaded = checkpoint.load(folder)
     assert loaded.audit is not None
     shown = audit_panels(loaded)
     for part in (
@@ -183,9 +182,9 @@ def test_save_is_loaded_shown_and_overwritten(
         "copy in train",
     ):
         assert part in shown
-    checkpoints.require_empty(folder, overwrite=True)
-    checkpoints.save(loaded, folder, overwrite=True)
-    assert checkpoints.load(folder).audit is None, "another head, so the audit is no longer its own"
+    checkpoint.require_empty(folder, overwrite=True)
+    checkpoint.save(loaded, folder, overwrite=True)
+    assert checkpoint.load(folder).audit is None, "another head, so the audit is no longer its own"
 
 
 def test_file_and_folder_names_are_escaped_and_odd_files_reported(
@@ -194,11 +193,11 @@ def test_file_and_folder_names_are_escaped_and_odd_files_reported(
     (planted / "train/daisy").rename(planted / "train/<b>daisy")
     folder = Path(shutil.copytree(trained, tmp_path / "checkpoint"))
     assert run(planted, "--checkpoint", folder, "--save") == 0
-    shown = audit_panels(checkpoints.load(folder))
+    shown = audit_panels(checkpoint.load(folder))
     assert "<b>" not in shown
     assert "&lt;b&gt;daisy" in shown
     (folder / "audit.json").write_text('{"counts": "<i>"}')
-    shown = audit_panels(checkpoints.load(folder))
+    shown = audit_panels(checkpoint.load(folder))
     assert "audit.json cannot be read" in shown
     assert "<i>" not in shown
 

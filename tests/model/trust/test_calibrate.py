@@ -58,3 +58,26 @@ def test_one_validation_photograph_is_enough_to_go_on():
         logits, labels, np.ones(1), coverage=0.99, known_pass_rate=0.99, seed=0
     )
     assert figures["coverage"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": 0.0},
+        {"temperature": float("nan")},
+        {"coverage": 1.0},
+        {"margin": -1.0},
+        {"unknown_threshold": float("inf")},
+    ],
+)
+def test_edited_values_are_refused(change):
+    values = {
+        "temperature": 1.0,
+        "coverage": 0.99,
+        "margin": 1.0,
+        "known_pass_rate": 0.99,
+        "unknown_threshold": 2.0,
+    }
+    calibrate.Trust(**values)
+    with pytest.raises(ValueError, match=next(iter(change))):
+        calibrate.Trust(**{**values, **change})
