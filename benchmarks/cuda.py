@@ -54,9 +54,9 @@ import numpy as np
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import once
-from benchmarks.bench import Bench, framed, say
-from benchmarks.drawn import CLASSES, make_photographs
+from benchmarks.cuda_parts import once
+from benchmarks.cuda_parts.bench import Bench, framed, say
+from benchmarks.cuda_parts.drawn import CLASSES, make_photographs
 from model.backbones.backbone import Backbone
 from model.backbones.device import resolve_device
 from model.backbones.transforms import CENTER
@@ -319,7 +319,7 @@ def train_all(bench: Bench, device: str) -> None:
 
 def describe(device: str) -> None:
     """Print the versions and the hardware."""
-    from model.training import versions
+    from model.checkpoints.provenance import versions
 
     say(", ".join(f"{name} {number}" for name, number in versions().items()))
     say(f"{default_workers()} threads of {os.cpu_count()} cores")

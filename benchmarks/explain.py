@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from model.checkpoints import checkpoint
 from model.classifier import Classifier
 from model.commands import console
-from model.explain import heat_map as explain
+from model.explain.heat_map import heat_maps
 from model.photographs import images, scan
 from model.trust import calibrate
 from model.trust.metrics import softmax
@@ -105,7 +105,7 @@ def drops(
     """Return how far the probability falls without the map's, the central and random places."""
     backbone, head = classifier.backbone, classifier.checkpoint.head
     names = classifier.checkpoint.views
-    heat = explain.heat_maps(backbone, head, views(classifier, frame)[None], names)[0]
+    heat = heat_maps(backbone, head, views(classifier, frame)[None], names)[0]
     side = np.arange(len(heat.values)) - (len(heat.values) - 1) / 2
     centre = -np.add.outer(side**2, side**2)
     order = [heat.values, centre, *(rng.random(centre.shape) for _ in range(DRAWS))]
@@ -132,7 +132,7 @@ def cost(classifier: Classifier, frame: np.ndarray) -> float:
         started = time.perf_counter()
         head.view_logits(backbone.features(pixels)[None])
         between = time.perf_counter()
-        explain.heat_maps(backbone, head, pixels[None], names)
+        heat_maps(backbone, head, pixels[None], names)
         seconds[0].append(between - started)
         seconds[1].append(time.perf_counter() - between)
     return statistics.median(seconds[1]) / statistics.median(seconds[0])

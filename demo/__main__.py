@@ -49,6 +49,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors to sign in")
     parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="another site that may use this page, such as https://example.org; repeatable",
+    )
+    parser.add_argument(
         "--max-file-size", default="10mb", metavar="SIZE", help="largest upload, such as 10mb"
     )
     parser.add_argument(
@@ -116,15 +123,17 @@ def main(options: argparse.Namespace) -> int:
         ValueError: A wrong option, or a checkpoint that cannot be used.
     """
     from demo import gpu  # noqa: F401  (before torch, see there)
+    from demo.origins import check_origin
+    from demo.page import build, parse_size
     from demo.serve import launch
     from demo.share import LIFETIME, check_server, share
-    from demo.ui import build, parse_size
     from model.classifier import Classifier
     from model.sharing.publish import LEFT_OUT, redact
 
     if options.batch < 1:
         raise ValueError(f"--batch {options.batch} must be 1 or more.")
     auth, server = sign_in(options.auth), check_server(options.share_server)
+    origins = [check_origin(origin) for origin in options.allow_origin]
     max_bytes = parse_size(options.max_file_size)
     found = console.find_checkpoint(options.checkpoint)
     classifier = Classifier(found.folder, device=options.device, cache_dir=options.cache_dir)
@@ -137,6 +146,7 @@ def main(options: argparse.Namespace) -> int:
     local = launch(
         demo,
         max_bytes=max_bytes,
+        allow_origins=origins,
         server_name=options.host,
         server_port=options.port,
         auth=auth,

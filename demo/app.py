@@ -1,7 +1,9 @@
 """What a Hugging Face Space runs: `python demo/app.py`.
 
 The checkpoint is what the variable CHECKPOINT names (a folder, or USER/NAME[@REVISION] on the Hub),
-else demo/checkpoint, where `python -m demo deploy` puts it, else the shipped flowers.
+else demo/checkpoint, where `python -m demo deploy` puts it, else the shipped flowers. Other sites
+that may use the Space from a visitor's browser stand in the variable ALLOW_ORIGIN, with spaces
+between them.
 """
 
 import os
@@ -12,8 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from demo import gpu  # noqa: F401  (before torch, see there)
+from demo.page import MAX_BYTES, build
 from demo.serve import launch
-from demo.ui import MAX_BYTES, build
 from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Classifier
 
@@ -24,6 +26,7 @@ classifier = Classifier(
 demo = build(classifier)
 
 if __name__ == "__main__":
-    address = launch(demo, max_bytes=MAX_BYTES)
+    origins = os.environ.get("ALLOW_ORIGIN", "").split()
+    address = launch(demo, max_bytes=MAX_BYTES, allow_origins=origins)
     print(f"Serving on {address} with {classifier.backbone.device_text}.", flush=True)
     demo.block_thread()

@@ -87,7 +87,7 @@ def reliability_chart(bins: Sequence[dict[str, float]]) -> AltairPlotData:
     """Draw how often the first answer is right against the probability it was given.
 
     Args:
-        bins: As `evaluate.reliability`.
+        bins: As `metrics.reliability`.
 
     Returns:
         What gr.Plot takes.

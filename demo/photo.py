@@ -1,27 +1,33 @@
 """The image input: uploads are read by the library's own decoder, and nothing else is."""
 
 import base64
-import html
-from collections import deque
 from pathlib import Path, PurePath
-from typing import ClassVar
+from typing import NamedTuple
 
 import gradio as gr
-import numpy as np
-from gradio.components.image import Base64ImageData, ImageData
+from gradio.components.image import ImageData
+from markupsafe import escape
 from PIL import Image
 
 from model.photographs import images
 
-UNSEEN, PREVIEW = "unseen", "preview"
-"""Marks in an image's `info`: no browser draws the file; the file is our own picture of one."""
+_UNDRAWABLE = {*images.FORMATS["TIFF"], *images.FORMATS["HEIF"]}
 
-_KEPT_PREVIEWS = 1000
-_UNSEEN_SUFFIXES = {*images.FORMATS["TIFF"], *images.FORMATS["HEIF"]}
+
+class Upload(NamedTuple):
+    """What a visitor sent.
+
+    Attributes:
+        image: The photograph, upright RGB.
+        drawable: Whether browsers can draw the file that was sent.
+    """
+
+    image: Image.Image
+    drawable: bool
 
 
 class Photo(gr.Image):
-    """A `gr.Image` that hands on an upright RGB image, and opens uploads only.
+    """A `gr.Image` that hands on an `Upload`, and opens uploads only.
 
     gr.Image itself clips 16-bit pictures, drops alpha, opens any file of the server that an API
     call names, and fetches any address; see the tests. It takes gr.Image's own arguments: Gradio
@@ -36,8 +42,6 @@ class Photo(gr.Image):
     least_side: int = images.LEAST_SIDE
     """As `images.decode`."""
 
-    _previews: ClassVar[deque[str]] = deque(maxlen=_KEPT_PREVIEWS)
-
     async def async_move_resource_to_block_cache(
         self, url_or_file_path: str | Path | None
     ) -> str | None:
@@ -50,15 +54,16 @@ class Photo(gr.Image):
             raise gr.Error("Send the photograph itself, not its address.", title="Not classified")
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
-    def preprocess(self, payload: ImageData | None) -> Image.Image | None:
+    def preprocess(  # pyrefly: ignore[bad-override]  (the page's functions take an Upload)
+        self, payload: ImageData | None
+    ) -> Upload | None:
         """Decode an upload.
 
         Args:
             payload: What the page or an API call sent.
 
         Returns:
-            The photograph, with the marks `UNSEEN` and `PREVIEW` in its `info`, or None when the
-            input was cleared.
+            The photograph, or None when the input was cleared.
 
         Raises:
             gr.Error: Not an upload, too large, or not a photograph; the message says so.
@@ -70,28 +75,9 @@ class Photo(gr.Image):
             image = images.decode(self._content(payload), least_side=self.least_side)
         except images.BadImageError as error:
             name = payload.orig_name or ("" if path.startswith("data:") else PurePath(path).name)
-            # gr.Error shows its text as HTML
-            message = html.escape(f"{name[:80] or 'The photograph'} {error}.")
-            raise gr.Error(message, title="Not classified") from error
-        image.info[UNSEEN] = PurePath(path).suffix.lower() in _UNSEEN_SUFFIXES
-        image.info[PREVIEW] = path in self._previews
-        return image
-
-    def postprocess(
-        self, value: np.ndarray | Image.Image | str | Path | None
-    ) -> ImageData | Base64ImageData | None:
-        """Show a picture; one that the app made is remembered as a preview.
-
-        Args:
-            value: A picture, or an example's path.
-
-        Returns:
-            What the page gets.
-        """
-        shown = super().postprocess(value)
-        if isinstance(value, Image.Image) and isinstance(shown, ImageData) and shown.path:
-            self._previews.append(shown.path)
-        return shown
+            message = f"{name[:80] or 'The photograph'} {error}."
+            raise gr.Error(escape(message), title="Not classified") from error  # it shows HTML
+        return Upload(image, PurePath(path).suffix.lower() not in _UNDRAWABLE)
 
     def _content(self, payload: ImageData) -> bytes:
         """Return the bytes of an upload or of a `data:` URL.

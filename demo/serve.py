@@ -2,27 +2,33 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
+from demo.origins import PageApp, check_origin
 from demo.style import CSS, THEME
 
 
-def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> str:
+def launch(
+    demo: gr.Blocks, *, max_bytes: int, allow_origins: Sequence[str] = (), **options: Any
+) -> str:
     """Start serving in the background.
 
     Args:
         demo: The page.
         max_bytes: Largest upload, in bytes.
+        allow_origins: Other sites that may use the page, such as `https://example.org`.
         options: More of Gradio's `launch` options: host, port, sign-in.
 
     Returns:
         The local address.
 
     Raises:
-        ValueError: No such host or port, or the port is in use.
+        ValueError: No such host, port or origin, or the port is in use.
     """
+    allowed = [check_origin(origin) for origin in allow_origins]
     host, port = options.get("server_name"), options.get("server_port")
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port {port} is outside 1-65535.")
@@ -44,6 +50,8 @@ def launch(demo: gr.Blocks, *, max_bytes: int, **options: Any) -> str:
             footer_links=["api"],
             quiet=True,
             prevent_thread_lock=True,
+            # SPACE_ID: huggingface.co shows a Space in a frame
+            _app=PageApp(allowed, framed="SPACE_ID" in os.environ),
             **options,
         )
     except OSError as error:  # Gradio says so of a wrong host, too

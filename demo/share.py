@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import queue
 import threading
 from dataclasses import dataclass
 
@@ -26,45 +27,6 @@ class Shared:
 
     address: str
     reason: str
-
-
-class _Attempt(threading.Thread):
-    """Sets up a tunnel; once given up, one that comes late is closed again."""
-
-    def __init__(self, demo: gr.Blocks, server: str | None) -> None:
-        super().__init__(daemon=True)
-        self.demo, self.server = demo, server
-        self.shared = Shared("", "")
-        self.lock = threading.Lock()
-        self.given_up = False
-
-    def run(self) -> None:
-        """Do it."""
-        try:
-            address = networking.setup_tunnel(
-                local_host=self.demo.server_name,
-                local_port=self.demo.server_port,
-                share_token=self.demo.share_token,
-                share_server_address=self.server,
-                share_server_tls_certificate=None,
-            )
-            shared = Shared(address, "")
-        except Exception as error:  # Gradio raises RuntimeError, ValueError, OSError, httpx's ...
-            shared = Shared("", _reason(error))
-            close_tunnels()  # a client that failed still runs
-        with self.lock:
-            self.shared = shared
-            if self.given_up:
-                close_tunnels()
-
-    def give_up(self) -> Shared:
-        """Return what there is by now, and let nothing come later."""
-        with self.lock:
-            if self.shared.address or self.shared.reason:
-                return self.shared
-            self.given_up = True
-        close_tunnels()
-        return Shared("", f"no answer within {SECONDS:.0f} seconds")
 
 
 def check_server(text: str | None) -> str | None:
@@ -92,12 +54,33 @@ def share(demo: gr.Blocks, server: str | None = None) -> Shared:
     Returns:
         The address, or the reason why there is none, after `SECONDS` at the latest.
     """
-    attempt = _Attempt(demo, server)
+    outcome: queue.SimpleQueue[Shared] = queue.SimpleQueue()
+    given_up = threading.Event()
+
+    def attempt() -> None:
+        try:
+            address = networking.setup_tunnel(
+                local_host=demo.server_name,
+                local_port=demo.server_port,
+                share_token=demo.share_token,
+                share_server_address=server,
+                share_server_tls_certificate=None,
+            )
+            outcome.put(Shared(address, ""))
+        except Exception as error:  # Gradio raises RuntimeError, ValueError, OSError, httpx's ...
+            outcome.put(Shared("", _reason(error)))
+        if given_up.is_set():
+            close_tunnels()  # one that comes late is not wanted any more
+
     with contextlib.redirect_stderr(io.StringIO()):  # Gradio prints the log that is the reason
-        attempt.start()
-        attempt.join(SECONDS)
-        shared = attempt.give_up()
-        attempt.join(1)
+        threading.Thread(target=attempt, daemon=True).start()
+        try:
+            shared = outcome.get(timeout=SECONDS)
+        except queue.Empty:
+            given_up.set()
+            shared = Shared("", f"no answer within {SECONDS:.0f} seconds")
+        if not shared.address:
+            close_tunnels()  # a client that failed or says nothing still runs
     if shared.address:
         scheme = "http" if server else "https"
         shared = Shared(f"{scheme}://{shared.address.partition('://')[2]}", "")

@@ -2,6 +2,8 @@
 
 import gradio as gr
 
+from demo.markup import html, join
+
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.teal,
     secondary_hue=gr.themes.colors.violet,
@@ -122,6 +124,12 @@ table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
 .ff-panels { display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
 .ff-panel h3 { margin: 0 0 8px; font-size: 1.02rem; font-weight: 620; }
 
+#photograph-and-preview { position: relative; }
+#photograph-and-preview:has(#preview img) #photograph img { visibility: hidden; }
+#preview { position: absolute; inset: 0 0 42px; height: auto !important; pointer-events: none; }
+#preview .image-container, #preview .image-frame, #preview img { height: 100% !important; }
+#preview img { object-fit: contain; }
+
 #history-loss .altair, #history-accuracy .altair { padding-top: 30px; }
 .vega-embed details, .vega-embed summary { display: none !important; }
 
@@ -135,12 +143,17 @@ table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
 }
 """
 
-LOGO = """<svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2.4"
- stroke-linecap="round" aria-hidden="true"><g id="ff-arm"><path d="M24 24V4M24 11l-5-4M24 11l5-4"/>
+_ARM = """<path d="M24 24V4M24 11l-5-4M24 11l5-4"/>
 <path d="M24 21c-4-3-4.5-7 0-10 4.5 3 4 7 0 10Z" fill="currentColor" fill-opacity=".18"
- stroke-width="1.6"/></g>{arms}<circle cx="24" cy="24" r="2.6" fill="currentColor"/></svg>"""
-LOGO = LOGO.format(
-    arms="".join(
-        f'<use href="#ff-arm" transform="rotate({angle} 24 24)"/>' for angle in range(60, 360, 60)
-    )
+ stroke-width="1.6"/>"""
+
+LOGO = html(
+    """<svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2.4"
+ stroke-linecap="round" aria-hidden="true"><g id="ff-arm">{arm}</g>{arms}<circle cx="24" cy="24"
+ r="2.6" fill="currentColor"/></svg>""",
+    arm=html(_ARM),
+    arms=join(
+        html('<use href="#ff-arm" transform="rotate({angle} 24 24)"/>', angle=angle)
+        for angle in range(60, 360, 60)
+    ),
 )

@@ -1,3 +1,24 @@
-"""Frostflower's library: labelled photographs in, an image classifier out."""
+"""Frostflower: image classifiers from labelled photographs, on frozen pretrained backbones.
 
+from model import Classifier
+
+classifier = Classifier("runs/roses")  # by default the shipped flowers
+predictions = classifier.predict([photograph])
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from model.classifier import Classifier as Classifier
+
+__all__ = ["Classifier"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, and nothing before: a command's help need not wait for numpy."""
+    if name == "Classifier":
+        from model.classifier import Classifier
+
+        return Classifier
+    raise AttributeError(f"module 'model' has no attribute '{name}'")

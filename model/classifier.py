@@ -11,9 +11,9 @@ from PIL import Image
 
 from model.backbones.backbone import Backbone, serving_threads
 from model.cache import default_cache_dir
-from model.checkpoints import checkpoint as checkpoints
-from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.checkpoint import SHIPPED, Checkpoint, load
 from model.checkpoints.hub import locate
+from model.explain.evidence import Evidence, disagree
 from model.explain.heat_map import HeatMap, attribute
 from model.trust import calibrate
 from model.trust.metrics import softmax
@@ -51,7 +51,7 @@ class Similar:
 
 
 @dataclass(frozen=True)
-class EvidenceCard:
+class AnswerEvidence:
     """The training photographs nearest to one.
 
     Attributes:
@@ -98,7 +98,7 @@ class Prediction:
     none_of_these: bool
     unknown_score: float
     seconds: float
-    evidence: EvidenceCard | None = None
+    evidence: AnswerEvidence | None = None
     heat: HeatMap | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Classifier:
 
     def __init__(
         self,
-        folder: str | Path = checkpoints.SHIPPED,
+        folder: str | Path = SHIPPED,
         *,
         device: str = "auto",
         cache_dir: Path | None = None,
@@ -169,7 +169,7 @@ class Classifier:
             HubError: The Hub does not give it.
             ValueError: The checkpoint or the device cannot be used.
         """
-        self.checkpoint = checkpoints.load(locate(folder).folder, verify=verify)
+        self.checkpoint = load(locate(folder).folder, verify=verify)
         self.backbone = Backbone(
             self.checkpoint.backbone,
             device=device,
@@ -226,23 +226,23 @@ class Classifier:
 
     def _evidence(
         self, found: calibrate.Assessment, images: Sequence[Image.Image]
-    ) -> Sequence[EvidenceCard | None]:
+    ) -> Sequence[AnswerEvidence | None]:
         kept = self.checkpoint.evidence
         if kept is None or found.embedded is None:
             return [None] * len(images)
+        distances, indices = kept.nearest(found.embedded, SIMILAR)
+        contradicted = disagree(kept.labels[indices], found.logits.argmax(axis=1))
+        result = []
+        for row, image in enumerate(images):
+            near = zip(indices[row].tolist(), distances[row].tolist(), strict=True)
+            similar = [self._similar(kept, index, distance) for index, distance in near]
+            result.append(AnswerEvidence(similar, bool(contradicted[row]), kept.seen(image)))
+        return result
+
+    def _similar(self, kept: Evidence, index: int, distance: float) -> Similar:
+        label = int(kept.labels[index])
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
-        cards = kept.cards(found.embedded, images, found.logits.argmax(axis=1).tolist(), SIMILAR)
-        return [
-            EvidenceCard(
-                [
-                    Similar(names[n.label], ids[n.label], n.distance, n.name, n.thumbnail)
-                    for n in card.neighbours
-                ],
-                card.disagree,
-                None if card.seen is None else kept.names[card.seen],
-            )
-            for card in cards
-        ]
+        return Similar(names[label], ids[label], distance, kept.names[index], kept.thumbnail(index))
 
     def _prediction(
         self,
@@ -250,7 +250,7 @@ class Classifier:
         number: int,
         top: int,
         seconds: float,
-        evidence: EvidenceCard | None,
+        evidence: AnswerEvidence | None,
         heat: HeatMap | None,
     ) -> Prediction:
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids

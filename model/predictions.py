@@ -1,15 +1,14 @@
-"""Photographs in files classified: found, decoded ahead, and the answers as text, JSON and CSV."""
+"""Photographs in files classified: found, decoded ahead, and the answers as JSON and CSV."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from PIL import Image
 
 from model.cache import default_workers
 from model.classifier import Classifier, Prediction
-from model.commands import console
 from model.photographs import images, scan
 
 _BATCH = 8
@@ -83,26 +82,6 @@ def predict_all(
                 yield path, None, image
             else:
                 yield path, image, next(predictions)
-
-
-def show(path: Path, prediction: Prediction, out: TextIO) -> None:
-    """Print a prediction as a table with bars."""
-    width = max(len(candidate.label) for candidate in prediction.top)
-    print(path, file=out)
-    for candidate in prediction.top:
-        share = candidate.probability
-        print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
-    if prediction.none_of_these:
-        print("  Probably none of these: unlike what the classifier knows.", file=out)
-    else:
-        promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
-        print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
-    evidence = prediction.evidence
-    if evidence and evidence.training_photograph:
-        print(f"  It is the training photograph {evidence.training_photograph}.", file=out)
-    elif evidence and evidence.disagree:
-        labels = ", ".join(dict.fromkeys(similar.label for similar in evidence.similar))
-        print(f"  Look twice: the training photographs most like it are {labels}.", file=out)
 
 
 def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """Train a classifier: a checked data set in, a checkpoint out."""
 
-import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +15,11 @@ from model import verify
 from model.backbones.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
 from model.backbones.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
 from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.provenance import describe_head, describe_training, versions
 from model.explain.evidence import Evidence
 from model.features.extract import extract
 from model.features.summaries import summarise
-from model.heads.fit import Fit, fit_head, standardisation
+from model.heads.fit import Examples, FittedHead, fit_head, standardisation
 from model.heads.head import Head, HeadConfig, Row
 from model.photographs.dataset import DataSet
 from model.trust import calibrate
@@ -144,41 +143,26 @@ def train(
         ValueError: A photograph cannot be read any more.
     """
     started = time.perf_counter()
-    run = (_run_classic if config.recipe == "classic" else _run_cached)(
-        data, backbone, config, cache_dir, on_epoch
-    )
-    fitted = time.perf_counter()
-    head, labels = run.fit.head, {split: photos.labels for split, photos in data.splits.items()}
-    calibration, valid_figures = _calibrate(run, labels["valid"], config)
-    measured = {
-        split: calibrate.measure(
-            calibrate.assess(calibration, head, features), labels[split], data.class_ids
-        )
-        for split, features in run.held_out.items()
-    }
-    measured["valid"] |= valid_figures
-    run.seconds["calibration"] = round(time.perf_counter() - fitted, 2)
+    classic = config.recipe == "classic"
+    run = (_run_classic if classic else _run_cached)(data, backbone, config, cache_dir, on_epoch)
+    calibration, splits = _measure(run, data, config)
+    run.seconds["total"] = round(time.perf_counter() - started, 2)
     checkpoint = Checkpoint(
         backbone=backbone.spec,
-        head=head,
+        head=run.fitted.head,
         calibration=calibration,
         class_ids=data.class_ids,
         class_names=data.class_names,
-        views=[CENTER] if config.recipe == "classic" else list(EVALUATION_VIEWS),
-        training=_describe(config, run.fit),
-        history=run.fit.history,
+        views=[CENTER] if classic else list(EVALUATION_VIEWS),
+        training=_provenance(config, run.fitted),
+        history=run.fitted.history,
         metrics={
-            "splits": measured,
-            "data": {
-                "name": Path(data.name).name or Path(data.name).resolve().name,
-                "fingerprint": data.fingerprint,
-                "photographs": {split: len(photos) for split, photos in data.splits.items()},
-                "skipped": len(data.skipped),
-            },
+            "splits": splits,
+            "data": _describe_data(data),
             "seed": config.head.seed,
             "versions": versions(),
             "device": backbone.device_text,
-            "seconds": {**run.seconds, "total": round(time.perf_counter() - started, 2)},
+            "seconds": run.seconds,
         },
         evidence=run.evidence,
     )
@@ -190,31 +174,73 @@ class _Run:
     """A fitted head, the features it is calibrated and measured on, and where the time went.
 
     Attributes:
-        fit: The head.
+        fitted: The head.
         held_out: `[M, V, D]` of `valid`, and `test` where there is one; evaluation's views.
         seconds: Time of each part.
         embedding: Where distances are measured; None where nothing was cached.
         evidence: The training photographs; None where none are to be kept.
     """
 
-    fit: Fit
+    fitted: FittedHead
     held_out: dict[str, np.ndarray]
     seconds: dict[str, float]
     embedding: Embedding | None = None
     evidence: Evidence | None = None
 
 
+def _measure(
+    run: _Run, data: DataSet, config: TrainConfig
+) -> tuple[Calibration, dict[str, dict[str, Any]]]:
+    """Calibrate on `valid`; return that, and the figures of every measured split."""
+    started = time.perf_counter()
+    head, labels = run.fitted.head, {name: photos.labels for name, photos in data.splits.items()}
+    calibration, of_valid = _calibrate(run, labels["valid"], config)
+    splits = {
+        split: calibrate.measure(
+            calibrate.assess(calibration, head, features), labels[split], data.class_ids
+        )
+        for split, features in run.held_out.items()
+    }
+    splits["valid"] |= of_valid
+    run.seconds["calibration"] = round(time.perf_counter() - started, 2)
+    return calibration, splits
+
+
+def _provenance(config: TrainConfig, fitted: FittedHead) -> dict[str, Any]:
+    """Say how the head was fitted: the options, and sentences for the model card."""
+    options = {key: value for key, value in asdict(config).items() if key not in ("head", "recipe")}
+    classic = config.recipe == "classic"
+    return {
+        "recipe": config.recipe,
+        "options": options | asdict(config.head),
+        "seed": config.head.seed,
+        "best_epoch": fitted.best_epoch,
+        "head_text": describe_head(fitted),
+        "text": describe_training(fitted, config.head, classic=classic, views=config.views),
+        "versions": versions(),
+    }
+
+
+def _describe_data(data: DataSet) -> dict[str, Any]:
+    return {
+        "name": Path(data.name).name or Path(data.name).resolve().name,
+        "fingerprint": data.fingerprint,
+        "photographs": {split: len(photos) for split, photos in data.splits.items()},
+        "skipped": len(data.skipped),
+    }
+
+
 def _calibrate(
     run: _Run, labels: np.ndarray, config: TrainConfig
 ) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate on `valid`; return that, and its figures there, each part by the others."""
-    head, features, embedding = run.fit.head, run.held_out["valid"], run.embedding
-    logits = run.fit.valid_logits
+    head, features, embedding = run.fitted.head, run.held_out["valid"], run.embedding
+    logits = run.fitted.valid_logits
     if logits is None:
         logits = head.view_logits(features)
     distances = embedding.distances(embedding.project(head, features)) if embedding else None
     wanted = {"coverage": config.coverage, "known_pass_rate": config.known_pass_rate}
-    calibration = calibrate.fit(logits, labels, distances, embedding, **wanted)
+    calibration = calibrate.fit_calibration(logits, labels, distances, embedding, **wanted)
     seed = config.head.seed
     return calibration, calibrate.cross_fitted_figures(
         logits, labels, distances, seed=seed, **wanted
@@ -270,11 +296,9 @@ def _run_cached(
     standard = standardisation(train)
     with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
         known = pool.submit(_know, data, train, standard, summaries, config)
-        fit = fit_head(
-            train,
-            data.splits["train"].labels,
-            features["valid"],
-            data.splits["valid"].labels,
+        fitted = fit_head(
+            Examples(train, data.splits["train"].labels),
+            Examples(features["valid"], data.splits["valid"].labels),
             len(data.class_ids),
             config.head,
             standard=standard,
@@ -286,7 +310,7 @@ def _run_cached(
         "features": round(extracted - started, 2),
         "head and evidence": round(time.perf_counter() - extracted, 2),
     }
-    return _Run(fit, features, seconds, embedding, evidence)
+    return _Run(fitted, features, seconds, embedding, evidence)
 
 
 def _run_classic(
@@ -300,7 +324,7 @@ def _run_classic(
 
     workers = 4 if config.workers is None else config.workers
     started = time.perf_counter()
-    fit = classic.fit_classic(
+    fitted = classic.fit_classic(
         backbone,
         data.splits["train"],
         data.splits["valid"],
@@ -315,51 +339,4 @@ def _run_classic(
         for split, photos in data.splits.items()
         if split != "train"
     }
-    return _Run(fit, held_out, seconds)
-
-
-def _describe(config: TrainConfig, fit: Fit) -> dict[str, Any]:
-    """Say how the head was fitted: the options, and a sentence for the model card."""
-    head = config.head
-    widths = [len(bias) for _, bias in fit.head.layers[:-1]]
-    kind = f"MLP ({', '.join(map(str, widths))} hidden units)" if widths else "linear head"
-    if config.recipe == "classic":
-        text = (
-            "The tutorial's recipe: shear, scale and flip augmentation on every epoch, Adam "
-            f"{head.lr:g}, batch {head.batch_size}, {len(fit.history)} epochs, nothing cached."
-        )
-    else:
-        text = (
-            f"Features of {2 + config.views} views of each photograph were computed once; the head "
-            f"was fitted on them with AdamW and a one-cycle schedule, {len(fit.history)} epochs, "
-            f"label smoothing {head.label_smoothing:g}."
-        )
-    return {
-        "recipe": config.recipe,
-        "options": {
-            **{
-                key: value for key, value in asdict(config).items() if key not in ("head", "recipe")
-            },
-            **asdict(head),
-        },
-        "seed": head.seed,
-        "best_epoch": fit.best_epoch,
-        "head_text": kind,
-        "text": f"{text} Epoch {fit.best_epoch}, the best on the validation photographs, was kept.",
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what decides a result: Python and the numerical packages."""
-    packages = [
-        "torch",
-        "torchvision",
-        "timm",
-        "onnxruntime",
-        "numpy",
-        "scipy",
-        "pillow",
-        "pillow-heif",
-    ]
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    return _Run(fitted, held_out, seconds)

@@ -14,11 +14,10 @@ import numpy as np
 
 from model.backbones.backbone import Backbone
 from model.checkpoints import checkpoint as checkpoints
-from model.checkpoints import golden, hashes
+from model.checkpoints import golden
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.golden import Golden
 from model.classifier import Classifier, assess
-from model.commands import console
 from model.trust.metrics import softmax
 
 TOLERANCE = 1e-3
@@ -230,41 +229,3 @@ def accept(folder: Path, *, device: str = "auto", cache_dir: Path | None = None)
         lines.append("Golden answers were recorded; there were none that could be read.")
     checkpoints.save_golden(folder, now)
     return "\n".join([*lines, f"{folder} is now what it shall be."])
-
-
-def render(folder: Path, report: Report) -> str:
-    """Lay out a report as tables: files, then answers."""
-    rows = []
-    for name in sorted({*checkpoints.HASHED, *report.problems}):
-        there = (folder / name).is_file()
-        if name in report.problems:
-            state = "changed" if there else "missing"
-        elif there:
-            state = "not checked" if hashes.FILE in report.problems else "as written"
-        else:  # one that a checkpoint may do without
-            continue
-        rows.append((name, f"{(folder / name).stat().st_size:,}" if there else "-", state))
-    parts = [console.table(("File", "Bytes", "State"), rows)]
-    parts += [f"{name} {problem}." for name, problem in report.problems.items()]
-    if report.answers:
-        rows = [
-            (
-                f"{answer.pattern} ({width} x {height} px)",
-                *(f"{name} {share:.4f}" for name, share in (answer.expected_top, answer.found_top)),
-                f"{answer.difference:.1e}",
-                "drift" if answer.beyond else "as recorded",
-            )
-            for answer, (width, height) in zip(report.answers, golden.SIZES, strict=True)
-        ]
-        header = ("Pattern", "Recorded", "Now", "Difference", "State")
-        parts.append(f"\n{console.table(header, rows)}")
-        parts.append(
-            f"Recorded with {report.recorded_on}, replayed with {report.replayed_on}. Difference: "
-            "the largest of any class's probability; "
-            f"up to {report.answers[0].tolerance:g} is sound."
-        )
-        if drifts := [answer for answer in report.answers if answer.beyond]:
-            parts.append(f"\n{warning(drifts)}")
-    else:
-        parts.append("Files that are not as written are not used, so no pattern was replayed.")
-    return "\n".join(parts)

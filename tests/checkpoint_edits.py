@@ -16,7 +16,9 @@ import numpy as np
 from drawing import drawn_photograph
 from safetensors.numpy import load_file, save_file
 
-from demo.pages import about_tab, evaluation_tab, history_tab, subtitle
+from demo.tabs.about import about_tab
+from demo.tabs.evaluation import evaluation_tab, subtitle
+from demo.tabs.history import history_tab
 from model.checkpoints.checkpoint import write_hashes
 from model.classifier import Classifier
 from model.verify import measure

@@ -13,9 +13,9 @@ from drawing import CLASSES, draw_class
 from huggingface_hub import constants
 
 import train
-from demo.classify import example_photographs
+from demo.page import MAX_BYTES, build
 from demo.serve import launch
-from demo.ui import MAX_BYTES, build
+from demo.tabs.classify import example_photographs
 from model.backbones.backbone import Backbone, open_backbone
 from model.classifier import Classifier
 

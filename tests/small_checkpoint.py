@@ -11,8 +11,7 @@ from model.checkpoints import golden
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.golden import Golden
 from model.heads.head import HISTORY_COLUMNS, Head
-from model.trust.calibrate import Calibration
-from model.trust.sets import Trust
+from model.trust.calibrate import Calibration, Trust
 from model.trust.unknown import Detector, Embedding
 
 

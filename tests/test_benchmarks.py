@@ -1,4 +1,4 @@
-"""The benchmark of CUDA runs without a GPU and without gradio, and says that it had none."""
+"""Benchmarks that need no quiet machine: CUDA's without a GPU, and damaged files for a moment."""
 
 import os
 import subprocess
@@ -69,3 +69,27 @@ def test_no_benchmark_hides_nvidias_package_cuda():
     assert "benchmarks/cuda.py" in commands
     result = run("-c", _WHO_IS_CUDA, *sorted(commands))
     assert result.returncode == 0, result.stderr
+
+
+def test_damaged_files_of_every_kind_end_no_process():
+    kinds = ("JPEG", "JPEG lossless", "PNG", "WebP", "GIF", "TIFF")
+    result = run("benchmarks/fuzz_decode.py", "--seconds", "6", "--formats", *kinds)
+    assert result.returncode == 0, result.stdout + result.stderr
+    name, tried, word, held, last = result.stdout.splitlines()[-1].split()
+    assert (name, word, last) == ("fuzz", "tried,", "held")
+    assert int(tried) == int(held) >= 60
+
+
+def test_the_search_for_bad_endings_finds_one(tmp_path: Path):
+    """Where the guard before Pillow's draft() is off, a lossless JPEG ends the child."""
+    program = (
+        "import runpy, sys; from model.photographs import images;"
+        "images.can_be_scaled = lambda content: True; sys.argv = sys.argv[1:];"
+        "runpy.run_path('benchmarks/fuzz_decode.py', run_name='__main__')"
+    )
+    from drawing import lossless_jpeg
+
+    (tmp_path / "original-00").write_bytes(lossless_jpeg(1400, 1300))
+    result = run("-c", program, "fuzz_decode.py", "--child", str(tmp_path), "0", "60")
+    assert result.returncode < 0, result.stdout + result.stderr
+    assert (tmp_path / "file").is_file()

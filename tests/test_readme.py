@@ -1,8 +1,12 @@
 """README's first command, as it stands, in a new virtual environment."""
 
 import json
+import os
 import re
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import fresh
@@ -29,6 +33,24 @@ def test_every_python_file_named_in_readme_exists():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in re.findall(r"`((?:model|demo|tests|benchmarks)/[\w./]+)`", text):
         assert (ROOT / name).exists(), name
+
+
+def test_the_python_example_runs_as_it_stands(flower: Path, tmp_path: Path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (example,) = [block for block in blocks if "Classifier(" in block]
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "photographs").symlink_to(ROOT / "demo" / "flowers102")
+    shutil.copy(flower, tmp_path / "flower.jpg")
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("pink-yellow dahlia 0."), done.stderr
 
 
 @pytest.mark.slow

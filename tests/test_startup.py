@@ -49,7 +49,7 @@ def imported_by(code: str, *arguments: str) -> set[str]:
 
 
 def test_predict_imports_no_training_and_no_page(shipped: Classifier, engines: Path, flower: Path):
-    assert shipped.backbone.engine == "ONNX Runtime"
+    assert shipped.backbone.engine.name == "ONNX Runtime"
     places = ("--cache-dir", str(engines.parent), "--device", "cpu")
     modules = imported_by(_PREDICT, "predict", str(flower), *places)
     assert "onnxruntime" in modules
@@ -64,7 +64,7 @@ def test_torch_is_asked_for_a_gpu_only_where_there_is_a_driver(driver: bool):
 
 
 def test_the_page_is_built_without_what_only_training_needs():
-    code = "import sys, demo.serve, demo.ui, model.classifier; print('imported', *sys.modules)"
+    code = "import sys, demo.serve, demo.page, model.classifier; print('imported', *sys.modules)"
     assert not {"torch", "timm", "matplotlib", "sklearn"} & imported_by(code)
 
 
@@ -85,7 +85,7 @@ def test_one_thread_is_the_limit_of_every_linear_algebra_while_training():
     code = (
         "from model import training; from threadpoolctl import threadpool_info, threadpool_limits;"
         "limit = threadpool_limits(1, user_api='blas');"
-        "import model.unknown, model.trust, scipy.linalg, scipy.optimize;"
+        "import model.trust.unknown, model.trust.temperature, scipy.linalg, scipy.optimize;"
         "found = [i['num_threads'] for i in threadpool_info() if i['user_api'] == 'blas'];"
         "assert len(found) > 1 and set(found) == {1}, found; print('imported')"
     )

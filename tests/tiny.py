@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import nn
 
-from model.backbones import backbone, weights
+from model.backbones import backbone, torch_engine, weights
 from model.backbones.backbone import Backbone
 
 SIZES = {"test_resnet": 48, "test_vit": 64}
@@ -54,7 +54,8 @@ def install(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> None:
         }
         return network(name, seed), sha256(name, seed), config
 
-    monkeypatch.setattr(backbone, "load_network", load_network)
+    for module in (backbone, torch_engine):
+        monkeypatch.setattr(module, "load_network", load_network)
 
 
 def some_pixels(backbone: Backbone, count: int = 3, seed: int = 0) -> np.ndarray:

@@ -28,13 +28,13 @@ def compare(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     fits = [_fit(first, flipped, start, 16) for flipped in (second, second[:, :, ::-1])]
     mirrored = fits[1].correlation > fits[0].correlation
     second = np.where(mirrored[:, None, None], second[:, :, ::-1], second)
-    fit = Fit(*(np.where(_like(mirrored, b), b, a) for a, b in zip(*fits, strict=True)))
+    fit = Aligned(*(np.where(_like(mirrored, b), b, a) for a, b in zip(*fits, strict=True)))
     for side, gate in _GATES.items():
         if side > 16:
             fit = _fit(first, second, fit.placement, side)
         passed = fit.correlation >= gate
         alive, first, second = alive[passed], first[passed], second[passed]
-        fit = Fit(*(values[passed] for values in fit))
+        fit = Aligned(*(values[passed] for values in fit))
     if len(alive):
         fit = _fit(first, second, fit.placement, SIDE)
         similarities[alive] = np.minimum(_correlation(*map(_details, fit[2:])), fit.correlation)
@@ -45,7 +45,7 @@ def _like(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
     return mask.reshape(-1, *[1] * (values.ndim - 1))
 
 
-class Fit(NamedTuple):
+class Aligned(NamedTuple):
     """How the second photographs lie on the first.
 
     Attributes:
@@ -61,7 +61,7 @@ class Fit(NamedTuple):
     second: np.ndarray
 
 
-def _fit(first: np.ndarray, second: np.ndarray, placement: np.ndarray, side: int) -> Fit:
+def _fit(first: np.ndarray, second: np.ndarray, placement: np.ndarray, side: int) -> Aligned:
     """Scale and shift the second photographs by Gauss-Newton until they fit the first.
 
     Contrast is taken out by scaling the second's, brightness by the means.
@@ -69,7 +69,7 @@ def _fit(first: np.ndarray, second: np.ndarray, placement: np.ndarray, side: int
     Args:
         first: float32 `[P, S, S]`.
         second: float32 `[P, S, S]`.
-        placement: Where to start, as in `Fit`.
+        placement: Where to start, as in `Aligned`.
         side: Side in px to which both are shrunk before.
 
     Returns:
@@ -99,7 +99,7 @@ def _fit(first: np.ndarray, second: np.ndarray, placement: np.ndarray, side: int
         placement[:, 1::2] = np.clip(placement[:, 1::2], -_SHIFT, _SHIFT)
     rows, columns, mask = _sampling(placement, grid)
     target, placed = _centred(first, mask), _centred(rows @ second @ columns, mask)
-    return Fit(placement, _correlation(target, placed), target, placed)
+    return Aligned(placement, _correlation(target, placed), target, placed)
 
 
 def _sampling(placement: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
-"""Look at a data set before training on it: copies, wrong labels, outliers, thin classes.
+"""Look at a data set before training on it: copies, wrong labels, outliers.
 
 Everything rests on the frozen backbone's features, the mean of centre view and mirror image, and
-on a ridge head whose leave-one-out scores are exact (`model.ridge`).
+on a ridge head whose leave-one-out scores are exact (`audit.ridge`).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ import numpy as np
 
 from model.audit import duplicates, outliers, ridge
 from model.audit.findings import Audit, Finding, Leak
-from model.audit.gains import class_rows, learning_exponent
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
 from model.features.extract import extract
@@ -57,8 +56,6 @@ def audit(
     for group in groups:
         unit[group] = group[0]
     preferred = left_out.scores.argmax(axis=1)
-    wrong = int((preferred != labels).sum())
-    exponent = learning_exponent(features, labels, num_classes, wrong, unit, left_out.penalty)
     return Audit(
         data=data,
         backbone=backbone.spec.name,
@@ -77,7 +74,6 @@ def audit(
         accuracy=float((preferred == labels).mean()),
         accuracy_with_copies=float((left_out.scores_alone.argmax(axis=1) == labels).mean()),
         leaks=_leaks(data, features, unit, left_out.penalty),
-        classes=class_rows(labels, data.class_ids, preferred, exponent),
     )
 
 

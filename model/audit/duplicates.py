@@ -27,7 +27,9 @@ NEIGHBOURS = 8
 """How many of a photograph's nearest neighbours are looked at."""
 
 _BATCH = 256
-_BLOCK_ELEMENTS = 2**25  # of the similarity matrix that are in memory at a time
+
+BLOCK_ELEMENTS = 2**25
+"""Elements of the similarity matrix that are in memory at a time."""
 
 
 class Pair(NamedTuple):
@@ -74,17 +76,17 @@ def near_pairs(
     Raises:
         ValueError: A file cannot be decoded any more.
     """
-    candidates = _candidates(features)
-    if not len(candidates):
+    pairs = candidates(features)
+    if not len(pairs):
         return []
     thumbnails = _thumbnails(paths, workers or default_workers())
-    starts = range(0, len(candidates), _BATCH)
+    starts = range(0, len(pairs), _BATCH)
     with (
         ThreadPoolExecutor(workers or default_workers()) as pool,
-        progress_bar(len(candidates), "Comparing pairs") as bar,
+        progress_bar(len(pairs), "Comparing pairs") as bar,
     ):
         found: list[Pair] = []
-        batches = (candidates[start : start + _BATCH] for start in starts)
+        batches = (pairs[start : start + _BATCH] for start in starts)
         for batch, similarities in pool.map(lambda b: (b, compare(thumbnails, b)), batches):
             found += [
                 Pair(int(a), int(b), round(float(similarity), 6))
@@ -114,8 +116,15 @@ def groups_of(pairs: Sequence[Pair], count: int) -> list[np.ndarray]:
     return np.split(order, cuts) if len(order) else []
 
 
-def _candidates(features: np.ndarray) -> np.ndarray:
-    """Return int64 `[P, 2]`: each photograph with its nearest neighbours by cosine, in blocks."""
+def candidates(features: np.ndarray) -> np.ndarray:
+    """Pair each photograph with its nearest neighbours by cosine.
+
+    Args:
+        features: float32 `[N, D]`.
+
+    Returns:
+        int64 `[P, 2]`, each pair once, the photograph that comes first in front.
+    """
     count = len(features)
     neighbours = min(NEIGHBOURS, count - 1)
     if neighbours < 1:
@@ -123,7 +132,7 @@ def _candidates(features: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit = (features / np.maximum(lengths, 1e-12)).astype(np.float32)
     pairs = []
-    step = max(1, _BLOCK_ELEMENTS // count)
+    step = max(1, BLOCK_ELEMENTS // count)
     for start in range(0, count, step):
         rows = np.arange(start, min(start + step, count))
         cosines = unit[rows] @ unit.T

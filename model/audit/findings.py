@@ -1,13 +1,10 @@
 """What an audit finds, as values, as a summary in JSON and as a table in CSV."""
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from model.audit.gains import MORE, ClassRow
-from model.commands import console
 from model.photographs.dataset import Collection
 
 COLUMNS = ("path", "problem", "score", "suggested_label", "other_path")
@@ -56,7 +53,6 @@ class Audit:
         accuracy: Leave-one-out accuracy (0-1), copies left out together.
         accuracy_with_copies: Likewise, but a photograph's copies stay.
         leaks: One entry a split other than `train`, where there is a `train`.
-        classes: The classes, those first that would gain most from more photographs.
     """
 
     data: Collection
@@ -67,7 +63,6 @@ class Audit:
     accuracy: float
     accuracy_with_copies: float
     leaks: list[Leak]
-    classes: list[ClassRow]
 
     def summary(self, top: int = 10) -> dict[str, Any]:
         """Return plain JSON values: counts, figures, the first findings with relative paths."""
@@ -103,7 +98,6 @@ class Audit:
                 problem: [row(finding) for finding in self.shown(problem, top)]
                 for problem in PROBLEMS
             },
-            "classes": [entry._asdict() for entry in self.classes],
         }
 
     def shown(self, problem: str, top: int) -> list[Finding]:
@@ -132,65 +126,6 @@ def write_csv(found: Audit, path: Path) -> int:
     return len(rows)
 
 
-def render(found: Audit, top: int) -> str:
-    """Lay out the findings for a terminal.
-
-    Args:
-        found: The findings.
-        top: Rows a table.
-
-    Returns:
-        Lines of text.
-    """
-    summary = found.summary(top)
-    counts, rows = summary["counts"], summary["findings"]
-    blocks = [
-        f"{summary['photographs']:,} photographs in {summary['num_classes']} classes, "
-        f"leave-one-out accuracy {found.accuracy:.2%} "
-        f"({found.accuracy_with_copies:.2%} if copies stay).",
-        _block(
-            f"Likely label errors: {counts['label_error']:,}",
-            ("Photograph", "Score", "Label", "Rather"),
-            [
-                (row["path"], f"{row['score']:.2f}", row["label"], row["suggested_label"])
-                for row in rows["label_error"]
-            ],
-        ),
-        *(
-            _block(
-                f"{title}: {counts[problem]:,} pairs",
-                ("Photograph", "Score", "Same as"),
-                [(row["path"], f"{row['score']:.4f}", row["other_path"]) for row in rows[problem]],
-            )
-            for title, problem in (
-                ("Exact duplicates", "exact_duplicate"),
-                ("Near duplicates", "near_duplicate"),
-            )
-        ),
-        *(leak_text(leak) for leak in summary["leaks"]),
-        _block(
-            f"Outliers: {counts['outlier']:,}",
-            ("Photograph", "Score", "Label"),
-            [(row["path"], f"{row['score']:.2f}", row["label"]) for row in rows["outlier"]],
-        ),
-        _block(
-            f"Classes that would gain most from {MORE} more photographs",
-            ("Class", "Photographs", "Accuracy", "Expected gain", "Taken for"),
-            [
-                (
-                    row["class_id"],
-                    row["photographs"],
-                    f"{row['accuracy']:.1%}",
-                    f"{100 * row['gain']:+.1f} points",
-                    row["taken_for"] or "-",
-                )
-                for row in summary["classes"][:top]
-            ],
-        ),
-    ]
-    return "\n\n".join(blocks)
-
-
 def leak_text(leak: dict[str, Any]) -> str:
     """Say what copies in `train` do to the accuracy of another split, in a sentence or two."""
     split, accuracy = leak["split"], leak["accuracy"]
@@ -207,7 +142,3 @@ def leak_text(leak: dict[str, Any]) -> str:
         f"{measured} ({leak['photographs']:,} photographs). {leak['copies']:,} of them have a copy "
         f"in train; {effect}."
     )
-
-
-def _block(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    return f"{title}\n{console.table(header, rows)}" if rows else f"{title}."

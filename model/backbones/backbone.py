@@ -1,17 +1,19 @@
-"""The frozen backbone: photographs' features, by the engine or by torch."""
+"""The frozen backbone: photographs' features, computed by one of two engines."""
 
 import functools
-import threading
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.backbones import graphs
 from model.backbones.device import resolve_device
-from model.backbones.onnx_engine import Engine, open_engine
-from model.backbones.spec import BackboneSpec, Member
+from model.backbones.maps import Maps
+from model.backbones.onnx_engine import OnnxEngine
+from model.backbones.spec import EXTRACTOR_VERSION, BackboneSpec, Member
+from model.backbones.torch_engine import TorchEngine
 from model.backbones.transforms import Framing, Transforms
 from model.backbones.weights import PACKAGED, describe, load_network
 from model.cache import default_workers
@@ -22,46 +24,9 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
-_MIXED_FROM = 64
-"""Pictures from which mixed precision pays on CUDA: below it the time goes into starting kernels,
-and mixed precision starts one more for every weight, which it casts anew in each call."""
-
-
-@dataclass(frozen=True)
-class Maps:
-    """The activations behind some of the features, place by place.
-
-    Attributes:
-        offset: The first of the features, 0 to D - 1.
-        width: Their number, d.
-        values: float32 `[N, d, h, w]`, whose means over places are the features; for a tail, the
-            activations as its network lays them out.
-        member: Number of the network whose tail makes features of them, not being a plain mean
-            (`Backbone.attribute_tail`); None where they are means.
-    """
-
-    offset: int
-    width: int
-    values: np.ndarray
-    member: int | None = None
-
-
-def _as_maps(name: str, values: np.ndarray) -> Maps:
-    """Read what `Extractor.with_maps` put into the name."""
-    kind, offset, width, *member = name.split("_")
-    return Maps(int(offset), int(width), values, int(member[0]) if kind == "tail" else None)
-
-
-def _load(member: Member) -> "nn.Module":
-    """Load the network of a member, and no other."""
-    network, sha256, _ = load_network(member.name, member.image_size)
-    if sha256 != member.weights_sha256:
-        raise ValueError(
-            f"Weights of backbone '{member.name}' have sha256 {sha256[:12]}…, but the checkpoint "
-            f"was trained with {member.weights_sha256[:12]}…. Train again, or install the weights "
-            "it was trained with."
-        )
-    return network
+_TOLERANCE = 1e-3  # relative; what ONNX Runtime may differ from torch before torch is used instead
+_SLOWER = "torch is used, which is 2-3 times slower."
+_ENGINE_VERSION = 3  # raise it when `onnx_export` writes another graph
 
 
 class Backbone:
@@ -87,12 +52,12 @@ class Backbone:
         """
         self.spec = spec
         self.device = resolve_device(device)
-        self._networks = networks
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self.torch_engine = TorchEngine(spec, networks, device=self.device)
+        self.engine: OnnxEngine | TorchEngine = self.torch_engine
         self.note = ""
         if self.device == "cpu":
-            self._engine, self.note = open_engine(spec, lambda: self.module, cache_dir, threads)
+            found, self.note = open_onnx(spec, self.torch_engine, cache_dir, threads)
+            self.engine = found or self.torch_engine
 
     @property
     def transforms(self) -> Transforms:
@@ -100,63 +65,24 @@ class Backbone:
         return self.spec.transforms
 
     @property
-    def engine(self) -> str:
-        """What runs the network: `ONNX Runtime` or `torch`."""
-        return "torch" if self._engine is None else "ONNX Runtime"
-
-    @property
     def device_text(self) -> str:
         """The device and engine in words, such as `CPU (ONNX Runtime)`."""
-        return f"{self.device.upper()} ({self.engine})"
+        return f"{self.device.upper()} ({self.engine.name})"
 
     @property
     def batch_size(self) -> int:
         """How many pictures one call of `features` should hold to be quick."""
-        if self._engine is not None:
-            return 1  # it takes pictures one by one
-        return 128 if self.device == "cuda" else 8
+        return self.engine.batch_size
 
     @functools.cached_property
     def embed_dim(self) -> int:
         """D, the number of features."""
-        size = self.transforms.image_size
-        pixels = np.zeros((1, size, size, 3), np.uint8)
-        if self._engine is not None:
-            return self.features(pixels).shape[1]
-        import torch
+        return self.engine.width
 
-        with torch.inference_mode():  # on the CPU: a ZeroGPU Space has no GPU while it starts
-            return self._cpu_module(torch.from_numpy(pixels)).shape[1]
-
-    @functools.cached_property
-    def _cpu_module(self) -> "nn.Module":
-        """The torch module before it is moved to its device; moving changes it in place."""
-        import torch
-
-        from model.backbones.extractor import Extractor
-
-        members = self.spec.members
-        given = self._networks or [None] * len(members)
-        # Who asks first may be in inference mode, whose tensors autograd refuses for ever after.
-        with torch.inference_mode(False):
-            networks = [
-                _load(member) if network is None else network
-                for member, network in zip(members, given, strict=True)
-            ]
-            return Extractor(self.spec, networks).requires_grad_(False).eval()
-
-    @functools.cached_property
+    @property
     def module(self) -> "nn.Module":
         """The torch module, frozen, in eval mode, on `device`: uint8 [N, S, S, 3] -> [N, D]."""
-        import torch
-
-        if self.device != "cpu":
-            _ = self.embed_dim  # while the module is still on the CPU
-        with torch.inference_mode(False):  # as in `_cpu_module`: moving makes new tensors
-            module = self._cpu_module.to(device=self.device)
-            if self.device == "cuda":
-                module = module.to(memory_format=torch.channels_last)  # pyrefly: ignore
-        return module
+        return self.torch_engine.module
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Compute features; may be called from several threads.
@@ -170,13 +96,7 @@ class Backbone:
         Raises:
             ValueError: The pixels have another shape or type.
         """
-        pixels = self._checked(pixels)
-        if self._engine is not None:
-            return self._engine.run(["features"], pixels)[0]
-        import torch
-
-        with self._lock, torch.inference_mode():  # the extractor's hooks serve one call at a time
-            return self.forward(torch.from_numpy(pixels)).cpu().numpy()
+        return self.engine.features(self._checked(pixels))
 
     def _checked(self, pixels: np.ndarray) -> np.ndarray:
         size = self.transforms.image_size
@@ -200,63 +120,82 @@ class Backbone:
         Raises:
             ValueError: As `features`.
         """
-        pixels = self._checked(pixels)
-        if self._engine is not None:
-            names = self._engine.outputs
-            results = dict(zip(names, self._engine.run(names, pixels), strict=True))
-            features = results.pop("features")
-            return features, [_as_maps(name, values) for name, values in results.items()]
-        import torch
-
-        with self._lock, torch.no_grad():  # in full precision, that the maps' means are exact
-            module: Any = self.module
-            result, maps = module.with_maps(torch.from_numpy(pixels).to(self.device))
-        found = [_as_maps(name, values.cpu().numpy()) for name, values in maps.items()]
-        return result.cpu().numpy(), found
+        return self.engine.maps(self._checked(pixels))
 
     def attribute_tail(self, maps: Maps, weights: np.ndarray) -> np.ndarray:
         """Attribute a weighted sum of a tail's features to places; see `tail.Tail.attribute`.
 
         Args:
-            maps: Of a tail: `member` is not None.
+            maps: Of a tail: its `member` is not None.
             weights: float32 `[N, width]`, of the features.
 
         Returns:
             float32 `[N, h, w]`.
         """
-        import torch
-
-        with self._lock:
-            module: Any = self.module
-            tail = module.members[maps.member].tail
-            values = torch.from_numpy(maps.values).to(self.device)
-            result = tail.attribute(values, torch.from_numpy(weights).to(self.device))
-        return result.cpu().numpy()
+        return self.torch_engine.attribute_tail(maps, weights)
 
     def forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        """Run the torch module, large batches on CUDA with mixed precision; one call at a time.
+        """Run the torch module; see `TorchEngine.forward`."""
+        return self.torch_engine.forward(pixels)
 
-        Args:
-            pixels: uint8 `[N, S, S, 3]`, on any device.
 
-        Returns:
-            float32 `[N, D]`, on the backbone's device.
-        """
-        import torch
+def open_onnx(
+    spec: BackboneSpec, fallback: TorchEngine, cache_dir: Path, threads: int
+) -> tuple[OnnxEngine | None, str]:
+    """Open a backbone's graph: the one that comes with Frostflower, else one exported before.
 
-        if self.device != "cuda":
-            return self.module(pixels.to(self.device)).float()
-        small = len(pixels) < _MIXED_FROM
-        if not (small or pixels.is_cuda or pixels.is_pinned()):
-            pixels = pixels.pin_memory()
-        pixels = pixels.to("cuda", non_blocking=True)
-        if small:
-            return self.module(pixels).float()
-        with torch.autocast("cuda", dtype=torch.float16):
-            result = self.module(pixels).float()
-        if result.isfinite().all():
-            return result
-        return self.module(pixels).float()  # half precision overflowed
+    Where there is neither, it is exported and compared with torch.
+
+    Args:
+        spec: The backbone.
+        fallback: The backbone in torch on the CPU, from which a graph is exported.
+        cache_dir: Keeps the exported graph between runs.
+        threads: As `OnnxEngine`.
+
+    Returns:
+        The engine and no note; or None, and a sentence that says why torch is used instead.
+
+    Raises:
+        ValueError: Weights are missing, or are not those of the specification.
+    """
+    shipped = graphs.read(spec)
+    if shipped:
+        return OnnxEngine(*shipped, threads=threads), ""
+    import onnxruntime
+
+    versions = f"{EXTRACTOR_VERSION}.{_ENGINE_VERSION}-{onnxruntime.__version__}"
+    name = f"{spec.key}-{versions}.onnx"
+    path = cache_dir / "engines" / name
+    if path.is_file():
+        try:
+            return OnnxEngine(path, threads=threads), ""
+        except Exception:  # a damaged file; onnxruntime's errors have no common class
+            path.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        from model.backbones.onnx_export import export
+
+        exported, extractor = Path(temporary, name), fallback.module
+        try:
+            trial = _trial(spec)
+            expected = export(extractor, exported, trial)
+            found = OnnxEngine(exported).features(trial)
+        except Exception as error:  # torch.onnx's and onnxruntime's have no common class
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            return None, f"{spec.name} cannot be exported ({reason}), so {_SLOWER}"
+        difference = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12)
+        if not difference <= _TOLERANCE:
+            return None, (
+                f"ONNX Runtime differs from torch by {difference:.1e} on {spec.name}, so {_SLOWER}"
+            )
+        exported.replace(path)
+    return OnnxEngine(path, threads=threads), ""
+
+
+def _trial(spec: BackboneSpec) -> np.ndarray:
+    """Return two pictures of noise, uint8 `[2, S, S, 3]`."""
+    size = spec.transforms.image_size
+    return np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
 
 
 def open_backbone(

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from model.backbones.maps import MapInfo
 from model.backbones.tail import Tail, find_tail
 
 if TYPE_CHECKING:
@@ -115,19 +116,21 @@ class Extractor(nn.Module):
         channels_first = pixels.permute(0, 3, 1, 2).float()
         return torch.cat([member(channels_first) for member in self.members], dim=1)
 
-    def with_maps(self, pixels: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def with_maps(
+        self, pixels: torch.Tensor
+    ) -> tuple[torch.Tensor, list[tuple[MapInfo, torch.Tensor]]]:
         """Return the features and the maps behind them.
 
         Args:
             pixels: uint8 `[N, S, S, 3]`.
 
         Returns:
-            float `[N, D]`, and the maps by name, which says the first of their features and how
-            many they are: `mean_OFFSET_WIDTH` is `[N, WIDTH, h, w]`, whose mean over places is the
-            features; `tail_OFFSET_WIDTH_MEMBER` is what the member's `tail` makes them of.
+            float `[N, D]`, and the maps: `[N, d, h, w]` where their means over places are features,
+            else what the member's `tail` makes features of.
         """
         channels_first = pixels.permute(0, 3, 1, 2).float()
-        offset, features, maps = 0, [], {}
+        offset, features = 0, []
+        maps: list[tuple[MapInfo, torch.Tensor]] = []
         for number, member in enumerate(self.members):
             tail = member.tail
             with tail.watch() as watched:
@@ -135,12 +138,13 @@ class Extractor(nn.Module):
             features.append(result)
             start, end = offset, offset + result.shape[1]
             for stage in pooled:
-                maps[f"mean_{start}_{stage.shape[1]}"] = stage
+                maps.append((MapInfo(start, stage.shape[1]), stage))
                 start += stage.shape[1]
             if tail.is_mean:
-                maps[f"mean_{start}_{end - start}"] = tail.grid(final)
+                maps.append((MapInfo(start, end - start), tail.grid(final)))
             elif tail.found:
-                maps[f"tail_{start}_{end - start}_{number}"] = watched[0] if watched else final
+                entered = watched[0] if watched else final
+                maps.append((MapInfo(start, end - start, number), entered))
             offset = end
         return torch.cat(features, dim=1), maps
 
@@ -156,4 +160,4 @@ class WithMaps(nn.Module):
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the features and the maps of uint8 `[N, S, S, 3]`."""
         features, maps = self.extractor.with_maps(pixels)
-        return features, *maps.values()
+        return features, *(values for _, values in maps)

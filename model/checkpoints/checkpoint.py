@@ -23,8 +23,7 @@ from model.checkpoints.tensors import EVIDENCE, HEAD
 from model.explain.evidence import Evidence
 from model.heads.head import HISTORY_COLUMNS, Head, Row
 from model.photographs.scan import Skipped
-from model.trust.calibrate import Calibration
-from model.trust.sets import Trust
+from model.trust.calibrate import Calibration, Trust
 from model.trust.unknown import Detector
 
 FORMAT_VERSION = 2
@@ -54,7 +53,7 @@ class Checkpoint:
         views: The views that prediction averages, such as `["center", "mirror"]`.
         training: How it was trained: recipe, options, seed, best epoch, versions.
         history: One row an epoch.
-        metrics: `splits.valid` and so on, as `evaluate.metrics`, with the data's fingerprint.
+        metrics: `splits.valid` and so on, as `calibrate.measure`, with the data's fingerprint.
         folder: Where it was loaded from.
         audit: What `python -m model audit --save` found in its data, if that was run.
         evidence: The training photographs as embeddings; None where none were kept.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from model.backbones.device import DEVICES
 from model.cache import default_cache_dir
 from model.checkpoints.hub import Located, locate
 
@@ -77,6 +78,30 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         return action.help if silent else f"{action.help} (default: %(default)s)"
 
 
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], **texts: str
+) -> argparse.ArgumentParser:
+    """Add a command to a program of several.
+
+    Args:
+        commands: From `add_subparsers`.
+        name: The command.
+        run: Gets the options, and returns the exit status.
+        texts: `help` and `description`.
+
+    Returns:
+        The command's parser.
+    """
+    command = commands.add_parser(name, formatter_class=HelpFormatter, **texts)
+    command.set_defaults(run=run)
+    return command
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """Add `--device` to a parser."""
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA or CPU")
+
+
 def add_cache_dir(parser: argparse._ActionsContainer) -> None:
     """Add `--cache-dir` to a parser or a group of options."""
     parser.add_argument(
@@ -84,8 +109,8 @@ def add_cache_dir(parser: argparse._ActionsContainer) -> None:
         type=Path,
         default=default_cache_dir(),
         metavar="DIR",
-        help="where features, thumbnails, exported backbones and fitted heads are kept; may be "
-        "deleted at any time",
+        help="where features, thumbnails and exported backbones are kept; may be deleted at "
+        "any time",
     )
 
 

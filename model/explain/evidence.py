@@ -1,9 +1,8 @@
 """Why: the training photographs nearest to a photograph, kept beside a checkpoint in one file."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,56 +14,21 @@ from model.features.signatures import differing_bits, same_below, signature
 FILE = "evidence.safetensors"
 MAX_WIDTH = 512
 VERSION = 1
-_ROWS = 8192  # a block's similarities and its int8 rows as float32 stay in a few MB
+ROWS = 8192
+"""Training photographs in a block: its similarities and rows as float32 stay in a few MB."""
 
 
-@dataclass(frozen=True)
-class Neighbour:
-    """A training photograph near to a photograph.
+def disagree(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Tell which answers most of their neighbours contradict.
 
-    Attributes:
-        index: Its number among the training photographs.
-        label: Its class's index.
-        distance: Euclidean distance of the embeddings, each of length 1: 0 (same) to 2.
-        name: Its path inside the data folder.
-        sha256: The first 16 bytes of its content's hash, hexadecimal.
-        thumbnail: JPEG, at most 96 px a side; None where they were left out.
+    Args:
+        labels: int `[M, k]`, the labels of each photograph's neighbours.
+        answers: int `[M]`, class indices.
+
+    Returns:
+        bool `[M]`.
     """
-
-    index: int
-    label: int
-    distance: float
-    name: str
-    sha256: str
-    thumbnail: bytes | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, without the thumbnail."""
-        return {key: value for key, value in asdict(self).items() if key != "thumbnail"}
-
-
-@dataclass(frozen=True)
-class Card:
-    """The evidence for one answer.
-
-    Attributes:
-        neighbours: The nearest training photographs, nearest first.
-        disagree: Most of them have another label than the answer.
-        seen: Index of the training photograph that this one is a copy of (resized, recompressed
-            or mirrored); None where it is new.
-    """
-
-    neighbours: tuple[Neighbour, ...]
-    disagree: bool
-    seen: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, without thumbnails."""
-        return {
-            "neighbours": [neighbour.to_json() for neighbour in self.neighbours],
-            "disagree": self.disagree,
-            "seen": self.seen,
-        }
+    return 2 * (labels != answers[:, None]).sum(axis=1) > labels.shape[1]
 
 
 def _unit(embedding: np.ndarray) -> np.ndarray:
@@ -84,7 +48,7 @@ class Evidence:
         scales: float32 `[N]`; `vectors * scales` are the embeddings.
         labels: int32 `[N]`, class indices.
         digests: uint8 `[N, 16]`, the start of the SHA-256 of the files' contents.
-        signatures: uint8 `[N, 32]`, see `copies.signature`.
+        signatures: uint8 `[N, 32]`, see `signatures.signature`.
         names: N paths inside the data folder.
         same_below: A photograph whose signature differs in at most this many bits is a copy.
         blob: uint8, the thumbnails' JPEGs one after the other; None without thumbnails.
@@ -118,8 +82,8 @@ class Evidence:
             labels: int `[N]`.
             digests: N SHA-256, hexadecimal.
             names: N paths inside the data folder.
-            signatures: uint8 `[N, 32]` of `copies.summarise`.
-            thumbnails: N JPEGs of `copies.summarise`; None to keep none.
+            signatures: uint8 `[N, 32]` of `summaries.summarise`.
+            thumbnails: N JPEGs of `summaries.summarise`; None to keep none.
 
         Returns:
             The evidence.
@@ -148,7 +112,7 @@ class Evidence:
         """Return the same evidence with thumbnails.
 
         Args:
-            thumbnails: N JPEGs of `copies.summarise`.
+            thumbnails: N JPEGs of `summaries.summarise`.
 
         Returns:
             The evidence.
@@ -186,7 +150,7 @@ class Evidence:
             save_file(tensors, temporary)
         return path.stat().st_size
 
-    def nearest(self, embedding: np.ndarray, k: int = 5) -> list[list[Neighbour]]:
+    def nearest(self, embedding: np.ndarray, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest training photographs.
 
         Args:
@@ -194,7 +158,8 @@ class Evidence:
             k: How many; more than there are means all.
 
         Returns:
-            For each of M, its neighbours, nearest first.
+            Euclidean distances of the embeddings, each scaled to length 1, so 0 (the same) to 2:
+            float32 `[M, k]`, nearest first; and the photographs' numbers, int64 `[M, k]`.
 
         Raises:
             ValueError: `k` is below 1, or the embedding has another width.
@@ -207,9 +172,9 @@ class Evidence:
         queries, k = _unit(embedding), min(k, count)
         squares = np.full((len(queries), k), np.inf, np.float32)
         indices = np.zeros((len(queries), k), np.int64)
-        for start in range(0, count, _ROWS):
-            rows = self.vectors[start : start + _ROWS].astype(np.float32)
-            rows *= self.scales[start : start + _ROWS, None]
+        for start in range(0, count, ROWS):
+            rows = self.vectors[start : start + ROWS].astype(np.float32)
+            rows *= self.scales[start : start + ROWS, None]
             # |q - x|^2, where |x| is not quite 1 for the rounding
             found = 1 + (rows**2).sum(axis=1) - 2 * queries @ rows.T
             here = np.broadcast_to(np.arange(start, start + len(rows)), found.shape)
@@ -218,33 +183,26 @@ class Evidence:
             order = np.argsort(squares, axis=1, kind="stable")[:, :k]
             squares = np.take_along_axis(squares, order, axis=1)
             indices = np.take_along_axis(indices, order, axis=1)
-        distances = np.sqrt(np.maximum(squares, 0))
-        return [
-            [self._neighbour(int(i), float(d)) for i, d in zip(row, far, strict=True)]
-            for row, far in zip(indices, distances, strict=True)
-        ]
+        return np.sqrt(np.maximum(squares, 0)), indices
 
-    def _neighbour(self, index: int, distance: float) -> Neighbour:
-        jpeg = None
-        if self.blob is not None and self.offsets is not None:
-            jpeg = self.blob[self.offsets[index] : self.offsets[index + 1]].tobytes()
-        return Neighbour(
-            index,
-            int(self.labels[index]),
-            distance,
-            self.names[index],
-            self.digests[index].tobytes().hex(),
-            jpeg,
-        )
+    def thumbnail(self, index: int) -> bytes | None:
+        """Return a training photograph's JPEG, at most 96 px a side; None where they were left out.
 
-    def seen(self, image: Image.Image) -> int | None:
+        Args:
+            index: The photograph's number.
+        """
+        if self.blob is None or self.offsets is None:
+            return None
+        return self.blob[self.offsets[index] : self.offsets[index + 1]].tobytes()
+
+    def seen(self, image: Image.Image) -> str | None:
         """Tell whether a photograph is one of the training photographs.
 
         Args:
             image: The decoded photograph, RGB.
 
         Returns:
-            The index of the training photograph that it is a copy of, resized, recompressed or
+            The name of the training photograph that it is a copy of, resized, recompressed or
             mirrored, or None.
         """
         mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -252,33 +210,4 @@ class Evidence:
             np.stack([signature(image), signature(mirrored)]), self.signatures
         ).min(axis=0)
         best = int(bits.argmin())
-        return best if bits[best] <= self.same_below else None
-
-    def cards(
-        self,
-        embedding: np.ndarray,
-        photographs: Sequence[Image.Image],
-        answers: Sequence[int],
-        k: int = 5,
-    ) -> list[Card]:
-        """Gather the evidence for answers.
-
-        Args:
-            embedding: float `[M, R]`.
-            photographs: M decoded photographs, RGB.
-            answers: M class indices.
-            k: As `nearest`.
-
-        Returns:
-            M cards.
-
-        Raises:
-            ValueError: As `nearest`.
-        """
-        result = []
-        for found, image, answer in zip(
-            self.nearest(embedding, k), photographs, answers, strict=True
-        ):
-            others = sum(neighbour.label != answer for neighbour in found)
-            result.append(Card(tuple(found), 2 * others > len(found), self.seen(image)))
-        return result
+        return self.names[best] if bits[best] <= self.same_below else None

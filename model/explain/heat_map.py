@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from model.backbones.backbone import Backbone, Maps
+from model.backbones.backbone import Backbone
+from model.backbones.maps import Maps
 from model.backbones.transforms import MIRROR, Transforms
 from model.heads.head import Head
 
@@ -32,15 +32,6 @@ class HeatMap:
     elsewhere: float
     logit: float
     label: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "values": [[round(value, 6) for value in row] for row in self.values.tolist()],
-            "elsewhere": self.elsewhere,
-            "logit": self.logit,
-            "label": self.label,
-        }
 
 
 def local_weights(head: Head, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -69,8 +60,16 @@ def local_weights(head: Head, features: np.ndarray, classes: np.ndarray) -> np.n
     return gradient / head.std
 
 
-def _areas(side: int, cells: int) -> np.ndarray:
-    """Return float32 `[side, cells]`: which share of each cell lies in each of `side` strips."""
+def overlaps(side: int, cells: int) -> np.ndarray:
+    """Divide a line into `side` strips and into `cells` cells, and compare them.
+
+    Args:
+        side: Number of strips.
+        cells: Number of cells.
+
+    Returns:
+        float32 `[side, cells]`, which share of each cell lies in each strip.
+    """
     low = np.maximum.outer(np.arange(side) / side, np.arange(cells) / cells)
     high = np.minimum.outer(np.arange(1, side + 1) / side, np.arange(1, cells + 1) / cells)
     return (np.maximum(high - low, 0) * cells).astype(np.float32)
@@ -107,7 +106,7 @@ def attribute(
     side = max((part.shape[1] for part in parts), default=1)
     total = np.zeros((len(features), side, side), np.float32)
     for part in parts:
-        split = _areas(side, part.shape[1])
+        split = overlaps(side, part.shape[1])
         total += split @ part @ split.T
     total = total.reshape(len(rows), len(views), side, side)
     for number, view in enumerate(views):
@@ -124,8 +123,8 @@ def attribute(
 
 def _part(backbone: Backbone, head: Head, maps: Maps, weights: np.ndarray) -> np.ndarray:
     """Return what each place of some maps adds: float32 `[N * V, h, w]`."""
-    own = slice(maps.offset, maps.offset + maps.width)
-    if maps.member is not None:
+    own = slice(maps.info.offset, maps.info.offset + maps.info.width)
+    if maps.info.member is not None:
         return backbone.attribute_tail(maps, weights[:, own])
     count, width, height, breadth = maps.values.shape
     flat = weights[:, None, own] @ maps.values.reshape(count, width, -1)

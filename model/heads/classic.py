@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms as tv
+from torchvision import transforms
 
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import Framing
-from model.heads.fit import Fit
-from model.heads.head import HeadConfig, Row, best_epoch, require_finite
+from model.heads.fit import FittedHead
+from model.heads.head import HeadConfig, Row
 from model.heads.mlp import build, to_head
 from model.photographs import images
 from model.photographs.dataset import Photos
@@ -31,31 +31,52 @@ INTERPOLATION = "bilinear"  # what torchvision's Resize does unless told otherwi
 CONFIG = HeadConfig(**{name: value for name, value in CLASSIC.items() if name != "backbone"})
 
 
-class _PhotoDataset(Dataset):
+class PhotoDataset(Dataset):
     """Decodes a photograph each time it is asked for, as the tutorial's ImageFolder does."""
 
     def __init__(self, photos: Photos, augment: bool) -> None:
+        """Choose photographs and what is done to them.
+
+        Args:
+            photos: The photographs.
+            augment: Shear, scale and flip each at random, as for training.
+        """
         self.photos = photos
-        steps: list[Callable] = [tv.Resize((IMAGE_SIZE, IMAGE_SIZE))]
+        steps: list[Callable] = [transforms.Resize((IMAGE_SIZE, IMAGE_SIZE))]
         if augment:
-            steps += [tv.RandomAffine(0, shear=10, scale=(0.8, 1.2)), tv.RandomHorizontalFlip()]
-        self.transform = tv.Compose([*steps, tv.PILToTensor()])
+            steps.append(transforms.RandomAffine(0, shear=10, scale=(0.8, 1.2)))
+            steps.append(transforms.RandomHorizontalFlip())
+        self.transform = transforms.Compose([*steps, transforms.PILToTensor()])
 
     def __len__(self) -> int:
+        """Return the number of photographs."""
         return len(self.photos)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        """Return a photograph's pixels, uint8 `[S, S, 3]`, and its label."""
         image = images.decode(self.photos.paths[index])
         return self.transform(image).permute(1, 2, 0), int(self.photos.labels[index])
 
 
-def _loader(
-    photos: Photos, augment: bool, batch_size: int, workers: int, seed: int
+def photo_loader(
+    photos: Photos, *, train: bool, batch_size: int, workers: int, seed: int
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    """Decode photographs in processes of their own.
+
+    Args:
+        photos: N photographs.
+        train: Shuffle and augment them.
+        batch_size: B, photographs in a batch.
+        workers: Processes.
+        seed: Seed of the order.
+
+    Returns:
+        Batches of uint8 `[B, S, S, 3]` and int64 `[B]`.
+    """
     return DataLoader(
-        _PhotoDataset(photos, augment),
+        PhotoDataset(photos, augment=train),
         batch_size=batch_size,
-        shuffle=augment,
+        shuffle=train,
         num_workers=workers,
         generator=torch.Generator().manual_seed(seed),
         pin_memory=torch.cuda.is_available(),
@@ -71,7 +92,7 @@ def fit_classic(
     *,
     workers: int = 4,
     on_epoch: Callable[[Row], None] | None = None,
-) -> Fit:
+) -> FittedHead:
     """Train the tutorial's MLP.
 
     Args:
@@ -90,59 +111,44 @@ def fit_classic(
     torch.manual_seed(config.seed)
     # The tutorial's 4 processes are part of its recipe, also on a machine with fewer cores.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
-    device = backbone.device
     hidden = config.hidden if config.head == "mlp" else ()
-    network = build(backbone.embed_dim, num_classes, hidden, config.dropout).to(device)
+    network = build(backbone.embed_dim, num_classes, hidden, config.dropout).to(backbone.device)
     optimizer = torch.optim.Adam(
         network.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
-    phases = {
-        "train": _loader(train, True, config.batch_size, workers, config.seed),
-        "valid": _loader(valid, False, config.batch_size, workers, config.seed),
-    }
+    how = {"batch_size": config.batch_size, "workers": workers, "seed": config.seed}
+    train_loader = photo_loader(train, train=True, **how)
+    valid_loader = photo_loader(valid, train=False, **how)
     zeros, ones = np.zeros(backbone.embed_dim), np.ones(backbone.embed_dim)
-    fit = Fit(to_head(network, zeros, ones))
+    fitted = FittedHead(to_head(network, zeros, ones))
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
         row: Row = {"epoch": epoch, "learning_rate": config.lr}
-        for phase, loader in phases.items():
-            network.train(phase == "train")
-            count = len(train if phase == "train" else valid)
-            loss_sum, correct = _run_phase(
-                backbone,
-                network,
-                loader,
-                optimizer if phase == "train" else None,
-                config.label_smoothing if phase == "train" else 0.0,
-                device,
-            )
-            row[f"{phase}_loss"] = loss_sum / count
-            row[f"{phase}_accuracy"] = correct / count
+        row["train_loss"], row["train_accuracy"] = _run_phase(
+            backbone, network, train_loader, optimizer, config.label_smoothing
+        )
+        row["valid_loss"], row["valid_accuracy"] = _run_phase(backbone, network, valid_loader)
         row["seconds"] = time.perf_counter() - started
-        require_finite(row)
-        fit.history.append(row)
+        fitted.add(row, to_head(network, zeros, ones))
         if on_epoch:
             on_epoch(row)
-        fit.best_epoch = best_epoch(fit.history)
-        if fit.best_epoch == epoch:
-            fit.head = to_head(network, zeros, ones)
-    return fit
+    return fitted
 
 
 def _run_phase(
     backbone: Backbone,
     network: nn.Module,
     loader: DataLoader[tuple[torch.Tensor, torch.Tensor]],
-    optimizer: torch.optim.Optimizer | None,
-    label_smoothing: float,
-    device: str,
-) -> tuple[float, int]:
-    """Run one pass; return the summed loss and the number of correct answers."""
-    loss_sum, correct = 0.0, 0
+    optimizer: torch.optim.Optimizer | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[float, float]:
+    """Run one pass, training where there is an optimizer; return mean loss and accuracy."""
+    count, loss_sum, correct = 0, 0.0, 0
+    network.train(optimizer is not None)
     for pixels, targets in loader:
         with torch.no_grad():  # the frozen backbone
             features = backbone.forward(pixels)
-        labels = targets.to(device)
+        labels = targets.to(backbone.device)
         with torch.set_grad_enabled(optimizer is not None):
             logits = network(features)
             loss = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
@@ -150,9 +156,10 @@ def _run_phase(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+        count += len(labels)
         loss_sum += loss.item() * len(labels)
         correct += int((logits.argmax(1) == labels).sum())
-    return loss_sum, correct
+    return loss_sum / count, correct / count
 
 
 def classic_features(backbone: Backbone, photos: Photos, *, workers: int = 4) -> np.ndarray:
@@ -166,5 +173,7 @@ def classic_features(backbone: Backbone, photos: Photos, *, workers: int = 4) ->
     Returns:
         float32 `[N, 1, D]`.
     """
-    loader = _loader(photos, False, CONFIG.batch_size, workers, 0)
+    loader = photo_loader(
+        photos, train=False, batch_size=CONFIG.batch_size, workers=workers, seed=0
+    )
     return np.concatenate([backbone.features(pixels.numpy()) for pixels, _ in loader])[:, None]

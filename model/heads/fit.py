@@ -4,10 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from model.heads.cross_fit import CrossFit
 from model.heads.head import (
     BLOCK,
     Head,
@@ -18,7 +20,6 @@ from model.heads.head import (
     require_finite,
 )
 from model.heads.linear import Linear
-from model.trust.sets import CrossFit
 
 _STEPS = 25
 """Steps an epoch has at least; with 8, 5 photographs a class gave 0.76 instead of 0.79."""
@@ -28,21 +29,50 @@ _START, _END = 1 / 25, 1 / 250_000  # learning rates, as shares of the highest
 _MOMENTA = (0.85, 0.95)  # at the highest rate, and at both ends
 
 
+class Examples(NamedTuple):
+    """Photographs as a head sees them.
+
+    Attributes:
+        features: float16 `[N, V, D]`: for training all views, for validation those that prediction
+            averages.
+        labels: int64 `[N]`.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+
+
 @dataclass
-class Fit:
+class FittedHead:
     """A fitted head, the row of each epoch, and which epoch it is.
 
     Attributes:
         head: Of the best epoch.
         history: One row an epoch.
         best_epoch: Its number, from 1.
-        valid_logits: float32 `[M, C]`, cross-fitted, see `trust.CrossFit`.
+        valid_logits: float32 `[M, C]`, cross-fitted, see `cross_fit.CrossFit`.
     """
 
     head: Head
     history: list[Row] = field(default_factory=list)
     best_epoch: int = 0
     valid_logits: np.ndarray | None = None
+
+    def add(self, row: Row, head: Head) -> None:
+        """Add an epoch; its head is kept where it is the best so far.
+
+        Args:
+            row: The epoch's row of the history.
+            head: The head after it.
+
+        Raises:
+            ValueError: As `require_finite`.
+        """
+        require_finite(row)
+        self.history.append(row)
+        self.best_epoch = best_epoch(self.history)
+        if self.best_epoch == row["epoch"]:
+            self.head = head
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
@@ -80,29 +110,25 @@ def one_cycle(step: int, steps: int, highest: float) -> tuple[float, float]:
 # machine two took 3-9 times as long as one.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def fit_head(
-    train: np.ndarray,
-    train_labels: np.ndarray,
-    valid: np.ndarray,
-    valid_labels: np.ndarray,
+    train: Examples,
+    valid: Examples,
     num_classes: int,
     config: HeadConfig,
     *,
     standard: Head | None = None,
     device: str = "cpu",
     on_epoch: Callable[[Row], None] | None = None,
-) -> Fit:
+) -> FittedHead:
     """Fit a head: standardised features, AdamW, one-cycle schedule, best epoch on `valid` kept.
 
     One view of each photograph is drawn every epoch. Same seed, same machine: same weights.
 
     Args:
-        train: float16 `[N, V, D]`, all views.
-        train_labels: int64 `[N]`.
-        valid: float16 `[M, 2, D]`, the views that prediction averages.
-        valid_labels: int64 `[M]`.
+        train: N photographs.
+        valid: M photographs.
         num_classes: C.
         config: How to fit.
-        standard: `standardisation(train)`, where it was computed already.
+        standard: `standardisation(train.features)`, where it was computed already.
         device: Where an MLP is computed; a linear head is so small that the CPU takes it.
         on_epoch: Called with each row of the history.
 
@@ -110,68 +136,101 @@ def fit_head(
         The head of the best epoch, the history, and cross-fitted logits of `valid`.
 
     Raises:
-        ValueError: As `require_finite`.
+        ValueError: As `FittedHead.add`.
     """
-    count, views, width = train.shape
-    rng = np.random.default_rng(config.seed)
-    standard = standard or standardisation(train)
-    mean, std = standard.mean, standard.std
-    priors = _priors(train_labels, num_classes, config.balance)
-    if config.head == "linear":
-        learner = Linear(width, priors, config)
-    else:
-        from model.heads.mlp import Mlp
-
-        learner = Mlp(width, priors, config, device)
-    batch_size = min(config.batch_size, max(8, count // _STEPS))
-    steps, step = config.epochs * -(-count // batch_size), 0
-    weights = class_weights(train_labels, num_classes)[train_labels] if config.balance else None
-    fit = Fit(learner.head(mean, std))
-    cross_fit = CrossFit(valid_labels, num_classes, config.seed)
+    standard = standard or standardisation(train.features)
+    learner = _learner(train, num_classes, config, device)
+    training = _Training(train, standard, learner, num_classes, config)
+    fitted = FittedHead(learner.head(standard.mean, standard.std))
+    cross_fit = CrossFit(valid.labels, num_classes, config.seed)
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
-        loss_sum, correct = 0.0, 0
-        order = rng.permutation(count)
-        drawn = rng.integers(views, size=count)
-        learning_rate = one_cycle(step, steps, config.lr)[0]
-        for start in range(0, count, batch_size):
-            chosen = order[start : start + batch_size]
-            values = train[chosen, drawn[chosen]].astype(np.float32)
-            values -= mean
-            values /= std
-            labels = train_labels[chosen]
-            logits = learner.step(
-                values,
-                labels,
-                None if weights is None else weights[chosen],
-                *one_cycle(step, steps, config.lr),
-            )
-            step += 1
-            loss_sum += cross_entropy(logits, labels) * len(labels)
-            correct += int((logits.argmax(axis=1) == labels).sum())
-        head = learner.head(mean, std)
-        valid_logits = head.view_logits(valid)
-        cross_fit.add(valid_logits)
+        train_loss, train_accuracy, learning_rate = training.epoch()
+        head = learner.head(standard.mean, standard.std)
+        logits = head.view_logits(valid.features)
+        cross_fit.add(logits)
         row: Row = {
             "epoch": epoch,
-            "train_loss": loss_sum / count,
-            "train_accuracy": correct / count,
-            "valid_loss": cross_entropy(valid_logits, valid_labels),
-            "valid_accuracy": float((valid_logits.argmax(1) == valid_labels).mean()),
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "valid_loss": cross_entropy(logits, valid.labels),
+            "valid_accuracy": float((logits.argmax(1) == valid.labels).mean()),
             "learning_rate": learning_rate,
             "seconds": time.perf_counter() - started,
         }
-        require_finite(row)
-        fit.history.append(row)
+        fitted.add(row, head)
         if on_epoch:
             on_epoch(row)
-        fit.best_epoch = best_epoch(fit.history)
-        if fit.best_epoch == epoch:
-            fit.head = head
-        if config.patience and epoch - fit.best_epoch >= config.patience:
+        if config.patience and epoch - fitted.best_epoch >= config.patience:
             break
-    fit.valid_logits = cross_fit.logits
-    return fit
+    fitted.valid_logits = cross_fit.logits
+    return fitted
+
+
+class _Learner(Protocol):
+    """What is trained: takes a step a batch, and can be asked for its head at any time."""
+
+    def step(
+        self,
+        values: np.ndarray,
+        labels: np.ndarray,
+        weights: np.ndarray | None,
+        rate: float,
+        momentum: float,
+    ) -> np.ndarray: ...
+
+    def head(self, mean: np.ndarray, std: np.ndarray) -> Head: ...
+
+
+def _learner(train: Examples, num_classes: int, config: HeadConfig, device: str) -> _Learner:
+    width, priors = train.features.shape[2], _priors(train.labels, num_classes, config.balance)
+    if config.head == "linear":
+        return Linear(width, priors, config)
+    from model.heads.mlp import Mlp
+
+    return Mlp(width, priors, config, device)
+
+
+class _Training:
+    """Goes through the training photographs, epoch by epoch."""
+
+    def __init__(
+        self,
+        train: Examples,
+        standard: Head,
+        learner: _Learner,
+        num_classes: int,
+        config: HeadConfig,
+    ) -> None:
+        count = len(train.labels)
+        self._train, self._standard, self._learner = train, standard, learner
+        self._highest = config.lr
+        self._rng = np.random.default_rng(config.seed)
+        self._batch_size = min(config.batch_size, max(8, count // _STEPS))
+        self._steps, self._step = config.epochs * -(-count // self._batch_size), 0
+        self._weights: np.ndarray | None = None
+        if config.balance:
+            self._weights = class_weights(train.labels, num_classes)[train.labels]
+
+    def epoch(self) -> tuple[float, float, float]:
+        """Take one step a batch; return loss, accuracy, and the learning rate at the beginning."""
+        features, labels = self._train
+        count, loss_sum, correct = len(labels), 0.0, 0
+        order = self._rng.permutation(count)
+        drawn = self._rng.integers(features.shape[1], size=count)
+        learning_rate, _ = one_cycle(self._step, self._steps, self._highest)
+        for start in range(0, count, self._batch_size):
+            chosen = order[start : start + self._batch_size]
+            values = features[chosen, drawn[chosen]].astype(np.float32)
+            values -= self._standard.mean
+            values /= self._standard.std
+            weights = None if self._weights is None else self._weights[chosen]
+            rates = one_cycle(self._step, self._steps, self._highest)
+            logits = self._learner.step(values, labels[chosen], weights, *rates)
+            self._step += 1
+            loss_sum += cross_entropy(logits, labels[chosen]) * len(chosen)
+            correct += int((logits.argmax(axis=1) == labels[chosen]).sum())
+        return loss_sum / count, correct / count, learning_rate
 
 
 def _priors(labels: np.ndarray, num_classes: int, balance: bool) -> np.ndarray:

@@ -1,19 +1,53 @@
 """Temperature, prediction sets and "none of these" together: fitted once, applied alike everywhere.
 
-`fit` is called by training, `assess` by everything that answers: classifier, evaluation, training's
-own measurement of `test`.
+`fit_calibration` is called by training, `assess` by everything that answers: classifier,
+evaluation, training's own measurement of `test`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from model.heads.cross_fit import fold_numbers
 from model.heads.head import Head
-from model.trust import metrics as evaluate
-from model.trust import sets as trust
-from model.trust.sets import Trust
+from model.trust.metrics import classification_metrics, expected_calibration_error, reliability
+from model.trust.sets import conformal_quantile, prediction_sets, set_scores
+from model.trust.temperature import fit_temperature
 from model.trust.unknown import Detector, Embedding, fit_detector
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What is fitted on the validation photographs once the head is, and stored beside it.
+
+    Attributes:
+        temperature: The head's logits are divided by it.
+        coverage: Share of known photographs whose set holds the right class, as promised, 0-1.
+        margin: A class is in the set when its logit, divided by the temperature, is at most this
+            below the highest; in nats.
+        known_pass_rate: Share of known photographs that are not called "none of these", 0-1.
+        unknown_threshold: The highest `unknown.Detector` score that passes.
+    """
+
+    temperature: float
+    coverage: float
+    margin: float
+    known_pass_rate: float
+    unknown_threshold: float
+
+    def __post_init__(self) -> None:
+        """Check the values, which may come from a checkpoint somebody edited."""
+        if not 1e-3 <= self.temperature <= 1e3:
+            raise ValueError(f"temperature {self.temperature} is outside 0.001-1000")
+        for name in ("coverage", "known_pass_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is outside 0-1")
+        if not self.margin >= 0:
+            raise ValueError(f"margin {self.margin} is below 0")
+        if not math.isfinite(self.unknown_threshold):
+            raise ValueError(f"unknown_threshold {self.unknown_threshold} is not a number")
 
 
 @dataclass(frozen=True)
@@ -71,11 +105,11 @@ def assess(calibration: Calibration, head: Head, features: np.ndarray) -> Assess
     embedded = embedding.project(head, features) if embedding else None
     distances = embedding.distances(embedded) if embedding and embedded is not None else None
     scores = calibration.detector.score(doubt(logits), distances)
-    sets = trust.prediction_sets(logits, settings.margin)
+    sets = prediction_sets(logits, settings.margin)
     return Assessment(logits, sets, scores, scores > settings.unknown_threshold, embedded)
 
 
-def fit(
+def fit_calibration(
     logits: np.ndarray,
     labels: np.ndarray,
     distances: np.ndarray | None,
@@ -87,7 +121,7 @@ def fit(
     """Fit on photographs that the head was not fitted on.
 
     Args:
-        logits: `[M, C]` as the head gives them, cross-fitted (`trust.CrossFit`).
+        logits: `[M, C]` as the head gives them, cross-fitted (`cross_fit.CrossFit`).
         labels: int64 `[M]`.
         distances: `[M]`, as `Embedding.distances`; None for the classic recipe.
         embedding: The checkpoint's.
@@ -97,13 +131,13 @@ def fit(
     Returns:
         The calibration; what it promises is lower than what was wanted where M is too small.
     """
-    temperature = trust.fit_temperature(logits, labels)
+    temperature = fit_temperature(logits, labels)
     calibrated = logits / temperature
-    margin, promised = trust.conformal_quantile(trust.set_scores(calibrated, labels), coverage)
+    margin, promised = conformal_quantile(set_scores(calibrated, labels), coverage)
     doubts = doubt(calibrated)
     detector = fit_detector(doubts, distances)
     scores = detector.score(doubts, distances)
-    threshold, passing = trust.conformal_quantile(scores, known_pass_rate)
+    threshold, passing = conformal_quantile(scores, known_pass_rate)
     # What scores below 1 is ordinary, whatever a handful of photographs says.
     settings = Trust(temperature, promised, margin, passing, max(threshold, 1.0))
     return Calibration(settings, detector, embedding)
@@ -121,23 +155,23 @@ def cross_fitted_figures(
     """Measure calibration on the very photographs that it is fitted on, each part by the others.
 
     Args:
-        logits: As `fit`.
-        labels: As `fit`.
-        distances: As `fit`.
-        coverage: As `fit`.
-        known_pass_rate: As `fit`.
+        logits: As `fit_calibration`.
+        labels: As `fit_calibration`.
+        distances: As `fit_calibration`.
+        coverage: As `fit_calibration`.
+        known_pass_rate: As `fit_calibration`.
         seed: Seed of the parts.
 
     Returns:
         As `figures`.
     """
-    folds = trust.fold_numbers(len(labels), seed)
+    folds = fold_numbers(len(labels), seed)
     calibrated, sets = np.empty_like(logits), np.empty(logits.shape, bool)
     unknown = np.empty(len(labels), bool)
     for fold in np.unique(folds):
         inside = folds == fold
         others = ~inside if not inside.all() else inside
-        found = fit(
+        found = fit_calibration(
             logits[others],
             labels[others],
             None if distances is None else distances[others],
@@ -146,7 +180,7 @@ def cross_fitted_figures(
             known_pass_rate=known_pass_rate,
         )
         calibrated[inside] = logits[inside] / found.trust.temperature
-        sets[inside] = trust.prediction_sets(calibrated[inside], found.trust.margin)
+        sets[inside] = prediction_sets(calibrated[inside], found.trust.margin)
         far = None if distances is None else distances[inside]
         scores = found.detector.score(doubt(calibrated[inside]), far)
         unknown[inside] = scores > found.trust.unknown_threshold
@@ -165,12 +199,12 @@ def figures(
         labels: int64 `[N]`.
 
     Returns:
-        `ece`, `reliability` (as `evaluate.reliability`), `coverage`, `mean_set_size` and
+        `ece`, `reliability` (as `metrics.reliability`), `coverage`, `mean_set_size` and
         `known_pass_rate`, the share of photographs not called "none of these".
     """
-    bins = evaluate.reliability(logits, labels)
+    bins = reliability(logits, labels)
     return {
-        "ece": evaluate.expected_calibration_error(bins),
+        "ece": expected_calibration_error(bins),
         "reliability": bins,
         "coverage": float(sets[np.arange(len(labels)), labels].mean()),
         "mean_set_size": float(sets.sum(axis=1).mean()),
@@ -179,8 +213,8 @@ def figures(
 
 
 def measure(assessment: Assessment, labels: np.ndarray, class_ids: list[str]) -> dict[str, Any]:
-    """Measure a split: `evaluate.metrics` of the calibrated logits, and `figures`."""
+    """Measure a split: `classification_metrics` of the calibrated logits, and `figures`."""
     return {
-        **evaluate.metrics(assessment.logits, labels, class_ids),
+        **classification_metrics(assessment.logits, labels, class_ids),
         **figures(assessment.logits, assessment.sets, assessment.none_of_these, labels),
     }

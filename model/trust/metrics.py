@@ -13,6 +13,7 @@ but 800 MB with 10,000 classes, nearly all of them zeros."""
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Turn logits into probabilities along the last axis."""
+    # scipy.special's gives the same values, but its import adds a fifth to the time of `predict`.
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
@@ -32,7 +33,9 @@ def topk_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
     return float((best == labels[:, None]).any(axis=1).mean())
 
 
-def metrics(logits: np.ndarray, labels: np.ndarray, class_ids: list[str]) -> dict[str, Any]:
+def classification_metrics(
+    logits: np.ndarray, labels: np.ndarray, class_ids: list[str]
+) -> dict[str, Any]:
     """Measure a split.
 
     Args:

@@ -103,7 +103,7 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     lower = np.linalg.cholesky(shrunk)
     half = np.asarray(solve_triangular(lower, total, lower=True, overwrite_b=True))
     whitened = np.asarray(solve_triangular(lower, half.T, lower=True, overwrite_b=True))
-    directions = _largest(whitened, rank)
+    directions = largest_eigenvectors(whitened, rank)
     basis = np.asarray(solve_triangular(lower, directions, lower=True, trans="T"))
     if span is not None:
         basis, means = span @ basis, means @ span.T
@@ -111,8 +111,15 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     return Embedding(basis, (means @ basis.astype(np.float64)).astype(np.float32))
 
 
-def _largest(matrix: np.ndarray, count: int) -> np.ndarray:
-    """Return the eigenvectors `[D, count]` of the largest eigenvalues of a symmetric matrix.
+def largest_eigenvectors(matrix: np.ndarray, count: int) -> np.ndarray:
+    """Find the eigenvectors of a symmetric matrix's largest eigenvalues.
+
+    Args:
+        matrix: float64 `[D, D]`, without negative eigenvalues.
+        count: How many, at most D.
+
+    Returns:
+        float64 `[D, count]`, those of the largest eigenvalues first.
 
     Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithm 4.4:
     subspace iteration with ten directions more than are wanted.

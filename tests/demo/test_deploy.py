@@ -42,7 +42,7 @@ def test_a_space_is_the_app_the_library_the_checkpoint_and_nothing_else(
     modules = {
         path.relative_to(ROOT).as_posix()
         for package in ("demo", "model")
-        for path in (ROOT / package).glob("*.py")
+        for path in (ROOT / package).rglob("*.py")
     }
     packaged = {path.relative_to(ROOT).as_posix() for path in graphs.FOLDER.iterdir()}
     checkpoint = {f"demo/checkpoint/{path.name}" for path in trained.iterdir()}

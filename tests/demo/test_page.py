@@ -21,14 +21,15 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from demo import charts, classify, pages
+from demo import charts
 from demo.__main__ import parse, sign_in
-from demo.photo import PREVIEW, Photo
+from demo.page import build, parse_size
+from demo.photo import Photo
 from demo.serve import launch
-from demo.ui import build, parse_size
-from demo.why import why
+from demo.tabs import classify, evaluation
+from demo.tabs.why import why
 from model.backbones.transforms import Transforms
-from model.classifier import Candidate, EvidenceCard, Prediction, Similar
+from model.classifier import AnswerEvidence, Candidate, Prediction, Similar
 from model.explain.heat_map import HeatMap
 from model.features.signatures import thumbnail
 from model.photographs import images
@@ -58,14 +59,15 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def test_an_upload_is_decoded_by_the_library(photo: Photo):
     clear = encoded(Image.new("RGBA", (8, 6), (200, 0, 0, 0)), "PNG")
-    image = photo.preprocess(upload(photo, clear, "clear.png"))
-    assert image is not None
+    sent = photo.preprocess(upload(photo, clear, "clear.png"))
+    assert sent is not None
+    image = sent.image
     assert (image.mode, image.size) == ("RGB", (8, 6))
     assert image.getpixel((0, 0)) == (255, 255, 255)
     grey = Image.new("I;16", (4, 4), 32768)
     scaled = photo.preprocess(upload(photo, encoded(grey, "PNG"), "grey.png"))
     assert scaled is not None
-    assert scaled.getpixel((0, 0)) == (128, 128, 128)
+    assert scaled.image.getpixel((0, 0)) == (128, 128, 128)
     assert photo.preprocess(None) is None
 
 
@@ -95,9 +97,9 @@ def test_a_huge_picture_in_a_small_file_is_refused(photo: Photo):
 def test_a_data_url_goes_through_the_same_decoder_and_limit(photo: Photo):
     clear = encoded(Image.new("RGBA", (5, 5), (0, 0, 0, 0)), "PNG")
     text = "data:image/png;base64," + base64.b64encode(clear).decode()
-    image = photo.preprocess(ImageData(url=text))
-    assert image is not None
-    assert image.getpixel((2, 2)) == (255, 255, 255)
+    sent = photo.preprocess(ImageData(url=text))
+    assert sent is not None
+    assert sent.image.getpixel((2, 2)) == (255, 255, 255)
     with pytest.raises(gr.Error, match="is not valid base64"):
         photo.preprocess(ImageData(url="data:image/png;base64,*"))
     photo.max_bytes = 20
@@ -143,14 +145,14 @@ def test_evidence_names_what_disagrees_and_what_was_seen():
         Similar("<rose>", "1", 0.1, "1/a&b.jpg", jpeg),
         Similar("tulip", "2", 0.9, "2/c.jpg", None),
     ]
-    card = EvidenceCard(similar, True, "1/a&b.jpg")
+    card = AnswerEvidence(similar, True, "1/a&b.jpg")
     transforms = Transforms(64)
     shown = why(drawn_photograph(0.1, 1), predicted(evidence=card), transforms)
     assert "one of the training photographs (1/a&amp;b.jpg)" in shown
     assert "Most of them are not “&lt;rose&gt;”" in shown
     assert shown.count("<img") == 1
     assert shown.count('class="other"') == 1
-    quiet = EvidenceCard(similar, False, None)
+    quiet = AnswerEvidence(similar, False, None)
     shown = why(drawn_photograph(0.1, 1), predicted(evidence=quiet), transforms)
     assert "ff-banner" not in shown
     assert why(drawn_photograph(0.1, 1), predicted(), transforms) == ""
@@ -177,10 +179,10 @@ def test_bars_show_names_escaped_and_one_decimal():
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(1.0, "100.0 %"), (0.99999, "&gt; 99.9 %"), (0.00001, "&lt; 0.1 %"), (0.0, "0.0 %")],
+    [(1.0, "100.0 %"), (0.99999, "> 99.9 %"), (0.00001, "< 0.1 %"), (0.0, "0.0 %")],
 )
 def test_a_doubt_is_never_rounded_away(share: float, text: str):
-    assert classify.percent(share) == text
+    assert classify.probability_text(share) == text
 
 
 def row(epoch: int, valid: float) -> dict[str, float]:
@@ -351,16 +353,12 @@ def test_a_nonsense_payload_is_one_short_sentence(photo: Photo, payload: ImageDa
     assert len(str(error.value)) < 250
 
 
-def test_only_pictures_of_the_app_are_previews(photo: Photo):
-    shown = photo.postprocess(Image.new("RGB", (40, 30)))
-    assert shown is not None
-    again = photo.preprocess(shown)
-    assert again is not None
-    assert again.info[PREVIEW]
-    own = upload(photo, encoded(Image.new("RGB", (40, 30)), "WEBP"), "image.webp")
-    theirs = photo.preprocess(own)
-    assert theirs is not None
-    assert not theirs.info[PREVIEW]
+@pytest.mark.parametrize(("suffix", "drawable"), [("webp", True), ("TIF", False)])
+def test_an_upload_says_whether_browsers_draw_it(photo: Photo, suffix: str, drawable: bool):
+    content = encoded(Image.new("RGB", (40, 30)), "TIFF" if suffix == "TIF" else suffix.upper())
+    sent = photo.preprocess(upload(photo, content, f"image.{suffix}"))
+    assert sent is not None
+    assert sent.drawable == drawable
 
 
 @pytest.mark.parametrize(
@@ -378,13 +376,13 @@ def test_a_wrong_address_is_an_error(shipped, options: dict, message: str):
 
 def test_confused_pairs_and_headline_come_from_the_checkpoint(shipped):
     checkpoint = shipped.checkpoint
-    split = pages.headline_split(checkpoint)
+    split = evaluation.headline_split(checkpoint)
     assert split == "valid"
-    shown = pages._confusions(checkpoint, split)
+    shown = evaluation._confusions(checkpoint, split)
     confusion = checkpoint.metrics["splits"]["valid"]["confusion_matrix"]
     wrong = sum(map(sum, confusion)) - sum(confusion[i][i] for i in range(len(confusion)))
     assert (wrong == 0) == ("<table" not in shown)
-    assert "818 validation photographs" in pages.subtitle(checkpoint)
+    assert "818 validation photographs" in evaluation.subtitle(checkpoint)
 
 
 def test_a_port_in_use_is_an_error_that_names_the_remedy(shipped, demo_address: str):
@@ -396,7 +394,8 @@ def test_a_port_in_use_is_an_error_that_names_the_remedy(shipped, demo_address: 
 def test_the_space_entry_point_serves_the_checkpoint_of_the_environment(trained: Path):
     """As a Space starts it, but on the tiny checkpoint's stand-in backbone."""
     code = (
-        "import runpy, sys; sys.path.insert(0, 'tests'); import tiny; from model import backbone;"
+        "import runpy, sys; sys.path.insert(0, 'tests'); import tiny;"
+        "from model.backbones import backbone;"
         "tiny.install(type('P', (), {'setattr': staticmethod(setattr)}));"
         "import demo.serve; stop = lambda demo, **options: print(demo.title) or sys.exit();"
         "demo.serve.launch = stop;"

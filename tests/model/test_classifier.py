@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,9 @@ def test_a_photograph_and_its_mirror_image_are_the_same_to_it(classifier: Classi
 def test_several_threads_may_ask_at_once(classifier: Classifier, monkeypatch):
     batch = [drawn_photograph(k / 6, k) for k in range(6)]
     expected = classifier.assess(batch).logits
-    monkeypatch.setattr(classifier.backbone, "_engine", None)  # torch, whose hooks hold a state
+    monkeypatch.setattr(
+        classifier.backbone, "engine", classifier.backbone.torch_engine
+    )  # torch, whose hooks hold a state
     found: dict[int, np.ndarray] = {}
 
     def ask(number: int) -> None:
@@ -168,3 +171,34 @@ def test_a_missing_checkpoint_is_an_error(tmp_path: Path):
 
 def test_classes_are_those_of_the_folders(classifier: Classifier):
     assert classifier.checkpoint.class_ids == list(CLASSES)
+
+
+def test_evidence_names_similar_photographs_and_the_one_that_was_seen(
+    classifier: Classifier, trained: Path
+):
+    kept = classifier.checkpoint.evidence
+    assert kept is not None
+    by_name = {
+        path.relative_to(trained.parent / "photographs").as_posix(): path
+        for path in photographs(trained)[0]
+    }
+    image = images.decode(by_name[kept.names[4]])
+    evidence = classifier.predict([image])[0].evidence
+    assert evidence is not None
+    assert evidence.training_photograph == kept.names[4]
+    nearest = evidence.similar[0]
+    assert nearest.name == kept.names[4]
+    assert nearest.class_id == kept.names[4].split("/")[0]
+    assert nearest.thumbnail == kept.thumbnail(4)
+    assert not evidence.disagree
+
+
+def test_evidence_of_other_classes_than_the_answer_disagrees(classifier: Classifier):
+    kept = classifier.checkpoint.evidence
+    assert kept is not None
+    others = replace(kept, labels=(kept.labels + 1) % 3)
+    classifier.checkpoint = replace(classifier.checkpoint, evidence=others)
+    evidence = classifier.predict([drawn_photograph(1 / 3, 7)])[0].evidence
+    assert evidence is not None
+    assert evidence.disagree
+    assert evidence.training_photograph is None

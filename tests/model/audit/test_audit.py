@@ -11,14 +11,12 @@ import pytest
 from drawing import CLASSES, draw_class, drawn_photograph, same_photograph
 from PIL import Image, ImageOps
 
-from demo.audit import audit_panels
-from model.audit.audit import audit, outliers, ridge
+from demo.tabs.audit import audit_panels
+from model.audit.audit import audit, outliers
 from model.audit.findings import PROBLEMS, leak_text
-from model.audit.gains import class_rows, learning_exponent
 from model.backbones.backbone import Backbone, open_backbone
-from model.checkpoints import checkpoint as checkpoints
-from model.commands import console
-from model.commands import main as cli
+from model.checkpoints import checkpoint
+from model.commands import console, main
 from model.features.read import read_photos
 from model.photographs.scan import list_folder
 
@@ -31,7 +29,7 @@ def run(trained: Path, tiny_backbone: Callable[..., Backbone], cache_dir: Path) 
 
     def run_command(*arguments: object) -> int:
         places = ["--checkpoint", str(trained), "--cache-dir", str(cache_dir), "--device", "cpu"]
-        options = cli.parse(["audit", *places, *map(str, arguments)])
+        options = main.parse(["audit", *places, *map(str, arguments)])
         return console.run("python -m model audit", lambda: options.run(options))
 
     return run_command
@@ -101,7 +99,6 @@ def test_json_is_one_object_with_relative_paths(run: Run, planted: Path, capsys)
     assert all(len(rows) <= 2 for rows in found["findings"].values())
     (leak,) = found["leaks"]
     assert (leak["split"], leak["photographs"], leak["copies"]) == ("valid", 10, 1)
-    assert {row["class_id"] for row in found["classes"]} == set(CLASSES)
 
 
 def test_the_screen_shows_every_kind_of_problem(run: Run, planted: Path, capsys):
@@ -111,7 +108,6 @@ def test_the_screen_shows_every_kind_of_problem(run: Run, planted: Path, capsys)
         assert part in text
     assert "1 of them have a copy in train; without them" in text
     assert "Outliers: " in text
-    assert "gain most from 10 more photographs" in text
 
 
 def test_a_copy_with_the_same_wrong_label_does_not_confirm_it(
@@ -157,15 +153,15 @@ def test_a_missing_folder_is_an_error(run: Run, tmp_path: Path, capsys):
 
 
 def test_save_needs_a_checkpoint(tmp_path: Path, capsys):
-    options = cli.parse(["audit", str(tmp_path), "--save"])
+    options = main.parse(["audit", str(tmp_path), "--save"])
     assert console.run("audit", lambda: options.run(options)) == 2
     assert "Name it with --checkpoint DIR" in capsys.readouterr().err
 
 
 def test_other_commands_keep_the_shipped_checkpoint():
-    assert cli.parse(["audit", "x"]).checkpoint is None
-    assert cli.parse(["predict", "x"]).checkpoint == checkpoints.SHIPPED
-    assert cli.parse(["evaluate", "x"]).checkpoint == checkpoints.SHIPPED
+    assert main.parse(["audit", "x"]).checkpoint is None
+    assert main.parse(["predict", "x"]).checkpoint == checkpoint.SHIPPED
+    assert main.parse(["evaluate", "x"]).checkpoint == checkpoint.SHIPPED
 
 
 def test_save_is_loaded_shown_and_overwritten(
@@ -173,10 +169,10 @@ def test_save_is_loaded_shown_and_overwritten(
 ):
     folder = Path(shutil.copytree(trained, tmp_path / "checkpoint"))
     (planted / "cat_to_name.json").write_text('{"daisy": "Oxeye daisy"}')
-    assert checkpoints.load(folder).audit is None
-    assert "model audit PHOTOGRAPHS" in audit_panels(checkpoints.load(folder))
+    assert checkpoint.load(folder).audit is None
+    assert "model audit PHOTOGRAPHS" in audit_panels(checkpoint.load(folder))
     assert run(planted, "--checkpoint", folder, "--save") == 0
-    loaded = checkpoints.load(folder)
+    loaded = checkpoint.load(folder)
     assert loaded.audit is not None
     shown = audit_panels(loaded)
     for part in (
@@ -186,9 +182,9 @@ def test_save_is_loaded_shown_and_overwritten(
         "copy in train",
     ):
         assert part in shown
-    checkpoints.require_empty(folder, overwrite=True)
-    checkpoints.save(loaded, folder, overwrite=True)
-    assert checkpoints.load(folder).audit is None, "another head, so the audit is no longer its own"
+    checkpoint.require_empty(folder, overwrite=True)
+    checkpoint.save(loaded, folder, overwrite=True)
+    assert checkpoint.load(folder).audit is None, "another head, so the audit is no longer its own"
 
 
 def test_file_and_folder_names_are_escaped_and_odd_files_reported(
@@ -197,11 +193,11 @@ def test_file_and_folder_names_are_escaped_and_odd_files_reported(
     (planted / "train/daisy").rename(planted / "train/<b>daisy")
     folder = Path(shutil.copytree(trained, tmp_path / "checkpoint"))
     assert run(planted, "--checkpoint", folder, "--save") == 0
-    shown = audit_panels(checkpoints.load(folder))
+    shown = audit_panels(checkpoint.load(folder))
     assert "<b>" not in shown
     assert "&lt;b&gt;daisy" in shown
     (folder / "audit.json").write_text('{"counts": "<i>"}')
-    shown = audit_panels(checkpoints.load(folder))
+    shown = audit_panels(checkpoint.load(folder))
     assert "audit.json cannot be read" in shown
     assert "<i>" not in shown
 
@@ -233,39 +229,6 @@ def test_classes_of_one_photograph_have_no_outliers():
     assert not outliers.scores(features, np.arange(5)).any()
 
 
-def test_of_two_classes_as_hard_as_one_another_the_small_one_gains_most():
-    labels = np.repeat(np.arange(4), (20, 80, 100, 100))
-    preferred = labels.copy()
-    preferred[:8], preferred[20:52] = 1, 0  # 40 % wrong in both
-    rows = class_rows(labels, list("abcd"), preferred, exponent=0.5)
-    assert [row.class_id for row in rows[:2]] == ["a", "b"]
-    assert [row.taken_for for row in rows] == ["b", "a", "", ""]
-    assert [row.accuracy for row in rows] == pytest.approx([0.6, 0.6, 1, 1])
-    error = (8 + 5 * 40 / 300) / 25
-    assert rows[0].gain == pytest.approx(error * (1 - (20 / 30) ** 0.5))
-    assert rows[1].gain > rows[2].gain > 0
-    flat = class_rows(labels, list("abcd"), preferred, exponent=0.0)
-    assert [row.gain for row in flat] == [0, 0, 0, 0]
-    assert flat[0].accuracy == 0.6
-
-
-def test_the_learning_curve_is_steep_where_more_photographs_help_and_copies_do_not():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(4), 30)
-    features = (rng.normal(size=(4, 60))[labels] + 2 * rng.normal(size=(120, 60))).astype("f4")
-    alone = np.arange(120)
-    found = ridge.leave_out(features, labels, 4, ridge.Spectrum.of(features), [])
-    wrong = int((found.scores.argmax(axis=1) != labels).sum())
-    assert 0 < learning_exponent(features, labels, 4, wrong, alone, found.penalty) < 2
-    assert learning_exponent(features, labels, 4, 120, alone, found.penalty) == 0
-    twice, both = np.tile(features, (2, 1)), np.tile(labels, 2)
-    curves = [
-        learning_exponent(twice, both, 4, wrong, unit, found.penalty)
-        for unit in (np.tile(alone, 2), np.arange(240))
-    ]
-    assert curves[0] > curves[1], "a copy in the other half is no other photograph"
-
-
 def test_leaks_are_told_in_words():
     leak = {"split": "valid", "photographs": 10, "accuracy": 0.9, "copies": 4}
     assert "+6.67 points" in leak_text(leak | {"accuracy_without": 0.9 - 1 / 15})
@@ -285,7 +248,7 @@ def test_flipped_labels_of_real_flowers_lead_the_ranking(
         (tmp_path / "album" / str(wrong)).mkdir(parents=True, exist_ok=True)
         (tmp_path / "album" / str(wrong) / f"{i:04}.jpg").symlink_to(path.resolve())
     data = read_photos(list_folder(tmp_path / "album"), cache_dir=cache_dir)
-    found = audit.audit(data, open_backbone(cache_dir=cache_dir), cache_dir=cache_dir)
+    found = audit(data, open_backbone(cache_dir=cache_dir), cache_dir=cache_dir)
     first = found.findings["label_error"][: round(0.06 * len(rows))]
     assert len({int(row.path.stem) for row in first} & flipped) >= 0.8 * len(flipped)
 

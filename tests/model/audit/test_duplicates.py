@@ -92,9 +92,9 @@ def test_only_neighbours_in_feature_space_are_compared(tmp_path: Path):
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
     features = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
-    whole = duplicates._candidates(features)
-    monkeypatch.setattr(duplicates, "_BLOCK_ELEMENTS", 7 * 50)
-    assert np.array_equal(duplicates._candidates(features), whole)
+    whole = duplicates.candidates(features)
+    monkeypatch.setattr(duplicates, "BLOCK_ELEMENTS", 7 * 50)
+    assert np.array_equal(duplicates.candidates(features), whole)
 
 
 def test_a_file_that_vanished_is_named(tmp_path: Path):

@@ -28,7 +28,9 @@ def test_parameters_and_buffers_stay_as_they_are(
 ):
     backbone = tiny_backbone(name)
     before = state(backbone.module)
-    monkeypatch.setattr(backbone, "_engine", None)  # torch itself, not the exported copy
+    monkeypatch.setattr(
+        backbone, "engine", backbone.torch_engine
+    )  # torch itself, not the exported copy
     for seed in range(3):
         backbone.features(some_pixels(backbone, seed=seed))
     after = backbone.module.state_dict()
@@ -41,7 +43,7 @@ def test_parameters_and_buffers_stay_as_they_are(
 def test_the_real_backbone_is_frozen_too(lite0: Backbone, monkeypatch):
     before = state(lite0.module)
     assert any(key.endswith("running_mean") for key in before)
-    monkeypatch.setattr(lite0, "_engine", None)
+    monkeypatch.setattr(lite0, "engine", lite0.torch_engine)
     lite0.features(some_pixels(lite0, 2))
     assert all(torch.equal(before[key], value) for key, value in lite0.module.state_dict().items())
     assert not any(module.training for module in lite0.module.modules())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny import some_pixels, torch_features
 
-from model.backbones import graphs, weights
+from model.backbones import graphs, packaging, weights
 from model.backbones.backbone import Backbone, open_backbone
 from model.recipes import BEST, FAST
 
@@ -25,10 +25,10 @@ def test_graphs_compute_what_torch_does(name: str, tmp_path: Path):
     found, expected = backbone.features(pixels), torch_features(backbone, pixels)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
     maps = backbone.maps(pixels[:1])[1]
-    assert sum(part.width for part in maps) == backbone.embed_dim
+    assert sum(part.info.width for part in maps) == backbone.embed_dim
     for part in maps:
         pooled = part.values.mean(axis=(2, 3))
-        of_torch = expected[:1, part.offset : part.offset + part.width]
+        of_torch = expected[:1, part.info.offset : part.info.offset + part.info.width]
         assert np.allclose(pooled, of_torch, atol=1e-4 * np.abs(expected).max())
 
 
@@ -41,7 +41,7 @@ def test_every_graph_is_of_a_packaged_backbone():
 def test_a_graph_that_is_written_anew_is_the_same(tmp_path: Path, monkeypatch):
     backbone = open_backbone(device="cpu", cache_dir=tmp_path)
     monkeypatch.setattr(graphs, "FOLDER", tmp_path / "written")
-    graphs.write(backbone.spec, backbone.module)
+    packaging.write(backbone.spec, backbone.module)
     written = graphs.read(backbone.spec)
     assert written is not None
     assert len(written[0]) < 500_000  # weights are referred to, not held
@@ -55,7 +55,7 @@ def test_a_graph_that_is_written_anew_is_the_same(tmp_path: Path, monkeypatch):
 def test_other_sizes_and_stages_are_exported(options: dict, engines: Path):
     backbone = open_backbone(device="cpu", cache_dir=engines.parent, **options)
     assert graphs.read(backbone.spec) is None
-    assert backbone.engine == "ONNX Runtime"
+    assert backbone.engine.name == "ONNX Runtime"
 
 
 def test_framing_does_not_matter_to_a_graph(tmp_path: Path):

@@ -9,12 +9,13 @@ import pytest
 import torch
 from tiny import some_pixels, torch_features
 
-from model.backbones import onnx_engine as engine
+from model.backbones import backbone as backbones
+from model.backbones import onnx_export
 from model.backbones.backbone import Backbone
 
 
 def assert_engine_agrees(backbone: Backbone) -> None:
-    assert backbone.engine == "ONNX Runtime", backbone.note
+    assert backbone.engine.name == "ONNX Runtime", backbone.note
     for count in (1, 5):
         pixels = some_pixels(backbone, count, seed=count)
         found, expected = backbone.features(pixels), torch_features(backbone, pixels)
@@ -60,25 +61,25 @@ def test_a_second_opening_uses_the_exported_model(
     def export(*_args: object) -> None:
         raise AssertionError("exported again")
 
-    monkeypatch.setattr(engine, "export", export)
+    monkeypatch.setattr(onnx_export, "export", export)
     again = tiny_backbone(cache_dir=tmp_path / "new")
     assert np.array_equal(again.features(pixels), first)
-    assert again.engine == "ONNX Runtime"
+    assert again.engine.name == "ONNX Runtime"
 
 
 def test_an_engine_that_disagrees_is_not_used(
     tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
 ):
-    real = engine.Engine
+    real = backbones.OnnxEngine
 
     def wrong(path: Path) -> SimpleNamespace:
-        run = real(path).run
-        return SimpleNamespace(run=lambda *arguments: [run(*arguments)[0] * 1.01])
+        features = real(path).features
+        return SimpleNamespace(features=lambda pixels: features(pixels) * 1.01)
 
-    monkeypatch.setattr(engine, "Engine", wrong)
+    monkeypatch.setattr(backbones, "OnnxEngine", wrong)
     for _ in range(2):  # nor the second time: the bad model is not kept
         backbone = tiny_backbone(cache_dir=tmp_path / "new")
-        assert backbone.engine == "torch"
+        assert backbone.engine.name == "torch"
         assert "ONNX Runtime differs from torch" in backbone.note
         pixels = some_pixels(backbone)
         assert np.allclose(backbone.features(pixels), torch_features(backbone, pixels))
@@ -87,9 +88,9 @@ def test_an_engine_that_disagrees_is_not_used(
 def test_an_engine_that_gives_no_numbers_is_not_used(
     tiny_backbone: Callable[..., Backbone], tmp_path: Path, monkeypatch
 ):
-    broken = SimpleNamespace(run=lambda *_: [np.full((2, 432), np.nan, np.float32)])
-    monkeypatch.setattr(engine, "Engine", lambda *_: broken)
-    assert tiny_backbone(cache_dir=tmp_path / "new").engine == "torch"
+    broken = SimpleNamespace(features=lambda _: np.full((2, 432), np.nan, np.float32))
+    monkeypatch.setattr(backbones, "OnnxEngine", lambda *_: broken)
+    assert tiny_backbone(cache_dir=tmp_path / "new").engine.name == "torch"
 
 
 def test_a_network_that_cannot_be_exported_runs_in_torch_with_a_note(
@@ -100,7 +101,7 @@ def test_a_network_that_cannot_be_exported_runs_in_torch_with_a_note(
 
     monkeypatch.setattr(torch.onnx, "export", export)
     backbone = tiny_backbone(cache_dir=tmp_path / "new")
-    assert backbone.engine == "torch"
+    assert backbone.engine.name == "torch"
     assert "test_resnet" in backbone.note
     assert np.isfinite(backbone.features(some_pixels(backbone))).all()
 

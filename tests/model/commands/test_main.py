@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawing import CLASSES, drawn_photograph
+from drawing import CLASSES, drawn_photograph, lossless_jpeg
 from PIL import Image
 
 from model.backbones.backbone import Backbone
@@ -139,8 +139,8 @@ def test_predict_figure_draws_the_photograph_beside_its_bars(
 
 def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path: Path):
     from model.backbones.transforms import Transforms
-    from model.checkpoints.plots import prediction_png
     from model.classifier import Candidate, Prediction
+    from model.commands.figure import prediction_png
     from model.explain.heat_map import HeatMap
 
     top = [Candidate("US $5 $bill", "a", 0.9), Candidate("_x^y$", "b", 0.1)]
@@ -424,3 +424,16 @@ def test_folders_that_cannot_be_measured_are_one_line_and_status_2(
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("python -m model evaluate: error: ")
     assert expected[make] in line
+
+
+def test_a_lossless_jpeg_is_classified_and_does_not_end_the_command(tmp_path: Path):
+    (tmp_path / "lossless.jpg").write_bytes(lossless_jpeg(1400, 1300))
+    done = subprocess.run(
+        [sys.executable, "-m", "model", "predict", str(tmp_path / "lossless.jpg"), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["top"]

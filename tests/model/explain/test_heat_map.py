@@ -10,13 +10,18 @@ import timm
 import torch
 from PIL import Image
 
-from model.backbones import backbone as backbones
 from model.backbones.backbone import Backbone
 from model.backbones.tail import find_tail
 from model.backbones.transforms import EVALUATION_VIEWS, Transforms
 from model.classifier import Classifier
-from model.explain import heat_map as explain
-from model.explain.heat_map import HeatMap, attribute, heat_maps, local_weights, overlay
+from model.explain.heat_map import (
+    HeatMap,
+    attribute,
+    heat_maps,
+    local_weights,
+    overlaps,
+    overlay,
+)
 from model.heads.head import Head
 from model.photographs import images
 
@@ -111,7 +116,7 @@ def test_a_class_token_alone_is_attributed_through_the_last_block(
 ):
     backbone = tiny_backbone("test_vit", stages=0)
     (maps,) = backbone.maps(some_pixels(backbone)[0])[1]
-    assert (maps.offset, maps.width, maps.member) == (0, 64, 0)
+    assert maps.info == (0, 64, 0)
     found = assert_sums_to_the_logits(backbone, some_head(backbone.embed_dim))
     assert all(np.ptp(heat.values) > 0 for heat in found)
 
@@ -121,7 +126,7 @@ def test_gradients_reach_places_where_torch_alone_computes(
 ):
     spec = tiny_backbone("test_vit", stages=0).spec
     # As on a GPU: no engine is exported, so that features are asked for before anything else.
-    monkeypatch.setattr(backbones, "open_engine", lambda *_: (None, ""))
+    monkeypatch.setattr("model.backbones.backbone.open_onnx", lambda *_: (None, ""))
     backbone = Backbone(spec, device="cpu", cache_dir=tmp_path)
     head = some_head(backbone.embed_dim)
     for heat in assert_sums_to_the_logits(backbone, head):
@@ -133,9 +138,9 @@ def test_torch_and_the_engine_give_the_same_heat(
 ):
     backbone = tiny_backbone("test_resnet+test_vit")
     head = some_head(backbone.embed_dim)
-    assert backbone.engine == "ONNX Runtime"
+    assert backbone.engine.name == "ONNX Runtime"
     fast = assert_sums_to_the_logits(backbone, head)
-    monkeypatch.setattr(backbone, "_engine", None)
+    monkeypatch.setattr(backbone, "engine", backbone.torch_engine)
     slow = assert_sums_to_the_logits(backbone, head)
     for first, second in zip(fast, slow, strict=True):
         scale = np.abs(second.values).max()
@@ -196,18 +201,12 @@ def test_the_mirror_view_is_turned_back(tiny_backbone: Callable[..., Backbone]):
 
 @pytest.mark.parametrize(("side", "cells"), [(18, 16), (16, 8), (9, 9), (7, 5)])
 def test_a_coarser_map_is_split_by_area_with_its_sum_kept(side: int, cells: int):
-    areas = explain._areas(side, cells)
+    areas = overlaps(side, cells)
     assert areas.shape == (side, cells)
     assert np.allclose(areas.sum(axis=0), 1)
     assert np.allclose(areas.sum(axis=1), cells / side)
     assert areas.min() >= 0
     assert areas[0, 0] > 0 == areas[0, -1]
-
-
-def test_a_heat_map_is_plain_json():
-    heat = HeatMap(np.eye(2, dtype=np.float32), 0.5, 2.5, 3)
-    expected = {"values": [[1, 0], [0, 1]], "elsewhere": 0.5, "logit": 2.5, "label": 3}
-    assert heat.to_json() == expected
 
 
 # The picture

@@ -106,7 +106,7 @@ def test_torch_computes_batches_in_the_calling_thread(
     expected = extract(
         backbone, one_by_one.splits["train"], EVALUATION_VIEWS, cache_dir=tmp_path / "onnx"
     )
-    monkeypatch.setattr(backbone, "_engine", None)
+    monkeypatch.setattr(backbone, "engine", backbone.torch_engine)
     calls, real = [], backbone.features
 
     def features(pixels: np.ndarray) -> np.ndarray:

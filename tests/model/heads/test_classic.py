@@ -9,11 +9,11 @@ import pytest
 import torch
 from loading import load_source
 from torch import nn
-from torchvision import transforms as tv
+from torchvision import transforms
 
 from model.backbones.backbone import Backbone
 from model.heads import classic
-from model.heads.fit import Fit
+from model.heads.fit import FittedHead
 from model.heads.head import HISTORY_COLUMNS, HeadConfig, cross_entropy
 from model.photographs import images
 from model.photographs.dataset import DataSet
@@ -35,7 +35,9 @@ def backbone(tiny_backbone: Callable[..., Backbone], monkeypatch) -> Backbone:
     )
 
 
-def fit(backbone: Backbone, loaded: DataSet, config: HeadConfig = SMALL, workers: int = 0) -> Fit:
+def fit(
+    backbone: Backbone, loaded: DataSet, config: HeadConfig = SMALL, workers: int = 0
+) -> FittedHead:
     train, valid = loaded.splits["train"], loaded.splits["valid"]
     return classic.fit_classic(backbone, train, valid, 3, config, workers=workers)
 
@@ -62,22 +64,22 @@ def test_the_head_is_the_tutorials():
 
 
 def test_the_augmentation_is_the_tutorials(loaded: DataSet):
-    steps = classic._PhotoDataset(loaded.splits["train"], augment=True).transform.transforms
+    steps = classic.PhotoDataset(loaded.splits["train"], augment=True).transform.transforms
     resize, affine, flip, _ = steps
-    assert isinstance(resize, tv.Resize)
+    assert isinstance(resize, transforms.Resize)
     assert tuple(resize.size) == (224, 224)
-    assert isinstance(affine, tv.RandomAffine)
+    assert isinstance(affine, transforms.RandomAffine)
     assert affine.degrees == [0.0, 0.0]
     assert affine.shear == [-10.0, 10.0]
     assert tuple(affine.scale) == (0.8, 1.2)
     assert affine.translate is None
-    assert isinstance(flip, tv.RandomHorizontalFlip)
+    assert isinstance(flip, transforms.RandomHorizontalFlip)
     assert flip.p == 0.5
 
 
 def test_measuring_uses_the_pixels_that_serving_uses(loaded: DataSet, backbone: Backbone):
     photos = loaded.splits["valid"]
-    pixels, label = classic._PhotoDataset(photos, augment=False)[1]
+    pixels, label = classic.PhotoDataset(photos, augment=False)[1]
     assert label == photos.labels[1]
     served = backbone.transforms.center(images.decode(photos.paths[1]))
     assert np.array_equal(pixels.numpy(), served)
@@ -86,15 +88,18 @@ def test_measuring_uses_the_pixels_that_serving_uses(loaded: DataSet, backbone: 
 def test_training_shuffles_and_measuring_does_not(loaded: DataSet):
     photos = loaded.splits["train"]
     orders = [
-        torch.cat([labels for _, labels in classic._loader(photos, augment, 4, 0, 0)]).tolist()
-        for augment in (True, False)
+        torch.cat([labels for _, labels in loader]).tolist()
+        for loader in (
+            classic.photo_loader(photos, train=train, batch_size=4, workers=0, seed=0)
+            for train in (True, False)
+        )
     ]
     assert orders[0] != orders[1] == photos.labels.tolist()
     assert sorted(orders[0]) == sorted(orders[1])
 
 
 def test_every_epoch_augments_anew(loaded: DataSet):
-    dataset = classic._PhotoDataset(loaded.splits["train"], augment=True)
+    dataset = classic.PhotoDataset(loaded.splits["train"], augment=True)
     assert not torch.equal(dataset[0][0], dataset[0][0])
 
 

@@ -9,23 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from model.heads.fit import class_weights, fit_head, one_cycle
+from model.heads.fit import Examples, class_weights, fit_head, one_cycle
 from model.heads.head import HISTORY_COLUMNS, Head, HeadConfig, Row, cross_entropy
 
 LINEAR = HeadConfig(epochs=12, batch_size=32, lr=1e-2)
 MLP = replace(LINEAR, head="mlp", hidden=(24, 16), dropout=0.1)
-Features = tuple[np.ndarray, np.ndarray]
 
 
 def clusters(
     counts: tuple[int, ...] = (40, 40, 40), views: int = 2, spread: float = 0.5, seed: int = 0
-) -> Features:
+) -> Examples:
     """Features [N, V, 10] around one centre a class, and their labels."""
     centres = np.random.default_rng(99).normal(0, 1, (len(counts), 10))
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), counts)
     noise = rng.normal(0, spread, (len(labels), views, 10))
-    return (centres[labels][:, None] + noise).astype(np.float16), labels.astype(np.int64)
+    return Examples((centres[labels][:, None] + noise).astype(np.float16), labels.astype(np.int64))
 
 
 def accuracy(head: Head, features: np.ndarray, labels: np.ndarray) -> float:
@@ -38,7 +37,7 @@ def weights(head: Head) -> np.ndarray:
 
 @pytest.mark.parametrize("config", [LINEAR, MLP], ids=["linear", "mlp"])
 def test_a_separable_problem_is_learnt(config: HeadConfig):
-    fit = fit_head(*clusters(), *clusters(seed=1), 3, config)
+    fit = fit_head(clusters(), clusters(seed=1), 3, config)
     assert accuracy(fit.head, *clusters(seed=2)) > 0.95
     first, last = fit.history[0], fit.history[-1]
     assert last["train_loss"] < first["train_loss"]
@@ -48,7 +47,7 @@ def test_a_separable_problem_is_learnt(config: HeadConfig):
 
 @pytest.mark.parametrize("config", [LINEAR, MLP], ids=["linear", "mlp"])
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config: HeadConfig):
-    data = (*clusters(views=4), *clusters(seed=1), 3)
+    data = (clusters(views=4), clusters(seed=1), 3)
     first, again = fit_head(*data, config), fit_head(*data, config)
     other = fit_head(*data, replace(config, seed=1))
     assert np.array_equal(weights(first.head), weights(again.head))
@@ -59,7 +58,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config: He
 
 def test_every_epoch_has_a_row_with_every_column():
     rows: list[Row] = []
-    fit = fit_head(*clusters(), *clusters(seed=1), 3, LINEAR, on_epoch=rows.append)
+    fit = fit_head(clusters(), clusters(seed=1), 3, LINEAR, on_epoch=rows.append)
     assert fit.history == rows
     assert [row["epoch"] for row in rows] == list(range(1, 13))
     for row in rows:
@@ -76,7 +75,7 @@ def test_every_epoch_has_a_row_with_every_column():
 def test_the_best_epoch_on_valid_is_kept():
     hard = clusters(spread=2.5, counts=(20, 20, 20))
     valid = clusters(spread=2.5, counts=(30, 30, 30), seed=1)
-    fit = fit_head(*hard, *valid, 3, replace(LINEAR, epochs=25, lr=0.1))
+    fit = fit_head(hard, valid, 3, replace(LINEAR, epochs=25, lr=0.1))
     best = fit.history[fit.best_epoch - 1]
     assert best["valid_accuracy"] == max(row["valid_accuracy"] for row in fit.history)
     assert fit.best_epoch < len(fit.history)  # or this test shows nothing
@@ -90,9 +89,16 @@ def test_patience_stops_after_so_many_epochs_without_a_better_one():
     features, labels = clusters()
     wrong = (labels + 1) % 3  # the better it learns, the worse it does here
     config = replace(LINEAR, epochs=40, patience=3)
-    fit = fit_head(features, labels, features, wrong, 3, config)
+    fit = fit_head(Examples(features, labels), Examples(features, wrong), 3, config)
     assert len(fit.history) == fit.best_epoch + 3 < 40
-    assert len(fit_head(features, labels, features, wrong, 3, replace(LINEAR)).history) == 12
+    assert (
+        len(
+            fit_head(
+                Examples(features, labels), Examples(features, wrong), 3, replace(LINEAR)
+            ).history
+        )
+        == 12
+    )
 
 
 def test_class_weights_are_inverse_to_the_counts():
@@ -107,7 +113,7 @@ def test_balance_helps_a_rare_class():
     recalls = []
     for balance in (False, True):
         config = replace(LINEAR, epochs=5, balance=balance)
-        fit = fit_head(*train, *valid, 2, config)
+        fit = fit_head(train, valid, 2, config)
         rare = valid[1] == 1
         recalls.append(accuracy(fit.head, valid[0][rare], valid[1][rare]))
     assert recalls[1] > recalls[0] + 0.05
@@ -118,7 +124,7 @@ def test_a_feature_that_never_changes_gives_no_infinite_weights():
     features[..., 3] = 0.1  # not a binary fraction: its variance is tiny, not 0
     features[..., 4] = 0
     valid = clusters(seed=1)  # where those features do change
-    fit = fit_head(features, labels, *valid, 3, LINEAR)
+    fit = fit_head(Examples(features, labels), valid, 3, LINEAR)
     assert all(np.isfinite(part).all() for layer in fit.head.layers for part in layer)
     assert np.isfinite(fit.head.std).all()
     assert (fit.head.std > 0).all()
@@ -129,7 +135,7 @@ def test_a_feature_that_never_changes_gives_no_infinite_weights():
 def test_features_are_standardised_over_photographs_and_views():
     features, labels = clusters(views=3)
     features = features * np.float16(3) + np.float16(5)
-    fit = fit_head(features, labels, features[:, :2], labels, 3, LINEAR)
+    fit = fit_head(Examples(features, labels), Examples(features[:, :2], labels), 3, LINEAR)
     flat = features.reshape(-1, 10).astype(np.float64)
     assert fit.head.mean == pytest.approx(flat.mean(axis=0), abs=1e-3)
     assert fit.head.std == pytest.approx(flat.std(axis=0), rel=1e-3)
@@ -138,7 +144,7 @@ def test_features_are_standardised_over_photographs_and_views():
 def test_large_features_keep_their_precision():
     features, labels = clusters()
     features = (features.astype(np.float32) * 500 + 20_000).astype(np.float16)
-    fit = fit_head(features, labels, features, labels, 3, LINEAR)
+    fit = fit_head(Examples(features, labels), Examples(features, labels), 3, LINEAR)
     assert accuracy(fit.head, features, labels) > 0.9
 
 
@@ -147,7 +153,7 @@ def test_every_view_is_learnt_from():
     for useless in (0, 1):
         train = features.copy()
         train[:, useless] = 0
-        fit = fit_head(train, labels, *clusters(seed=1), 3, LINEAR)
+        fit = fit_head(Examples(train, labels), clusters(seed=1), 3, LINEAR)
         assert accuracy(fit.head, *clusters(seed=2)) > 0.9
 
 
@@ -174,9 +180,9 @@ def test_the_schedule_of_a_few_steps_begins_at_the_highest_rate(steps: int):
 def test_a_linear_head_needs_no_torch():
     code = (
         "import sys, numpy as np;"
-        "from model.heads.fit import fit_head; from model.heads.head import HeadConfig;"
+        "from model.heads.fit import Examples, fit_head; from model.heads.head import HeadConfig;"
         "x = np.random.default_rng(0).normal(size=(20, 2, 5)).astype(np.float16);"
-        "fit_head(x, np.arange(20) % 2, x, np.arange(20) % 2, 2, HeadConfig(epochs=2));"
+        "data = Examples(x, np.arange(20) % 2); fit_head(data, data, 2, HeadConfig(epochs=2));"
         "assert 'torch' not in sys.modules"
     )
     root = Path(__file__).resolve().parents[3]
@@ -184,7 +190,7 @@ def test_a_linear_head_needs_no_torch():
 
 
 def test_label_smoothing_keeps_the_head_from_being_sure():
-    data = (*clusters(), *clusters(seed=1), 3)
+    data = (clusters(), clusters(seed=1), 3)
     sure, unsure = (
         fit_head(*data, replace(LINEAR, epochs=40, label_smoothing=share)) for share in (0.0, 0.5)
     )
@@ -193,7 +199,7 @@ def test_label_smoothing_keeps_the_head_from_being_sure():
 
 
 def test_one_epoch_and_few_photographs_are_enough():
-    fit = fit_head(*clusters((2, 2)), *clusters((1, 1), seed=1), 2, replace(LINEAR, epochs=1))
+    fit = fit_head(clusters((2, 2)), clusters((1, 1), seed=1), 2, replace(LINEAR, epochs=1))
     assert len(fit.history) == 1
     assert fit.best_epoch == 1
     assert np.isfinite(weights(fit.head)).all()
@@ -214,7 +220,7 @@ def recalls(balance: bool) -> list[float]:
     train, labels = unequal(2)
     valid, valid_labels = unequal(3)
     config = HeadConfig(balance=balance, epochs=20)
-    fit = fit_head(train, labels, valid, valid_labels, 2, config)
+    fit = fit_head(Examples(train, labels), Examples(valid, valid_labels), 2, config)
     answers = fit.head.view_logits(valid).argmax(axis=1)
     return [float((answers[valid_labels == c] == c).mean()) for c in (0, 1)]
 
@@ -236,5 +242,5 @@ def test_the_bias_begins_at_the_classes_shares():
         (True, np.log([0.5, 0.5])),
     ):
         config = HeadConfig(balance=balance, epochs=1, lr=1e-9, weight_decay=0.0)
-        fit = fit_head(train, labels, train[:50], labels[:50], 2, config)
+        fit = fit_head(Examples(train, labels), Examples(train[:50], labels[:50]), 2, config)
         assert fit.head.layers[0][1] == pytest.approx(expected, abs=1e-3)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from model.heads import head as heads
 from model.heads.head import Head, HeadConfig, Row, best_epoch, cross_entropy
 
 
@@ -63,7 +62,7 @@ def test_views_are_averaged_alike_in_blocks(widths: tuple[int, ...], monkeypatch
     ]
     scorer = Head(np.zeros(6, np.float32), np.ones(6, np.float32), layers)
     features = rng.normal(size=(7, 2, 6)).astype(np.float16)
-    monkeypatch.setattr(heads, "BLOCK", 3)
+    monkeypatch.setattr("model.heads.head.BLOCK", 3)
     expected = scorer.logits(features).mean(axis=1)
     assert scorer.view_logits(features) == pytest.approx(expected, abs=1e-5)
     assert scorer.view_logits(features[:0]).shape == (0, 4)

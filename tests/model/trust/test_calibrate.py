@@ -25,10 +25,12 @@ def test_calibration_lowers_the_error_of_probabilities():
 
 def test_what_is_promised_holds_on_photographs_that_were_not_used():
     (logits, labels), (fresh, fresh_labels) = sharp(2000, 0), sharp(2000, 1)
-    found = calibrate.fit(logits, labels, None, None, coverage=0.9, known_pass_rate=0.95)
+    found = calibrate.fit_calibration(
+        logits, labels, None, None, coverage=0.9, known_pass_rate=0.95
+    )
     calibrated = fresh / found.trust.temperature
     scores = found.detector.score(calibrate.doubt(calibrated), None)
-    sets = calibrate.trust.prediction_sets(calibrated, found.trust.margin)
+    sets = calibrate.prediction_sets(calibrated, found.trust.margin)
     figures = calibrate.figures(
         calibrated, sets, scores > found.trust.unknown_threshold, fresh_labels
     )
@@ -48,9 +50,34 @@ def test_cross_fitted_figures_do_not_flatter_a_threshold_fitted_on_the_same_phot
 
 def test_one_validation_photograph_is_enough_to_go_on():
     logits, labels = sharp(1, 3)
-    found = calibrate.fit(logits, labels, np.ones(1), None, coverage=0.99, known_pass_rate=0.99)
+    found = calibrate.fit_calibration(
+        logits, labels, np.ones(1), None, coverage=0.99, known_pass_rate=0.99
+    )
     assert found.trust.coverage == 0.5
     figures = calibrate.cross_fitted_figures(
         logits, labels, np.ones(1), coverage=0.99, known_pass_rate=0.99, seed=0
     )
     assert figures["coverage"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": 0.0},
+        {"temperature": float("nan")},
+        {"coverage": 1.0},
+        {"margin": -1.0},
+        {"unknown_threshold": float("inf")},
+    ],
+)
+def test_edited_values_are_refused(change):
+    values = {
+        "temperature": 1.0,
+        "coverage": 0.99,
+        "margin": 1.0,
+        "known_pass_rate": 0.99,
+        "unknown_threshold": 2.0,
+    }
+    calibrate.Trust(**values)
+    with pytest.raises(ValueError, match=next(iter(change))):
+        calibrate.Trust(**{**values, **change})

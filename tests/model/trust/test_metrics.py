@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import scipy.special
 
 from model.trust.metrics import (
     MAX_MATRIX,
+    classification_metrics,
     expected_calibration_error,
-    metrics,
     most_confused,
     reliability,
     softmax,
@@ -32,7 +33,7 @@ LOGITS = np.log(
 
 
 def test_metrics_are_those_worked_out_by_hand():
-    found = metrics(LOGITS, LABELS, ["a", "b", "c"])
+    found = classification_metrics(LOGITS, LABELS, ["a", "b", "c"])
     assert found["photographs"] == 6
     assert found["top1"] == pytest.approx(4 / 6)
     assert found["top5"] == 1
@@ -51,12 +52,12 @@ def test_metrics_are_those_worked_out_by_hand():
 def test_metrics_are_plain_json_values():
     import json
 
-    found = metrics(LOGITS.astype(np.float32), LABELS, ["a", "b", "c"])
+    found = classification_metrics(LOGITS.astype(np.float32), LABELS, ["a", "b", "c"])
     assert json.loads(json.dumps(found)) == found
 
 
 def test_a_class_without_photographs_counts_for_nothing():
-    found = metrics(np.eye(3)[[0, 1]] * 5, np.array([0, 1]), ["a", "b", "never"])
+    found = classification_metrics(np.eye(3)[[0, 1]] * 5, np.array([0, 1]), ["a", "b", "never"])
     assert found["macro_f1"] == 1
     never = found["per_class"][2]
     assert (never["precision"], never["recall"], never["support"]) == (0, 0, 0)
@@ -73,16 +74,19 @@ def test_a_head_that_says_the_same_of_all_classes_is_not_right():
     # All logits equal, or not numbers at all: top-1 is what the confusion matrix shows.
     labels = np.array([0, 1, 2, 3])
     for value in (0.0, np.nan):
-        found = metrics(np.full((4, 4), value), labels, list("abcd"))
+        found = classification_metrics(np.full((4, 4), value), labels, list("abcd"))
         diagonal = np.trace(np.array(found["confusion_matrix"]))
         assert found["top1"] == diagonal / 4 == 0.25
 
 
-def test_softmax_sums_to_one_and_does_not_overflow():
-    found = softmax(np.array([[1e4, 0, -1e4], [1.0, 2.0, 3.0]]))
-    assert found.sum(axis=1) == pytest.approx([1, 1])
-    assert found[0].tolist() == [1, 0, 0]
-    assert found[1] == pytest.approx(np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_is_scipys_and_does_not_overflow(dtype: type):
+    logits = (8 * np.random.default_rng(0).normal(size=(500, 102))).astype(dtype)
+    logits[0, 0], logits[1] = 1e4, -1e4
+    expected = scipy.special.softmax(logits, axis=-1)
+    np.testing.assert_allclose(softmax(logits), expected, rtol=1e-6)
+    np.testing.assert_allclose(softmax(logits[2]), expected[2], rtol=1e-6)
+    assert np.isfinite(softmax(logits)).all()
 
 
 def test_most_confused_pairs_come_first_and_diagonals_never():
@@ -101,7 +105,9 @@ def test_most_confused_pairs_come_first_and_diagonals_never():
 def test_of_very_many_classes_only_the_pairs_that_were_confused_are_kept():
     classes = MAX_MATRIX + 1
     labels, predicted = np.array([0, 0, 0, 7, 7, 1000]), np.array([3, 3, 0, 7, 1, 1000])
-    found = metrics(np.eye(classes)[predicted], labels, [str(number) for number in range(classes)])
+    found = classification_metrics(
+        np.eye(classes)[predicted], labels, [str(number) for number in range(classes)]
+    )
     assert "confusion_matrix" not in found
     assert found["confusions"] == [[0, 3, 2], [7, 1, 1]]
     names = [f"class {number}" for number in range(classes)]

@@ -1,28 +1,10 @@
+"""Prediction sets hold the right class as often as they promise."""
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from model.trust import sets as trust
-
-
-def overconfident(count: int, temperature: float, seed: int = 0, classes: int = 6):
-    """Logits whose calibrated temperature is known: labels are drawn from softmax(logits / T)."""
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 3, (count, classes))
-    chances = softmax(logits / temperature, axis=1)
-    labels = np.array([rng.choice(classes, p=row) for row in chances])
-    return logits, labels
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_temperature_is_found_again(temperature):
-    logits, labels = overconfident(4000, temperature)
-    assert trust.fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.1)
-
-
-def test_temperature_of_a_few_photographs_that_are_all_right_stays_near_one():
-    logits = np.array([[4.0, 0.0], [0.0, 4.0], [4.0, 0.0]])
-    assert 0.3 < trust.fit_temperature(logits, np.array([0, 1, 0])) <= 1.0
+from model.trust import sets
 
 
 def test_the_conformal_quantile_keeps_its_promise_on_new_photographs():
@@ -30,25 +12,25 @@ def test_the_conformal_quantile_keeps_its_promise_on_new_photographs():
     kept = []
     for _ in range(300):
         scores = rng.exponential(size=2 * 199)
-        bound, promised = trust.conformal_quantile(scores[:199], 0.9)
+        bound, promised = sets.conformal_quantile(scores[:199], 0.9)
         assert promised == 0.9
         kept.append((scores[199:] <= bound).mean())
     assert np.mean(kept) == pytest.approx(0.9, abs=0.01)
 
 
 def test_too_few_photographs_promise_less():
-    bound, promised = trust.conformal_quantile(np.arange(9.0), 0.99)
+    bound, promised = sets.conformal_quantile(np.arange(9.0), 0.99)
     assert (bound, promised) == (8.0, 0.9)
 
 
 def test_just_enough_photographs_promise_all():
-    bound, promised = trust.conformal_quantile(np.arange(99.0), 0.99)
+    bound, promised = sets.conformal_quantile(np.arange(99.0), 0.99)
     assert (bound, promised) == (98.0, 0.99)
 
 
 def test_sets_are_never_empty_and_grow_with_the_margin():
     logits = np.random.default_rng(2).normal(size=(200, 5))
-    none, some, all_ = (trust.prediction_sets(logits, margin) for margin in (0.0, 1.0, 99.0))
+    none, some, all_ = (sets.prediction_sets(logits, margin) for margin in (0.0, 1.0, 99.0))
     assert (none.sum(axis=1) == 1).all()
     assert (none.argmax(axis=1) == logits.argmax(axis=1)).all()
     assert (some >= none).all() and some.sum() > none.sum()
@@ -56,25 +38,9 @@ def test_sets_are_never_empty_and_grow_with_the_margin():
 
 
 def test_sets_cover_the_right_class_as_promised():
-    logits, labels = overconfident(4000, 1.0, seed=3)
-    margin, _ = trust.conformal_quantile(trust.set_scores(logits[:2000], labels[:2000]), 0.9)
-    sets = trust.prediction_sets(logits[2000:], margin)
-    assert sets[np.arange(2000), labels[2000:]].mean() == pytest.approx(0.9, abs=0.02)
-
-
-def test_cross_fit_gives_each_photograph_the_epoch_that_the_others_chose():
-    labels = np.zeros(10, np.int64)
-    cross = trust.CrossFit(labels, 2, seed=0)
-    part = cross.folds == cross.folds[0]
-    right, wrong = np.array([2.0, 0.0], np.float32), np.array([0.0, 2.0], np.float32)
-    first = np.where(part[:, None], wrong, right)  # best on the others, bad on this part
-    second = np.where(part[:, None], right, wrong)
-    cross.add(first)
-    cross.add(second)
-    assert (cross.logits[part] == wrong).all()
-
-
-def test_cross_fit_of_one_photograph_uses_it():
-    cross = trust.CrossFit(np.zeros(1, np.int64), 2, seed=0)
-    cross.add(np.array([[1.0, 0.0]], np.float32))
-    assert cross.logits[0, 0] == 1.0
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 3, (4000, 6))
+    labels = np.array([rng.choice(6, p=row) for row in softmax(logits, axis=1)])
+    margin, _ = sets.conformal_quantile(sets.set_scores(logits[:2000], labels[:2000]), 0.9)
+    found = sets.prediction_sets(logits[2000:], margin)
+    assert found[np.arange(2000), labels[2000:]].mean() == pytest.approx(0.9, abs=0.02)

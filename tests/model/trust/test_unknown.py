@@ -102,7 +102,7 @@ def test_the_largest_directions_are_those_of_the_whole_solution():
     basis = np.linalg.qr(rng.normal(size=(400, 400)))[0]
     values = np.sort(1 / (1 + np.arange(400.0)))[::-1]  # falls as eigenvalues of features do
     matrix = (basis * values) @ basis.T
-    found = unknown._largest(matrix, 60)
+    found = unknown.largest_eigenvectors(matrix, 60)
     assert found.shape == (400, 60)
     assert found.T @ found == pytest.approx(np.eye(60), abs=1e-9)
     kept = np.trace(found.T @ matrix @ found)

@@ -1,7 +1,6 @@
 """The Classify tab: a photograph in, the five most probable classes as bars, and the API."""
 
 import functools
-import html
 import math
 import tempfile
 from importlib.util import find_spec
@@ -9,23 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 from PIL import Image
 
 from demo.batch import Batcher
 from demo.gpu import on_gpu
-from demo.photo import PREVIEW, UNSEEN, Photo
+from demo.markup import html, join
+from demo.photo import Photo, Upload
 from demo.style import LOGO
-from demo.why import why
+from demo.tabs.why import why
 from model.classifier import Classifier, Prediction
 from model.photographs import images
 
 TOP = 5
+_NO_PREVIEW = gr.update(value=None, visible=False)
 _SET_SHOWN = 12
 _FLOWER = (160, 40, 540, 420)  # left, top, right, bottom in scikit-learn's flower.jpg, in px
 
-_EMPTY = f"""<div class="ff-result"><div class="ff-empty">{LOGO}
+_EMPTY = html(
+    """<div class="ff-result"><div class="ff-empty">{logo}
 Add a photograph, paste one, use the camera, or choose an example. The answer appears here.
-</div></div>"""
+</div></div>""",
+    logo=LOGO,
+)
 
 
 def _package_folder(name: str) -> Path:
@@ -48,17 +53,17 @@ def example_photographs() -> list[Path]:
     return [flower, _package_folder("gradio") / "test_data/cheetah2.jpg"]
 
 
-def percent(share: float) -> str:
+def probability_text(share: float) -> str:
     """Write a probability with one decimal, never rounding a doubt away to 0.0 or 100.0 %."""
     tenths = min(max(share * 1000, 0), 1000)
     if 0 < tenths < 0.5:
-        return "&lt; 0.1 %"
+        return "< 0.1 %"
     if 999.5 <= tenths < 1000:
-        return "&gt; 99.9 %"
+        return "> 99.9 %"
     return f"{math.floor(tenths + 0.5) / 10:.1f} %"
 
 
-def bars(prediction: Prediction, device: str) -> str:
+def bars(prediction: Prediction, device: str) -> Markup:
     """Render a prediction: warning, answer, a bar a class, the set, the time it took and where.
 
     Args:
@@ -66,48 +71,53 @@ def bars(prediction: Prediction, device: str) -> str:
         device: The device in words.
 
     Returns:
-        HTML; class names are escaped.
+        HTML.
     """
-    rows = []
-    for rank, candidate in enumerate(prediction.top):
-        mark = " first" if rank == 0 else ""
-        name = html.escape(candidate.label)
-        rows.append(
-            f'<span class="name{mark}">{name}</span>'
-            f'<span class="share{mark}">{percent(candidate.probability)}</span>'
-            f'<meter class="{mark.strip()}" min="0" max="1" value="{candidate.probability:.6f}" '
-            f'aria-label="{name}"></meter>'
+    rows = [
+        html(
+            '<span class="name {mark}">{name}</span><span class="share {mark}">{share}</span>'
+            '<meter class="{mark}" min="0" max="1" value="{value:.6f}" aria-label="{name}">'
+            "</meter>",
+            mark="" if rank else "first",
+            name=candidate.label,
+            share=probability_text(candidate.probability),
+            value=candidate.probability,
         )
-    answer = html.escape(prediction.top[0].label)
-    if prediction.none_of_these:
-        heading = (
-            '<p class="ff-banner" role="status"><b>Probably none of these.</b> This is unlike the '
-            "photographs that the classifier knows. Its nearest guess:</p>"
-            f'<p class="ff-answer">{answer}</p>'
-        )
-    else:
-        heading = f'<p class="ff-answer">{answer}</p>'
-    return (
-        f'<div class="ff-result">{heading}<div class="ff-bars">{"".join(rows)}</div>'
-        f"{label_set(prediction)}"
-        f'<div class="ff-note">{prediction.seconds * 1000:,.0f} ms on {html.escape(device)}</div>'
-        "</div>"
+        for rank, candidate in enumerate(prediction.top)
+    ]
+    warning = (
+        '<p class="ff-banner" role="status"><b>Probably none of these.</b> This is unlike the '
+        "photographs that the classifier knows. Its nearest guess:</p>"
+    )
+    return html(
+        '<div class="ff-result">{warning}<p class="ff-answer">{answer}</p>'
+        '<div class="ff-bars">{rows}</div>{label_set}<div class="ff-note">{note}</div></div>',
+        warning=html(warning) if prediction.none_of_these else "",
+        answer=prediction.top[0].label,
+        rows=join(rows),
+        label_set=label_set(prediction),
+        note=f"{prediction.seconds * 1000:,.0f} ms on {device}",
     )
 
 
-def label_set(prediction: Prediction) -> str:
+def label_set(prediction: Prediction) -> Markup:
     """Render the prediction set with its promise; nothing where it cannot hold."""
     if prediction.none_of_these:
-        return ""
-    names = [html.escape(name) for name in prediction.label_set]
-    promise = (
-        f"Sets like this hold the right class in {percent(prediction.coverage)} of photographs."
-    )
+        return Markup()
+    names, more = prediction.label_set, ""
+    coverage = probability_text(prediction.coverage)
+    promise = f"Sets like this hold the right class in {coverage} of photographs."
     if len(names) == 1:
-        return f'<p class="ff-set">Sure enough to name one class. {promise}</p>'
-    shown = ", ".join(names[:_SET_SHOWN])
-    more = f" and {len(names) - _SET_SHOWN} more" if len(names) > _SET_SHOWN else ""
-    return f'<p class="ff-set">It is one of <b>{shown}</b>{more}. {promise}</p>'
+        words = "Sure enough to name one class."
+        return html('<p class="ff-set">{words} {promise}</p>', words=words, promise=promise)
+    if len(names) > _SET_SHOWN:
+        more = f" and {len(names) - _SET_SHOWN} more"
+    return html(
+        '<p class="ff-set">It is one of <b>{shown}</b>{more}. {promise}</p>',
+        shown=", ".join(names[:_SET_SHOWN]),
+        more=more,
+        promise=promise,
+    )
 
 
 def preview(photo: Image.Image) -> Image.Image:
@@ -135,28 +145,28 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
     run = on_gpu(classifier.predict)
     run_together = Batcher[Image.Image, Prediction](lambda photos: run(photos, TOP), batch)
 
-    def show(photo: Image.Image | None) -> tuple[Any, Any, Any]:
-        if photo is None:
-            return gr.skip(), _EMPTY, ""
-        if photo.info[PREVIEW]:  # of a photograph that was classified a moment ago
-            return gr.skip(), gr.skip(), gr.skip()
-        prediction = run([photo], TOP, explain=True)[0]
-        shown = preview(photo) if photo.info[UNSEEN] else gr.skip()
-        return shown, bars(prediction, device), why(photo, prediction, transforms)
+    def show(upload: Upload | None) -> tuple[Any, Any, Any]:
+        if upload is None:
+            return _NO_PREVIEW, _EMPTY, ""
+        prediction = run([upload.image], TOP, explain=True)[0]
+        shown = _NO_PREVIEW
+        if not upload.drawable:
+            shown = gr.update(value=preview(upload.image), visible=True)
+        return shown, bars(prediction, device), why(upload.image, prediction, transforms)
 
-    def predict(photo: Image.Image | None) -> tuple[dict[str, float], dict[str, Any]]:
+    def predict(upload: Upload | None) -> tuple[dict[str, float], dict[str, Any]]:
         """Classify a photograph: the five most probable classes, and how far to trust them.
 
         The second value holds the set of classes that may be right, whether it is none of them,
         and the training photographs most like it.
         """
-        if photo is None:
+        if upload is None:
             raise gr.Error("No photograph was sent.")
-        prediction = run_together(photo)
+        prediction = run_together(upload.image)
         return label_json(prediction), prediction.to_json()
 
     with gr.Row(equal_height=True):
-        with gr.Column(min_width=300):
+        with gr.Column(min_width=300, elem_id="photograph-and-preview"):
             photo = Photo(
                 type="pil",
                 sources=["upload", "clipboard", "webcam"],
@@ -167,6 +177,15 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
                 placeholder="Drop a photograph here\n- or -\nClick to choose one",
             )
             photo.max_bytes, photo.least_side = max_bytes, transforms.least_side
+            shown = gr.Image(
+                visible=False,
+                interactive=False,
+                show_label=False,
+                container=False,
+                buttons=[],
+                height=340,
+                elem_id="preview",
+            )
         with gr.Column(min_width=300):
             result = gr.HTML(_EMPTY, elem_id="top5", container=True, padding=False)
     reasons = gr.HTML("", elem_id="why")
@@ -180,9 +199,9 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
     )
     # `change` covers upload, paste, camera, examples and clearing alike, once each.
     arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-    shown = photo.change(show, photo, [photo, result, reasons], **arguments)
+    changed = photo.change(show, photo, [shown, result, reasons], **arguments)
     # The reason is in the message; a picture that no browser can draw is of no use.
-    shown.failure(lambda: (None, _EMPTY, ""), None, [photo, result, reasons], **arguments)
+    changed.failure(lambda: (None, _EMPTY, ""), None, [photo, result, reasons], **arguments)
     endpoint, answer = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
     details = gr.JSON(visible=False)
     # While one batch is computed, the next one is decoded; more at once would only take memory.

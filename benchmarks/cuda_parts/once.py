@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 import train
-from benchmarks.bench import Bench, framed
+from benchmarks.cuda_parts.bench import Bench, framed
 from model import training, verify
 from model.backbones.backbone import Backbone
 from model.backbones.spec import BackboneSpec, Member
 from model.backbones.transforms import CENTER, Transforms
 from model.explain.heat_map import attribute
-from model.heads.fit import fit_head
+from model.heads.fit import Examples, fit_head
 from model.heads.head import Head, HeadConfig
 from model.photographs import images
 
@@ -46,7 +46,7 @@ def explain_by_gradient(name: str, bench: Bench) -> str:
     pixels = framed(backbone, [path for path, _ in bench.made[:2]], [CENTER])
     backbone.features(pixels)
     features, maps = backbone.maps(pixels)
-    if not any(entry.member is not None for entry in maps):
+    if not any(entry.info.member is not None for entry in maps):
         raise ValueError(f"no gradient of {name} reaches a place")
     width, rng = features.shape[1], np.random.default_rng(0)
     layer = (rng.normal(size=(3, width)).astype(np.float32), np.zeros(3, np.float32))
@@ -73,7 +73,7 @@ def mlp(bench: Bench) -> str:
     features = (centers[labels] + rng.normal(0, 0.5, (400, 64))).astype(np.float16)
     rows = features[:, None].repeat(2, axis=1)
     config = HeadConfig(head="mlp", hidden=(32,), epochs=5, lr=0.01)
-    halves = rows[:200], labels[:200], rows[200:], labels[200:]
+    halves = Examples(rows[:200], labels[:200]), Examples(rows[200:], labels[200:])
     fit = fit_head(*halves, 4, config, device=bench.device)
     accuracy = fit.history[-1]["valid_accuracy"]
     if accuracy < 0.9:

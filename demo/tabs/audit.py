@@ -1,39 +1,40 @@
 """What an audit of the data found, as panels under the Evaluation tab."""
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
+from demo.markup import html, join, panel, table, text
 from model.audit.findings import leak_text
-from model.audit.gains import MORE
 from model.checkpoints.card import percent
 from model.checkpoints.checkpoint import Checkpoint
 
 _ROWS = 10
 
 
-def audit_panels(checkpoint: Checkpoint) -> str:
+def audit_panels(checkpoint: Checkpoint) -> Markup:
     """Render the stored audit, or how to make one.
 
     Args:
         checkpoint: The checkpoint; `audit` is `findings.Audit.summary`.
 
     Returns:
-        HTML; whatever comes from folder and file names is escaped.
+        HTML.
     """
     found = checkpoint.audit
     if found is None:
-        return (
-            '<div class="ff-panel"><h3>Data check</h3><p class="ff-text">The data has not been '
-            "searched for copies, wrong labels and outliers. To show the result here, run "
-            "<code>python -m model audit PHOTOGRAPHS --checkpoint CHECKPOINT --save</code>"
-            "</p></div>"
+        missing = (
+            "The data has not been searched for copies, wrong labels and outliers. To show the "
+            "result here, run <code>{command}</code>"
         )
-    panels = _head(found) + "".join(_panel(*panel) for panel in _tables(found))
-    return f'<div class="ff-panels">{panels}</div>'
+        command = "python -m model audit PHOTOGRAPHS --checkpoint CHECKPOINT --save"
+        return panel("Data check", text(html(missing, command=command)))
+    panels = [_head(found), *(_findings(*entry) for entry in _tables(found))]
+    return html('<div class="ff-panels">{panels}</div>', panels=join(panels))
 
 
-def _head(found: dict[str, Any]) -> str:
+def _head(found: dict[str, Any]) -> Markup:
     counts = found["counts"]
     pairs = counts["exact_duplicate"] + counts["near_duplicate"]
     sentences = [
@@ -43,8 +44,7 @@ def _head(found: dict[str, Any]) -> str:
         f"A head fitted without each photograph in turn is right on {percent(found['accuracy'])}.",
         *map(leak_text, found["leaks"]),
     ]
-    text = html.escape(" ".join(sentences))
-    return f'<div class="ff-panel"><h3>Data check</h3><p class="ff-text">{text}</p></div>'
+    return panel("Data check", text(" ".join(sentences)))
 
 
 def _tables(found: dict[str, Any]) -> list[tuple[str, Sequence[str], list[Sequence[str]]]]:
@@ -75,34 +75,8 @@ def _tables(found: dict[str, Any]) -> list[tuple[str, Sequence[str], list[Sequen
             ("Photograph", "Is in", "Score"),
             [(row["path"], name[row["label"]], f"{row['score']:.1f}") for row in rows["outlier"]],
         ),
-        (
-            f"What {MORE} more photographs would bring",
-            ("Class", "Photographs", "Right", "Taken for", "Points"),
-            [
-                (
-                    name[row["class_id"]],
-                    f"{row['photographs']:,}",
-                    percent(row["accuracy"]),
-                    name.get(row["taken_for"], ""),
-                    f"{100 * row['gain']:+.1f}",
-                )
-                for row in found["classes"]
-            ],
-        ),
     ]
 
 
-def _panel(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        *most, last = (html.escape(str(cell)) for cell in cells)
-        left = "".join(f"<{tag}>{cell}</{tag}>" for cell in most)
-        return f'{left}<{tag} class="number">{last}</{tag}>'
-
-    body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows[:_ROWS])
-    return (
-        f'<div class="ff-panel"><h3>{html.escape(title)}</h3><table class="ff-table"><thead><tr>'
-        f"{line(columns, 'th')}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def _findings(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    return panel(title, table(rows[:_ROWS], header=columns)) if rows else Markup()

@@ -1,0 +1,1 @@
+"""What cuda.py is made of: shared values, drawn photographs, and what is tried once."""

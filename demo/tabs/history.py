@@ -1,0 +1,63 @@
+"""The Training history tab: headline, loss and accuracy of every epoch, the table."""
+
+import gradio as gr
+import pandas as pd
+
+from demo.charts import history_chart
+from demo.markup import figures, html, show
+from model.checkpoints.card import percent
+from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.history import thinned
+from model.heads.head import Row
+
+_LEGEND = """<p class="ff-legend"><span><i style="background:#8b6bb1"></i>Training</span>
+<span><i style="background:#139488"></i>Validation</span></p>"""
+
+
+def history_tab(checkpoint: Checkpoint) -> None:
+    """Lay out the tab inside a `gr.Tab`.
+
+    Args:
+        checkpoint: The checkpoint.
+    """
+    history, best = checkpoint.history, checkpoint.training["best_epoch"]
+    row = next(row for row in history if row["epoch"] == best)
+    show(
+        figures(
+            {
+                "best epoch on validation": f"{best} of {len(history)}",
+                "validation accuracy": percent(row["valid_accuracy"]),
+                "training accuracy": percent(row["train_accuracy"]),
+                "seconds for all epochs": f"{sum(row['seconds'] for row in history):,.1f}",
+            }
+        )
+    )
+    show(html(_LEGEND))
+    with gr.Row():
+        for measure in ("loss", "accuracy"):
+            with gr.Column(min_width=320):
+                gr.Plot(
+                    history_chart(history, measure),
+                    label="Loss (nats)" if measure == "loss" else "Accuracy",
+                    elem_id=f"history-{measure}",
+                )
+    rows = thinned(history)
+    title = "All epochs"
+    if len(rows) < len(history):
+        title = f"{len(rows):,} of {len(history):,} epochs; history.csv holds all"
+    with gr.Accordion(title, open=False):
+        gr.Dataframe(_table(rows), interactive=False, show_label=False, max_height=360)
+
+
+def _table(rows: list[Row]) -> pd.DataFrame:
+    """Write epochs' rows for people."""
+    frame = pd.DataFrame(rows)
+    frame["epoch"] = frame["epoch"].astype(int)
+    for column in ("train_loss", "valid_loss"):
+        frame[column] = frame[column].map("{:.4f}".format)
+    for column in ("train_accuracy", "valid_accuracy"):
+        frame[column] = frame[column].map("{:.2%}".format)
+    frame["learning_rate"] = frame["learning_rate"].map("{:.1e}".format)
+    frame["seconds"] = frame["seconds"].map("{:.2f}".format)
+    frame.columns = [column.replace("_", " ").capitalize() for column in frame.columns]
+    return frame

@@ -1,0 +1,87 @@
+"""Why it answered so: where it looked, and the training photographs most like the upload."""
+
+import base64
+import io
+
+from markupsafe import Markup
+from PIL import Image
+
+from demo.markup import html, join, panel, text
+from model.backbones.transforms import Transforms
+from model.classifier import AnswerEvidence, Prediction, Similar
+from model.explain.heat_map import HeatMap, overlay
+
+_SIDE = 640  # px
+
+
+def why(photo: Image.Image, prediction: Prediction, transforms: Transforms) -> Markup:
+    """Render the heat map and the evidence.
+
+    Args:
+        photo: The decoded photograph.
+        prediction: What the classifier says of it.
+        transforms: How it was framed.
+
+    Returns:
+        HTML; pictures are part of it.
+    """
+    label, panels = prediction.top[0].label, []
+    if prediction.heat:
+        panels.append(_heat_panel(photo, prediction.heat, label, transforms))
+    if prediction.evidence:
+        panels.append(_evidence_panel(prediction.evidence, label))
+    return html('<div class="ff-why">{panels}</div>', panels=join(panels)) if panels else Markup()
+
+
+def _heat_panel(photo: Image.Image, heat: HeatMap, label: str, transforms: Transforms) -> Markup:
+    painted = overlay(photo, heat, transforms, max_side=_SIDE)
+    return panel(
+        "Where it looked",
+        html(
+            '<img class="ff-heat" src="{source}" alt="What speaks for {label} glows">',
+            source=_data_url(painted),
+            label=label,
+        ),
+        text(f"What glows speaks for “{label}”. The dark border was not looked at."),
+    )
+
+
+def _evidence_panel(evidence: AnswerEvidence, label: str) -> Markup:
+    notes = []
+    if evidence.training_photograph:
+        name = evidence.training_photograph
+        notes.append(f"This is one of the training photographs ({name}), or a copy of it.")
+    if evidence.disagree:
+        notes.append(f"Most of them are not “{label}”: look twice before you trust the answer.")
+    return panel(
+        "Most similar training photographs",
+        *(html('<p class="ff-banner">{note}</p>', note=note) for note in notes),
+        html(
+            '<ol class="ff-similar">{cards}</ol>',
+            cards=join(_similar(one, label) for one in evidence.similar),
+        ),
+        text("The bar is the likeness of features, from none to the same photograph."),
+    )
+
+
+def _similar(one: Similar, label: str) -> Markup:
+    picture = Markup()
+    if one.thumbnail:
+        source = "data:image/jpeg;base64," + base64.b64encode(one.thumbnail).decode()
+        picture = html('<img src="{source}" alt="">', source=source)
+    return html(
+        '<li class="{mark}">{picture}<span class="name">{label}</span>'
+        '<meter min="0" max="1" value="{likeness:.3f}" aria-label="likeness"></meter>'
+        '<span class="file">{name}</span></li>',
+        mark="" if one.label == label else "other",
+        picture=picture,
+        label=one.label,
+        likeness=max(0.0, 1 - one.distance**2 / 2),  # the cosine of the embeddings
+        name=one.name,
+    )
+
+
+def _data_url(image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,61 @@
+"""A backbone written as an ONNX graph. Only here does the CPU's engine meet torch."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from model.backbones.extractor import WithMaps
+from model.backbones.maps import MapInfo
+from model.backbones.onnx_engine import MAPS
+
+
+def export(extractor: nn.Module, path: Path, pixels: np.ndarray) -> np.ndarray:
+    """Write an extractor's features and maps as an ONNX graph of any number of pictures.
+
+    Args:
+        extractor: On the CPU, in eval mode.
+        path: The file.
+        pixels: uint8 `[N, S, S, 3]`, to trace it with.
+
+    Returns:
+        Torch's features of these pixels, `[N, D]`.
+    """
+    given = torch.from_numpy(pixels)
+    module = WithMaps(extractor).eval()  # the export leaves all of it in the wrapper's mode
+    with torch.no_grad():
+        expected, maps = module.extractor.with_maps(given)
+    names = ["features", *(f"map_{number}" for number in range(len(maps)))]
+    with warnings.catch_warnings():  # the tracer's remarks on shapes that are constant here
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (given,),
+            str(path),
+            dynamo=False,
+            opset_version=18,
+            training=torch.onnx.TrainingMode.PRESERVE,  # BatchNorm stays, see `graphs`
+            input_names=["pixels"],
+            output_names=names,
+            dynamic_axes={name: {0: "N"} for name in ("pixels", *names)},
+        )
+    describe_maps(path, [info for info, _ in maps])
+    return expected.numpy()
+
+
+def describe_maps(path: Path, maps: Sequence[MapInfo]) -> None:
+    """Write into a graph's metadata what its maps are.
+
+    Args:
+        path: The ONNX file.
+        maps: One entry an output behind the features.
+    """
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {MAPS: json.dumps(maps)})
+    onnx.save(model, path)

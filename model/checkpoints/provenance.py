@@ -1,0 +1,55 @@
+"""How a checkpoint came about: versions, options, and a sentence for people."""
+
+import platform
+from importlib.metadata import version
+
+from model.heads.fit import FittedHead
+from model.heads.head import HeadConfig
+
+
+def describe_head(head: FittedHead) -> str:
+    """Say what kind of head was fitted."""
+    widths = [len(bias) for _, bias in head.head.layers[:-1]]
+    return f"MLP ({', '.join(map(str, widths))} hidden units)" if widths else "linear head"
+
+
+def describe_training(fitted: FittedHead, config: HeadConfig, *, classic: bool, views: int) -> str:
+    """Say how a head was fitted.
+
+    Args:
+        fitted: The head.
+        config: How it was fitted.
+        classic: By the tutorial's recipe.
+        views: Augmented renderings of each photograph beside centre and mirror image.
+
+    Returns:
+        Two sentences for the model card.
+    """
+    epochs = len(fitted.history)
+    if classic:
+        text = (
+            "The tutorial's recipe: shear, scale and flip augmentation on every epoch, Adam "
+            f"{config.lr:g}, batch {config.batch_size}, {epochs} epochs, nothing cached."
+        )
+    else:
+        text = (
+            f"Features of {2 + views} views of each photograph were computed once; the head was "
+            f"fitted on them with AdamW and a one-cycle schedule, {epochs} epochs, label smoothing "
+            f"{config.label_smoothing:g}."
+        )
+    return f"{text} Epoch {fitted.best_epoch}, the best on the validation photographs, was kept."
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what decides a result: Python and the numerical packages."""
+    packages = [
+        "torch",
+        "torchvision",
+        "timm",
+        "onnxruntime",
+        "numpy",
+        "scipy",
+        "pillow",
+        "pillow-heif",
+    ]
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -1,0 +1,144 @@
+"""`python -m model audit`: look for problems in a data folder."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.commands import console
+from model.commands.opening import require_folder_of
+
+if TYPE_CHECKING:  # importing it takes scikit-learn's time
+    from model.audit.findings import Audit
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parsers of `python -m model`."""
+    command = console.add_command(
+        commands,
+        "audit",
+        run,
+        help="look for problems in a data folder",
+        description="Look for copies, likely label errors and outliers in a folder of class "
+        "folders, with or without train, valid and test above them.",
+    )
+    console.add_device(command)
+    console.add_cache_dir(command)
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="the data folder")
+    console.add_checkpoint(
+        command,
+        "use its backbone; its classes need not be FOLDER's "
+        "(default: the default backbone, which is quick)",
+    )
+    command.add_argument("--top", type=int, default=20, metavar="N", help="rows a table on screen")
+    command.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write all findings; label_error ranks every photograph, however sound it looks",
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument(
+        "--save",
+        action="store_true",
+        help="write the summary into the checkpoint folder, for the page",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look for problems in a data folder.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        FileNotFoundError: No folder for the table.
+        ValueError: `--save` without `--checkpoint`, or `--top` below 1.
+    """
+    from model.audit import audit as audits
+    from model.audit.findings import write_csv
+    from model.backbones.backbone import Backbone, open_backbone
+    from model.checkpoints import checkpoint as checkpoints
+    from model.features.read import read_photos
+    from model.photographs.scan import list_folder
+
+    require_folder_of(options.csv)
+    if options.top < 1:
+        raise ValueError(f"--top {options.top} must be 1 or more.")
+    if options.save and not options.checkpoint:
+        raise ValueError("--save writes into a checkpoint folder. Name it with --checkpoint DIR.")
+    places = {"device": options.device, "cache_dir": options.cache_dir}
+    if options.checkpoint:
+        found_at = console.find_checkpoint(options.checkpoint)
+        if options.save and found_at.repo:
+            raise ValueError("--save writes into a checkpoint folder; this is one of the Hub.")
+        backbone = Backbone(checkpoints.load(found_at.folder).backbone, **places)
+    else:
+        backbone = open_backbone(**places)
+    data = read_photos(list_folder(options.folder), cache_dir=options.cache_dir)
+    for bad in data.skipped:
+        print(f"{bad.path} {bad.reason}", file=sys.stderr)
+    found = audits.audit(data, backbone, cache_dir=options.cache_dir)
+    if options.json:
+        print(json.dumps(found.summary(options.top), ensure_ascii=False, allow_nan=False))
+    else:
+        print(render(found, options.top))
+    if options.csv:
+        print(f"{options.csv}: {write_csv(found, options.csv):,} rows", file=sys.stderr)
+    if options.save:
+        path = checkpoints.save_audit(Path(options.checkpoint), found.summary())
+        print(f"{path}: shown on the page's Evaluation tab", file=sys.stderr)
+    return 0
+
+
+def render(found: "Audit", top: int) -> str:
+    """Lay out the findings for a terminal.
+
+    Args:
+        found: The findings.
+        top: Rows a table.
+
+    Returns:
+        Lines of text.
+    """
+    from model.audit.findings import leak_text
+
+    summary = found.summary(top)
+    counts, rows = summary["counts"], summary["findings"]
+    blocks = [
+        f"{summary['photographs']:,} photographs in {summary['num_classes']} classes, "
+        f"leave-one-out accuracy {found.accuracy:.2%} "
+        f"({found.accuracy_with_copies:.2%} if copies stay).",
+        _block(
+            f"Likely label errors: {counts['label_error']:,}",
+            ("Photograph", "Score", "Label", "Rather"),
+            [
+                (row["path"], f"{row['score']:.2f}", row["label"], row["suggested_label"])
+                for row in rows["label_error"]
+            ],
+        ),
+        *(
+            _block(
+                f"{title}: {counts[problem]:,} pairs",
+                ("Photograph", "Score", "Same as"),
+                [(row["path"], f"{row['score']:.4f}", row["other_path"]) for row in rows[problem]],
+            )
+            for title, problem in (
+                ("Exact duplicates", "exact_duplicate"),
+                ("Near duplicates", "near_duplicate"),
+            )
+        ),
+        *(leak_text(leak) for leak in summary["leaks"]),
+        _block(
+            f"Outliers: {counts['outlier']:,}",
+            ("Photograph", "Score", "Label"),
+            [(row["path"], f"{row['score']:.2f}", row["label"]) for row in rows["outlier"]],
+        ),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _block(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return f"{title}\n{console.table(header, rows)}" if rows else f"{title}."

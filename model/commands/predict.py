@@ -1,0 +1,117 @@
+"""`python -m model predict`: classify photographs."""
+
+import argparse
+import contextlib
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+from model import predictions
+from model.checkpoints.checkpoint import SHIPPED
+from model.classifier import Prediction
+from model.commands import console
+from model.commands.opening import CHECKPOINT, open_classifier, require_folder_of
+from model.photographs import images
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parsers of `python -m model`."""
+    command = console.add_command(
+        commands,
+        "predict",
+        run,
+        help="classify photographs",
+        description="Classify photographs. Exit status 1 when a file cannot be read.",
+    )
+    console.add_device(command)
+    console.add_cache_dir(command)
+    console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
+    command.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="photographs, or folders of them"
+    )
+    command.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
+    output = command.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="one JSON object a line")
+    output.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
+    command.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE.png",
+        help="draw the photograph, where the classifier looked, and the bars",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Classify files.
+
+    Returns:
+        1 when a file could not be read, else 0.
+
+    Raises:
+        FileNotFoundError: No folder for the table or the figure.
+        ValueError: No photographs, or more than one with `--figure`.
+    """
+    require_folder_of(options.csv, options.figure)
+    paths = list(predictions.find(options.images))
+    if not paths:
+        raise ValueError(f"No photographs in {', '.join(map(str, options.images))}.")
+    if options.figure and len(paths) != 1:
+        raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
+    if options.top < 1:
+        raise ValueError(f"--top {options.top} must be 1 or more.")
+    classifier = open_classifier(options, options.device)
+    top = min(options.top, len(classifier.checkpoint.class_ids))
+    failed = 0
+    with contextlib.ExitStack() as stack:
+        write_row = None
+        if options.csv:
+            file = stack.enter_context(
+                options.csv.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+            )
+            write_row = csv.writer(file).writerow
+            write_row(predictions.csv_header(top))
+        explain = options.figure is not None
+        for path, image, outcome in predictions.predict_all(
+            classifier, paths, top, explain=explain
+        ):
+            bad = isinstance(outcome, images.BadImageError)
+            failed += bad
+            if bad:
+                print(f"{path} {outcome}", file=sys.stderr)
+            if write_row:
+                write_row(predictions.csv_row(path, outcome, top))
+            elif options.json:
+                row = predictions.to_json(path, outcome)
+                print(json.dumps(row, ensure_ascii=False, allow_nan=False), flush=True)
+            elif isinstance(outcome, Prediction):
+                show(path, outcome, sys.stdout)
+            if options.figure and image and isinstance(outcome, Prediction):
+                from model.commands.figure import prediction_png
+
+                transforms = classifier.backbone.transforms
+                options.figure.write_bytes(prediction_png(image, outcome, transforms, path.name))
+    if options.csv:
+        print(f"{options.csv}: {len(paths)} rows", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def show(path: Path, prediction: Prediction, out: TextIO) -> None:
+    """Print a prediction as a table with bars."""
+    width = max(len(candidate.label) for candidate in prediction.top)
+    print(path, file=out)
+    for candidate in prediction.top:
+        share = candidate.probability
+        print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
+    if prediction.none_of_these:
+        print("  Probably none of these: unlike what the classifier knows.", file=out)
+    else:
+        promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
+        print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
+    evidence = prediction.evidence
+    if evidence and evidence.training_photograph:
+        print(f"  It is the training photograph {evidence.training_photograph}.", file=out)
+    elif evidence and evidence.disagree:
+        labels = ", ".join(dict.fromkeys(similar.label for similar in evidence.similar))
+        print(f"  Look twice: the training photographs most like it are {labels}.", file=out)

@@ -1,0 +1,47 @@
+"""Logits of validation photographs that none of them had a say in."""
+
+import numpy as np
+
+FOLDS = 5
+"""Parts of the validation photographs in cross-fitting."""
+
+
+def fold_numbers(count: int, seed: int) -> np.ndarray:
+    """Deal photographs into `FOLDS` parts: int64 `[count]`, as equal as can be."""
+    return np.random.default_rng(seed).permutation(count) % min(FOLDS, max(1, count))
+
+
+class CrossFit:
+    """Logits of photographs from the epoch that the *other* photographs chose.
+
+    The best epoch is chosen on `valid`, so its logits there are too good to calibrate with. Each
+    part of `valid` is given the logits of the epoch that is best on the other parts. Kept are one
+    epoch's logits, not all epochs'.
+    """
+
+    def __init__(self, labels: np.ndarray, num_classes: int, seed: int) -> None:
+        """Start before the first epoch.
+
+        Args:
+            labels: int64 `[M]`.
+            num_classes: C.
+            seed: Seed of the parts.
+        """
+        self.labels = labels
+        self.folds = fold_numbers(len(labels), seed)
+        self.logits = np.zeros((len(labels), num_classes), np.float32)
+        self._best: list[tuple[float, float]] = [(-1.0, 0.0)] * (int(self.folds.max()) + 1)
+
+    def add(self, logits: np.ndarray) -> None:
+        """Take an epoch's logits `[M, C]`."""
+        from scipy.special import log_softmax  # who only predicts need not wait for it
+
+        right = logits.argmax(axis=1) == self.labels
+        losses = -log_softmax(logits, axis=1)[np.arange(len(self.labels)), self.labels]
+        for fold, best in enumerate(self._best):
+            inside = self.folds == fold
+            others = ~inside if len(self._best) > 1 else inside
+            score = (float(right[others].mean()), -float(losses[others].mean()))
+            if score > best:
+                self._best[fold] = score
+                self.logits[inside] = logits[inside]
