@@ -16,7 +16,7 @@ from safetensors.numpy import save as serialize
 from model.backbones.spec import BackboneSpec
 from model.cache import atomic_path
 from model.checkpoints import hashes, history, schema, tensors
-from model.checkpoints.fields import InvalidFile, shown
+from model.checkpoints.files import InvalidFile, printable
 from model.checkpoints.golden import Golden
 from model.checkpoints.schema import AUDIT, CONFIG, GOLDEN, METRICS
 from model.checkpoints.tensors import EVIDENCE, HEAD
@@ -241,9 +241,8 @@ def _require_files(folder: Path) -> None:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    # A file's name that is not UTF-8 has halves of surrogate pairs; JSON writes them \uXXXX, too.
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    text = json.dumps(printable(values), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    path.write_text(text, encoding="utf-8")
 
 
 def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
@@ -277,16 +276,14 @@ def load(folder: Path, *, verify: bool = True) -> Checkpoint:
             f"{folder} is not a checkpoint folder. Make one with: python train.py FOLDER"
         )
     try:
-        values = schema.parse(folder, CONFIG)
-        version = values.get("format_version")
-        if version != FORMAT_VERSION:
+        if (version := schema.format_version(folder)) != FORMAT_VERSION:
             raise ValueError(
-                f"{folder / CONFIG} has format version {shown(version)}; this version of "
+                f"{folder / CONFIG} has format version {version}; this version of "
                 f"Frostflower reads {FORMAT_VERSION}. Update Frostflower, or train again."
             )
         if verify:
             _require_files(folder)
-        return _load(folder, schema.config(values), verify)
+        return _load(folder, schema.config(folder), verify)
     except InvalidFile as error:
         remedy = "Get the checkpoint again, or train again."
         if error.file in (EVIDENCE, AUDIT):

@@ -12,7 +12,7 @@ from typing import Any
 
 from model.cache import atomic_path
 from model.checkpoints import schema
-from model.checkpoints.fields import InvalidFile
+from model.checkpoints.files import InvalidFile
 
 FILE = schema.HASHES
 MISSING = "is missing"

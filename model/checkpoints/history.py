@@ -2,23 +2,30 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any, TypedDict, cast
 
-from model.checkpoints.fields import InvalidFile, Misfit, number, read_text, wrong
+import msgspec
+from msgspec import Meta
+
+from model.checkpoints.files import InvalidFile, problem_of, read_text
 from model.heads.head import HISTORY_COLUMNS, MAX_EPOCHS, Row, best_epoch
 
 DRAWN = 1000
 """Epochs that a chart or a table shows: more than a chart has pixels, and Altair takes 5,000."""
 
 _MAX_BYTES = 32_000_000  # 100,000 rows of seven numbers of 24 characters: 17 MB
-_MAX_LINE = 1000
-_RANGES = {
-    "train_loss": number(0, 1e30),
-    "train_accuracy": number(0, 1),
-    "valid_loss": number(0, 1e30),
-    "valid_accuracy": number(0, 1),
-    "learning_rate": number(0, 1e9),
-    "seconds": number(0, 1e9),
-}
+_Positive = Annotated[float, Meta(ge=0, le=1e30)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class _Row(TypedDict):
+    epoch: int
+    train_loss: _Positive
+    train_accuracy: _Share
+    valid_loss: _Positive
+    valid_accuracy: _Share
+    learning_rate: _Positive
+    seconds: _Positive
 
 
 def thinned(history: Sequence[Row], most: int = DRAWN) -> list[Row]:
@@ -57,26 +64,18 @@ def load(path: Path) -> list[Row]:
     if not 1 <= len(lines) <= MAX_EPOCHS:
         problem = f"the file has {len(lines):,} rows; expected 1 to {MAX_EPOCHS:,}"
         raise InvalidFile(path.name, problem)
-    try:
-        return [_row(line, epoch) for epoch, line in enumerate(lines, 1)]
-    except Misfit as error:
-        raise InvalidFile(path.name, str(error)) from error
+    return [_row(path.name, line, epoch) for epoch, line in enumerate(lines, 1)]
 
 
-def _row(line: str, epoch: int) -> Row:
-    cells = line.split(",") if len(line) <= _MAX_LINE else [line]
+def _row(file: str, line: str, epoch: int) -> Row:
+    cells = line.split(",")
     if len(cells) != len(HISTORY_COLUMNS):
-        raise wrong(line, f"{len(HISTORY_COLUMNS)} numbers").inside(f"row {epoch}")
-    if cells[0] != str(epoch):
-        raise wrong(cells[0], str(epoch)).inside(f"epoch in row {epoch}")
-    row: Row = {"epoch": epoch}
-    for column, cell in zip(HISTORY_COLUMNS[1:], cells[1:], strict=True):
-        try:
-            value: float | str = float(cell)
-        except ValueError:
-            value = cell
-        try:
-            row[column] = _RANGES[column](value)
-        except Misfit as error:
-            raise error.inside(f"{column} of epoch {epoch}") from None
+        raise InvalidFile(file, f"row {epoch} must have {len(HISTORY_COLUMNS)} numbers")
+    try:
+        cells_by_name = dict(zip(HISTORY_COLUMNS, cells, strict=True))
+        row: Row = msgspec.convert(cells_by_name, cast(Any, _Row), strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidFile(file, f"row {epoch}, {problem_of(error)}") from error
+    if row["epoch"] != epoch:
+        raise InvalidFile(file, f"row {epoch} has the epoch {row['epoch']}")
     return row

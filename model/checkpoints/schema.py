@@ -1,7 +1,8 @@
 """What the JSON files of a checkpoint hold: every field that anything reads, with its range.
 
 A checkpoint may come from anybody. It is checked here, once, and nowhere behind this door; tensors
-are checked in `tensors`, the history in `history`. Fields that are not listed are left out.
+are checked in `tensors`, the history in `history`. Fields that are not listed are left out, as a
+later version may have written them.
 
 Limits of size admit `MAX_CLASSES` classes. A class takes about 30 bytes in config.json (at most
 1,100, with two names of 255 characters), 190 a split in metrics.json (450), 14 a pattern in
@@ -11,32 +12,23 @@ up to 2,000. What Python makes of it is larger: an empty list of 3 bytes takes 6
 objects are counted before they are parsed (25,000 classes make 75,000).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+import msgspec
+from msgspec import Meta
 
 from model.backbones.spec import MAX_MEMBERS, BackboneSpec
 from model.backbones.transforms import EVALUATION_VIEWS, LEAST_SIZE, MAX_SIZE, Framing
 from model.checkpoints import golden as patterns
-from model.checkpoints.fields import (
-    Check,
+from model.checkpoints.files import (
+    BACKBONE_NAME,
+    PRINTABLE,
+    SHA256,
     InvalidFile,
-    Misfit,
-    choice,
-    different,
-    listed,
-    mapping,
-    matrix,
-    name,
-    number,
-    optional,
-    pattern,
-    plain,
+    problem_of,
     read_json,
-    record,
-    text,
-    whole,
-    wrong,
 )
 from model.heads.head import MAX_EPOCHS, MAX_HIDDEN, MAX_SEED, MAX_WIDTH
 from model.photographs.class_names import MAX_CLASSES, MAX_NAME
@@ -52,274 +44,316 @@ _MAX_BYTES = {
     HASHES: 100_000,
 }
 _MAX_CONTAINERS = 200_000
-_PROBLEMS = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
+_MAX_MATRIX = 2000
 
-_SHARE = number(0, 1)
-_COUNT = whole(0, 10**12)
-_FINITE = number(-1e30, 1e30)
-_SHA256 = pattern("[0-9a-f]{64}", "64 hexadecimal digits")
-_NAME = name(1000)  # a display name may have another, and the class id, behind it
-_PATH = text(4096)
-_LINE = text(1000)
-_VERSIONS = mapping(text(100), 100)
-
-
-def _rising(value: Any) -> Any:
-    """Expect two numbers of which the second is the greater, by more than rounding."""
-    low, high = listed(number(0, 1e30), 2, 2)(value)
-    if not high - low >= 1e-9:
-        raise Misfit(f"is [{low:g}, {high:g}]; expected two numbers that rise")
-    return low, high
-
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Positive = Annotated[float, Meta(ge=0, le=1e30)]
+_Finite = Annotated[float, Meta(ge=-1e30, le=1e30)]
+_Count = Annotated[int, Meta(ge=0, le=10**12)]
+_Spread = Annotated[float, Meta(ge=0.01, le=1)]
+_Side = Annotated[int, Meta(ge=LEAST_SIZE, le=MAX_SIZE)]
+_Seed = Annotated[int, Meta(ge=0)]  # msgspec takes no bound above 2**63 - 1: `_require_seed`
+_Width = Annotated[int, Meta(ge=1, le=MAX_WIDTH)]
+_Sha256 = Annotated[str, Meta(pattern=SHA256)]
+_Line = Annotated[str, Meta(max_length=1000, pattern=PRINTABLE)]
+_Path = Annotated[str, Meta(max_length=4 * 4096, pattern=PRINTABLE)]
+_ClassId = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=PRINTABLE)]
+_Name = Annotated[str, Meta(min_length=1, max_length=1000, pattern=PRINTABLE)]
+_Versions = Annotated[dict[_Line, _Line], Meta(max_length=100)]
+# No Meta in this union: with a list beside it, msgspec 0.22 frees its bounds twice.
+_Setting = str | int | float | bool | None
 
 # config.json
 
-_MEMBER = record(
-    {
-        "name": pattern(r"(timm/)?[A-Za-z0-9][\w.-]{0,99}", "the name of a backbone"),
-        "weights_sha256": _SHA256,
-        "image_size": whole(LEAST_SIZE, MAX_SIZE),
-        "mean": listed(_SHARE, 3, 3),
-        "std": listed(number(0.01, 1), 3, 3),
-    }
-)
-_BACKBONE_FIELDS = record(
-    {
-        "members": listed(_MEMBER, 1, MAX_MEMBERS),
-        "stages": whole(0, 100),
-        "transforms": record(
-            {
-                "image_size": whole(LEAST_SIZE, MAX_SIZE),
-                "framing": choice(*get_args(Framing)),
-                "crop_pct": number(0.5, 1),
-                "interpolation": choice("bicubic", "bilinear"),
-            }
-        ),
-    }
-)
+
+class _Member(TypedDict):
+    name: Annotated[str, Meta(pattern=BACKBONE_NAME)]
+    weights_sha256: _Sha256
+    image_size: _Side
+    mean: tuple[_Share, _Share, _Share]
+    std: tuple[_Spread, _Spread, _Spread]
 
 
-def _backbone(value: Any) -> Any:
-    values = _BACKBONE_FIELDS(value)
-    names = [member["name"] for member in values["members"]]
-    try:
-        different(listed(_LINE, 1, MAX_MEMBERS))(names)
-        return BackboneSpec.from_json(values)
-    except Misfit as error:
-        raise error.inside("members") from None
-    except ValueError as error:  # its networks together are too much
-        raise Misfit(f"is refused: {error}") from error
+class _Transforms(TypedDict):
+    image_size: _Side
+    framing: Framing
+    crop_pct: Annotated[float, Meta(ge=0.5, le=1)]
+    interpolation: Literal["bicubic", "bilinear"]
 
 
-def _option(value: Any) -> Any:
-    return listed(plain, 0, 100)(value) if isinstance(value, list) else plain(value)
+class _Backbone(TypedDict):
+    members: Annotated[list[_Member], Meta(min_length=1, max_length=MAX_MEMBERS)]
+    stages: Annotated[int, Meta(ge=0, le=100)]
+    transforms: _Transforms
 
 
-_TRAINING = record(
-    {
-        "best_epoch": whole(1, MAX_EPOCHS),
-        "head_text": _LINE,
-        "text": _LINE,
-        "seed": whole(0, MAX_SEED),
-        "options": record({"coverage": _SHARE, "known_pass_rate": _SHARE}, rest=_option),
-    },
-    {"recipe": _LINE, "versions": _VERSIONS},
-)
-_CONFIG = record(
-    {
-        "format_version": whole(1, 1000),
-        "backbone": _backbone,
-        "head": record(
-            {
-                "num_features": whole(1, MAX_WIDTH),
-                "hidden": listed(whole(1, MAX_WIDTH), 0, MAX_HIDDEN),
-            }
-        ),
-        "trust": record(
-            {
-                "temperature": number(1e-3, 1e3),
-                "coverage": _SHARE,
-                "margin": number(0, 1e30),
-                "known_pass_rate": _SHARE,
-                "unknown_threshold": _FINITE,
-            }
-        ),
-        "detector": record({"doubt": _rising, "distance": optional(_rising)}),
-        "views": different(listed(choice(*EVALUATION_VIEWS), 1, len(EVALUATION_VIEWS))),
-        "class_ids": different(listed(name(MAX_NAME), 2, MAX_CLASSES)),
-        "class_names": different(listed(_NAME, 2, MAX_CLASSES)),
-        "training": _TRAINING,
-    }
-)
+class _Head(TypedDict):
+    num_features: _Width
+    hidden: Annotated[list[_Width], Meta(max_length=MAX_HIDDEN)]
+
+
+class _Trust(TypedDict):
+    temperature: Annotated[float, Meta(ge=1e-3, le=1e3)]
+    coverage: _Share
+    margin: _Positive
+    known_pass_rate: _Share
+    unknown_threshold: _Finite
+
+
+class _Detector(TypedDict):
+    doubt: tuple[_Positive, _Positive]
+    distance: tuple[_Positive, _Positive] | None
+
+
+class _Promises(TypedDict):
+    coverage: _Share
+    known_pass_rate: _Share
+
+
+class _Training(TypedDict):
+    best_epoch: Annotated[int, Meta(ge=1, le=MAX_EPOCHS)]
+    head_text: _Line
+    text: _Line
+    seed: _Seed
+    options: dict[_Line, _Setting | list[_Setting]]
+    recipe: NotRequired[_Line]
+    versions: NotRequired[_Versions]
+
+
+class _Config(TypedDict):
+    backbone: _Backbone
+    head: _Head
+    trust: _Trust
+    detector: _Detector
+    views: Annotated[list[str], Meta(min_length=1, max_length=len(EVALUATION_VIEWS))]
+    class_ids: Annotated[list[_ClassId], Meta(min_length=2, max_length=MAX_CLASSES)]
+    class_names: Annotated[list[_Name], Meta(min_length=2, max_length=MAX_CLASSES)]
+    training: _Training
+
+
+class _Version(TypedDict):
+    format_version: int
 
 
 # metrics.json
 
 
-def _split(num_classes: int) -> Check:
-    per_class = record(
-        {
-            "class_id": _NAME,
-            "precision": _SHARE,
-            "recall": _SHARE,
-            "f1": _SHARE,
-            "support": _COUNT,
-        }
-    )
-    group = record({"confidence": _SHARE, "accuracy": _SHARE, "photographs": _COUNT})
-    label = whole(0, num_classes - 1)
-
-    def confusion(value: Any) -> Any:
-        pair = listed(_COUNT, 3, 3)(value)
-        listed(label, 2, 2)(pair[:2])
-        return pair
-
-    return record(
-        {
-            "photographs": whole(1, 10**12),
-            "top1": _SHARE,
-            "top5": _SHARE,
-            "loss": number(0, 1e30),
-            "macro_f1": _SHARE,
-            "per_class": listed(per_class, num_classes, num_classes),
-            "ece": _SHARE,
-            "reliability": listed(group, 1, 100),
-            "coverage": _SHARE,
-            "mean_set_size": number(0, num_classes),
-            "known_pass_rate": _SHARE,
-        },
-        {
-            "confusion_matrix": matrix(num_classes, num_classes, 0, 10**12, int),
-            "confusions": listed(confusion, 0, 1_000_000),
-        },
-    )
+class _ClassFigures(TypedDict):
+    class_id: _Name
+    precision: _Share
+    recall: _Share
+    f1: _Share
+    support: _Count
 
 
-def _metrics(num_classes: int) -> Check:
-    split = _split(num_classes)
-    return record(
-        {
-            "splits": record({"valid": split}, {"test": split}),
-            "data": record(
-                {
-                    "name": _LINE,
-                    "photographs": record({}, {"train": _COUNT, "valid": _COUNT, "test": _COUNT}),
-                },
-                {"fingerprint": _SHA256, "skipped": _COUNT},
-            ),
-            "seed": whole(0, MAX_SEED),
-        },
-        {"versions": _VERSIONS, "device": _LINE, "seconds": mapping(number(0, 1e9), 100)},
-    )
+class _Group(TypedDict):
+    confidence: _Share
+    accuracy: _Share
+    photographs: _Count
+
+
+_Row = Annotated[list[_Count], Meta(max_length=_MAX_MATRIX)]
+
+
+class _Split(TypedDict):
+    photographs: Annotated[int, Meta(ge=1, le=10**12)]
+    top1: _Share
+    top5: _Share
+    loss: _Positive
+    macro_f1: _Share
+    per_class: list[_ClassFigures]
+    ece: _Share
+    reliability: Annotated[list[_Group], Meta(min_length=1, max_length=100)]
+    coverage: _Share
+    mean_set_size: _Positive
+    known_pass_rate: _Share
+    confusion_matrix: NotRequired[Annotated[list[_Row], Meta(max_length=_MAX_MATRIX)]]
+    confusions: NotRequired[list[Annotated[list[_Count], Meta(min_length=3, max_length=3)]]]
+
+
+class _Splits(TypedDict):
+    valid: _Split
+    test: NotRequired[_Split]
+
+
+class _Counts(TypedDict):
+    train: NotRequired[_Count]
+    valid: NotRequired[_Count]
+    test: NotRequired[_Count]
+
+
+class _Data(TypedDict):
+    name: _Line
+    photographs: _Counts
+    fingerprint: NotRequired[_Sha256]
+    skipped: NotRequired[_Count]
+
+
+class _Metrics(TypedDict):
+    splits: _Splits
+    data: _Data
+    seed: _Seed
+    versions: NotRequired[_Versions]
+    device: NotRequired[_Line]
+    seconds: NotRequired[dict[_Line, Annotated[float, Meta(ge=0, le=1e9)]]]
 
 
 # golden.json, audit.json, hashes.json
 
 
-def _golden(num_classes: int) -> Check:
-    count = len(patterns.SIZES)
-    return record(
-        {
-            "patterns_version": whole(1, 10**6),
-            "sha256": listed(_SHA256, count, count),
-            "probabilities": matrix(count, num_classes, 0, 1, float),
-            "device": _LINE,
-        }
-    )
+class _PatternsVersion(TypedDict):
+    patterns_version: int
 
 
-_FINDING = record(
-    {
-        "path": _PATH,
-        "label": _NAME,
-        "score": _FINITE,
-        "suggested_label": text(1000),
-        "other_path": _PATH,
-    }
-)
-_LEAK = record(
-    {
-        "split": _LINE,
-        "photographs": _COUNT,
-        "accuracy": _SHARE,
-        "copies": _COUNT,
-        "accuracy_without": optional(_SHARE),
-    }
-)
-_CLASS = record(
-    {
-        "class_id": _NAME,
-        "photographs": _COUNT,
-        "accuracy": _SHARE,
-        "gain": number(-1, 1),
-        "taken_for": text(1000),
-    }
-)
-_AUDIT = record(
-    {
-        "data": _LINE,
-        "photographs": _COUNT,
-        "num_classes": whole(1, MAX_CLASSES),
-        "class_names": mapping(_NAME, MAX_CLASSES),
-        "skipped": _COUNT,
-        "backbone": _LINE,
-        "counts": record(dict.fromkeys(_PROBLEMS, _COUNT)),
-        "across_splits": _COUNT,
-        "accuracy": _SHARE,
-        "accuracy_with_copies": _SHARE,
-        "leaks": listed(_LEAK, 0, 10),
-        "findings": record(dict.fromkeys(_PROBLEMS, listed(_FINDING, 0, 1000))),
-        "classes": listed(_CLASS, 0, MAX_CLASSES),
-    }
-)
-_HASHES = mapping(record({"bytes": whole(0, 2**62), "sha256": _SHA256}), 100)
+class _Golden(TypedDict):
+    patterns_version: int
+    sha256: list[_Sha256]
+    probabilities: list[list[_Share]]
+    device: _Line
 
 
-def parse(folder: Path, file: str) -> dict[str, Any]:
-    """Read one of the JSON files, unchecked but for its size.
+class _Finding(TypedDict):
+    path: _Path
+    label: _Name
+    score: _Finite
+    suggested_label: _Line
+    other_path: _Path
+
+
+_FoundList = Annotated[list[_Finding], Meta(max_length=1000)]
+
+
+class _Findings(TypedDict):
+    label_error: _FoundList
+    exact_duplicate: _FoundList
+    near_duplicate: _FoundList
+    outlier: _FoundList
+
+
+class _Problems(TypedDict):
+    label_error: _Count
+    exact_duplicate: _Count
+    near_duplicate: _Count
+    outlier: _Count
+
+
+class _Leak(TypedDict):
+    split: _Line
+    photographs: _Count
+    accuracy: _Share
+    copies: _Count
+    accuracy_without: _Share | None
+
+
+class _ClassFound(TypedDict):
+    class_id: _Name
+    photographs: _Count
+    accuracy: _Share
+    gain: Annotated[float, Meta(ge=-1, le=1)]
+    taken_for: _Line
+
+
+class _Audit(TypedDict):
+    data: _Line
+    photographs: _Count
+    num_classes: Annotated[int, Meta(ge=1, le=MAX_CLASSES)]
+    class_names: Annotated[dict[_Name, _Name], Meta(max_length=MAX_CLASSES)]
+    skipped: _Count
+    backbone: _Line
+    counts: _Problems
+    across_splits: _Count
+    accuracy: _Share
+    accuracy_with_copies: _Share
+    leaks: Annotated[list[_Leak], Meta(max_length=10)]
+    findings: _Findings
+    classes: Annotated[list[_ClassFound], Meta(max_length=MAX_CLASSES)]
+
+
+class _Hash(TypedDict):
+    bytes: Annotated[int, Meta(ge=0, le=2**62)]
+    sha256: _Sha256
+
+
+_Hashes = TypedDict(
+    "_Hashes",
+    {
+        "config.json": NotRequired[_Hash],
+        "metrics.json": NotRequired[_Hash],
+        "golden.json": NotRequired[_Hash],
+        "history.csv": NotRequired[_Hash],
+        "head.safetensors": NotRequired[_Hash],
+        "evidence.safetensors": NotRequired[_Hash],
+    },
+)
+
+
+def _read(folder: Path, file: str, shape: Any) -> dict[str, Any]:
+    return read_json(folder / file, shape, _MAX_BYTES[file], _MAX_CONTAINERS)
+
+
+def _require_length(file: str, field: str, values: Sequence[Any], length: int) -> None:
+    if len(values) != length:
+        raise InvalidFile(file, f"{field} has {len(values):,} entries; expected {length:,}")
+
+
+def _require_different(file: str, field: str, values: Sequence[str]) -> None:
+    seen = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            raise InvalidFile(file, f'{field}[{index}] is "{value[:40]}" for the second time')
+        seen.add(value)
+
+
+def _require_seed(file: str, field: str, seed: int) -> None:
+    if seed > MAX_SEED:
+        raise InvalidFile(file, f"{field}: expected a whole number <= {MAX_SEED}")
+
+
+def format_version(folder: Path) -> int:
+    """Read the format version, which all versions of config.json have; as `config`."""
+    return _read(folder, CONFIG, _Version)["format_version"]
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """Read and check config.json.
 
     Args:
         folder: The checkpoint folder.
-        file: Its name.
 
     Returns:
-        What it holds.
+        What is used of it; `backbone` is a `BackboneSpec`.
 
     Raises:
         FileNotFoundError: It is missing.
-        InvalidFile: It is too large, or no JSON object.
-    """
-    return read_json(folder / file, _MAX_BYTES[file], _MAX_CONTAINERS)
-
-
-def _checked(file: str, check: Callable[[], Any]) -> Any:
-    try:
-        return check()
-    except Misfit as error:
-        raise InvalidFile(file, str(error)) from error
-
-
-def config(values: dict[str, Any]) -> dict[str, Any]:
-    """Check config.json.
-
-    Args:
-        values: As `parse`.
-
-    Returns:
-        What is used of it; `backbone` is a `BackboneSpec`, and the detector's scales are pairs.
-
-    Raises:
         InvalidFile: The field that is wrong.
     """
-
-    def check() -> dict[str, Any]:
-        found = _CONFIG(values)
-        count = len(found["class_ids"])
-        if len(found["class_names"]) != count:
-            raise wrong(found["class_names"], f"{count:,}, as class_ids").inside("class_names")
-        return found
-
-    return _checked(CONFIG, check)
+    found = _read(folder, CONFIG, _Config)
+    try:
+        msgspec.convert(found["training"]["options"], _Promises)
+    except msgspec.ValidationError as error:
+        raise InvalidFile(CONFIG, f"training.options.{problem_of(error)}") from error
+    _require_seed(CONFIG, "training.seed", found["training"]["seed"])
+    _require_length(CONFIG, "class_names", found["class_names"], len(found["class_ids"]))
+    members = [member["name"] for member in found["backbone"]["members"]]
+    for field, values in {
+        "class_ids": found["class_ids"],
+        "class_names": found["class_names"],
+        "views": found["views"],
+        "backbone.members": members,
+    }.items():
+        _require_different(CONFIG, field, values)
+    for index, view in enumerate(found["views"]):
+        if view not in EVALUATION_VIEWS:
+            known = ", ".join(EVALUATION_VIEWS)
+            raise InvalidFile(CONFIG, f"views[{index}]: expected one of {known}")
+    for name in ("doubt", "distance"):
+        scale = found["detector"][name]
+        if scale and not scale[1] - scale[0] >= 1e-9:  # by more than rounding: it is divided by
+            raise InvalidFile(CONFIG, f"detector.{name}: expected two numbers that rise")
+    try:
+        return {**found, "backbone": BackboneSpec.from_json(found["backbone"])}
+    except ValueError as error:  # its networks together are too much
+        raise InvalidFile(CONFIG, f"backbone is refused: {error}") from error
 
 
 def metrics(folder: Path, num_classes: int) -> dict[str, Any]:
@@ -336,44 +370,57 @@ def metrics(folder: Path, num_classes: int) -> dict[str, Any]:
         FileNotFoundError: It is missing.
         InvalidFile: The field that is wrong.
     """
-    values = parse(folder, METRICS)
-    return _checked(METRICS, lambda: _metrics(num_classes)(values))
+    found = _read(folder, METRICS, _Metrics)
+    _require_seed(METRICS, "seed", found["seed"])
+    for name, split in found["splits"].items():
+        place = f"splits.{name}"
+        _require_length(METRICS, f"{place}.per_class", split["per_class"], num_classes)
+        if "confusion_matrix" in split:
+            matrix = split["confusion_matrix"]
+            _require_length(METRICS, f"{place}.confusion_matrix", matrix, num_classes)
+            for index, row in enumerate(matrix):
+                _require_length(METRICS, f"{place}.confusion_matrix[{index}]", row, num_classes)
+        for index, (*labels, _) in enumerate(split.get("confusions", ())):
+            if max(labels) >= num_classes:
+                problem = f"{place}.confusions[{index}]: expected labels below {num_classes}"
+                raise InvalidFile(METRICS, problem)
+    return found
 
 
 def golden(folder: Path, num_classes: int) -> dict[str, Any]:
     """Read and check golden.json; as `metrics`."""
-    values = parse(folder, GOLDEN)
-    version = values.get("patterns_version")
-    if type(version) is int and version != patterns.PATTERNS_VERSION:
+    version = _read(folder, GOLDEN, _PatternsVersion)["patterns_version"]
+    if version != patterns.PATTERNS_VERSION:
         raise InvalidFile(
             GOLDEN,
             f"patterns_version is {version}, but this version of Frostflower draws "
             f"{patterns.PATTERNS_VERSION}; see: python -m model verify --accept",
         )
-    return _checked(GOLDEN, lambda: _golden(num_classes)(values))
+    found = _read(folder, GOLDEN, _Golden)
+    for field in ("sha256", "probabilities"):
+        _require_length(GOLDEN, field, found[field], len(patterns.SIZES))
+    for index, row in enumerate(found["probabilities"]):
+        _require_length(GOLDEN, f"probabilities[{index}]", row, num_classes)
+    return found
 
 
 def audit(folder: Path) -> dict[str, Any]:
     """Read and check audit.json; as `metrics`."""
-    values = parse(folder, AUDIT)
-
-    def check() -> dict[str, Any]:
-        found = _AUDIT(values)
-        rows = [("classes", i, row) for i, row in enumerate(found["classes"])]
-        for problem, findings in found["findings"].items():
-            rows += [(f"findings.{problem}", i, row) for i, row in enumerate(findings)]
-        for place, i, row in rows:
-            suggests = place == "findings.label_error"
-            for key in ("class_id", "label", *(["suggested_label"] if suggests else [])):
-                if key in row and row[key] not in found["class_names"]:
-                    problem = wrong(row[key], "a key of class_names")
-                    raise problem.inside(f"{place}[{i}].{key}")
-        return found
-
-    return _checked(AUDIT, check)
+    found = _read(folder, AUDIT, _Audit)
+    labels = {
+        f"classes[{index}].class_id": row["class_id"] for index, row in enumerate(found["classes"])
+    }
+    for problem, findings in found["findings"].items():
+        for index, row in enumerate(findings):
+            labels[f"findings.{problem}[{index}].label"] = row["label"]
+            if problem == "label_error":
+                labels[f"findings.{problem}[{index}].suggested_label"] = row["suggested_label"]
+    for place, label in labels.items():
+        if label not in found["class_names"]:
+            raise InvalidFile(AUDIT, f"{place}: expected a key of class_names")
+    return found
 
 
 def hashes(folder: Path) -> dict[str, dict[str, Any]]:
     """Read and check hashes.json; as `metrics`."""
-    values = parse(folder, HASHES)
-    return _checked(HASHES, lambda: _HASHES(values))
+    return _read(folder, HASHES, _Hashes)

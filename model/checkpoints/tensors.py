@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from model.checkpoints.fields import InvalidFile, require_size
+from model.checkpoints.files import InvalidFile, require_size
 from model.explain.evidence import FILE as EVIDENCE
 from model.explain.evidence import MAX_WIDTH, VERSION, Evidence
 from model.features.signatures import SIGNATURE_BYTES

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from model.checkpoints import history
-from model.checkpoints.fields import InvalidFile
+from model.checkpoints.files import InvalidFile
 from model.checkpoints.plots import history_png
 from model.heads.head import HISTORY_COLUMNS, Row
 
@@ -50,18 +50,18 @@ def test_a_history_comes_back(count: int, tmp_path: Path):
 @pytest.mark.parametrize(
     ("column", "cell", "said"),
     [
-        (1, "nan", "train_loss of epoch 2 is NaN; expected a number from 0 to 1e+30"),
-        (3, "inf", "valid_loss of epoch 2 is Infinity; expected"),
-        (3, "1e999", "valid_loss of epoch 2 is Infinity; expected"),
-        (4, "1.5", "valid_accuracy of epoch 2 is 1.5; expected a number from 0 to 1"),
-        (5, "-1", "learning_rate of epoch 2 is -1.0; expected"),
-        (6, "much", 'seconds of epoch 2 is "much"; expected'),
-        (6, "", 'seconds of epoch 2 is ""; expected'),
-        (6, "1,1", 'row 2 is "2,0.5,'),
-        (0, "3", 'epoch in row 2 is "3"; expected 2'),
-        (0, "nan", 'epoch in row 2 is "nan"; expected 2'),
-        (2, "x" * 200_000, 'row 2 is "2,0.5,xxx'),
-        (2, "\0\0", r'train_accuracy of epoch 2 is "\u0000\u0000"; expected'),
+        (1, "nan", "row 2, train_loss: expected a number >= 0"),
+        (3, "inf", "row 2, valid_loss: expected a number <= 1e+30"),
+        (3, "1e999", "row 2, valid_loss: number out of range"),
+        (4, "1.5", "row 2, valid_accuracy: expected a number <= 1.0"),
+        (5, "-1", "row 2, learning_rate: expected a number >= 0"),
+        (6, "much", "row 2, seconds: expected a number, got a text"),
+        (6, "", "row 2, seconds: expected a number, got a text"),
+        (6, "1,1", "row 2 must have 7 numbers"),
+        (0, "3", "row 2 has the epoch 3"),
+        (0, "nan", "row 2, epoch: expected a whole number"),
+        (2, "x" * 200_000, "row 2, train_accuracy: expected a number"),
+        (2, "\0\0", "row 2, train_accuracy: expected a number"),
     ],
 )
 def test_a_row_that_is_wrong_is_named(column: int, cell: str, said: str, tmp_path: Path):

@@ -12,7 +12,7 @@ from small_checkpoint import made
 
 from model.checkpoints import tensors
 from model.checkpoints.checkpoint import save
-from model.checkpoints.fields import InvalidFile
+from model.checkpoints.files import InvalidFile
 from model.explain.evidence import Evidence
 from model.features.signatures import signature, thumbnail
 
@@ -68,7 +68,7 @@ def test_evidence_comes_back_from_its_file(thumbnails: bool, tmp_path: Path):
     assert kept.save(path) == path.stat().st_size
     loaded = tensors.evidence(path, R, 3)
     queries = np.random.default_rng(4).normal(size=(3, R)).astype(np.float32)
-    assert loaded.nearest(queries) == kept.nearest(queries)
+    assert np.array_equal(loaded.nearest(queries), kept.nearest(queries))
     assert loaded.same_below == kept.same_below
     assert loaded.names == kept.names
     assert np.array_equal(loaded.signatures, kept.signatures)
