@@ -22,6 +22,7 @@ from model.commands import console, train_options
 from model.commands.train_options import configure, published_command
 from model.features.read import read_photos
 from model.heads.head import Row
+from model.photographs import images
 from model.photographs.dataset import DataSet
 from model.photographs.named import list_source
 from model.splits.split import SplitOptions, require_splittable, split_photos
@@ -134,6 +135,7 @@ def main(options: argparse.Namespace) -> int:
     # Modules are not garbage: going through them again and again took 1.2 s at 100,000 photographs.
     gc.freeze()
     config = configure(options)
+    images.allow(options.max_pixels)
     checkpoint.require_empty(options.out, options.overwrite)
     backbone = training.open_for(config, options.cache_dir)
     loaded = load_data(options, config, backbone)

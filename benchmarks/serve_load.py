@@ -13,20 +13,15 @@ one client of 1.2 times the in-process median, and 16.9 answers a second at 32 c
 """
 
 import argparse
-import contextlib
 import http.client
 import io
-import json
 import statistics
-import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -36,6 +31,7 @@ from PIL import Image
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.client import Client, memory
 from benchmarks.startup import first_page, serve
 from demo.batch import BATCH
 from model.classifier import Classifier
@@ -81,46 +77,6 @@ class Load:
         parts = np.percentile(self.latencies or [0.0], (50, 95, 99)) * 1000
         cells = [f"{len(self.latencies):,}", f"{self.rate:.1f}", *(f"{p:,.0f}" for p in parts)]
         return [name, *cells, str(len(self.errors)), f"{self.client_cpu:.1f}"]
-
-
-class Client:
-    """One visitor over one kept-alive connection."""
-
-    def __init__(self, address: str) -> None:
-        """Connect to the page at an address."""
-        self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=120)
-
-    def _ask(self, method: str, path: str, body: bytes | None, kind: str) -> bytes:
-        self._connection.request(method, path, body, {"Content-Type": kind} if body else {})
-        response = self._connection.getresponse()
-        content = response.read()
-        if response.status != 200:
-            raise ValueError(f"{path} answers {response.status}: {content[:80]!r}")
-        return content
-
-    def predict(self, photograph: bytes) -> str:
-        """Upload a photograph and wait for the answer.
-
-        Returns:
-            The first answer's name.
-
-        Raises:
-            ValueError: The server answers with an error.
-        """
-        mark = uuid.uuid4().hex
-        head = f'--{mark}\r\nContent-Disposition: form-data; name="files"; filename="{mark}.jpg"'
-        body = f"{head}\r\nContent-Type: image/jpeg\r\n\r\n".encode() + photograph
-        body += f"\r\n--{mark}--\r\n".encode()
-        kind = f"multipart/form-data; boundary={mark}"
-        (path,) = json.loads(self._ask("POST", "/gradio_api/upload", body, kind))
-        data = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
-        call = "/gradio_api/call/predict"
-        event = json.loads(self._ask("POST", call, json.dumps(data).encode(), "application/json"))
-        stream = self._ask("GET", f"{call}/{event['event_id']}", None, "").decode()
-        kind, _, rest = stream.rpartition("event: ")[2].partition("\n")
-        if kind != "complete":
-            raise ValueError(f"{kind}: {rest[:80]}")
-        return json.loads(rest.strip().removeprefix("data: "))[0]["label"]
 
 
 def ask(
@@ -171,15 +127,6 @@ def in_process(
         number += batch
     load.seconds += time.perf_counter() - started
     load.client_cpu += time.process_time() - cpu
-
-
-def memory(process: subprocess.Popen[bytes]) -> float:
-    """Return the resident memory of a process, in MB; 0 where the system does not tell so."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def parse() -> argparse.Namespace:

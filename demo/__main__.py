@@ -66,9 +66,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=BATCH,
         metavar="N",
-        help="photographs of the API that are classified together, at most",
+        help="photographs that are classified together, at most",
     )
     console.add_cache_dir(parser)
+    console.add_max_pixels(parser)
     parser.set_defaults(run=main)
     return parser.parse_args(arguments)
 
@@ -128,8 +129,10 @@ def main(options: argparse.Namespace) -> int:
     from demo.serve import launch
     from demo.share import LIFETIME, check_server, share
     from model.classifier import Classifier
+    from model.photographs import images
     from model.sharing.publish import LEFT_OUT, redact
 
+    images.allow(options.max_pixels)
     if options.batch < 1:
         raise ValueError(f"--batch {options.batch} must be 1 or more.")
     auth, server = sign_in(options.auth), check_server(options.share_server)

@@ -53,10 +53,6 @@ def audited(**changes: Any) -> dict[str, Any]:
         "accuracy_with_copies": 0.75,
         "leaks": [],
         "findings": {problem: [finding] * (problem == "outlier") for problem in problems},
-        "classes": [
-            {"class_id": name, "photographs": 1, "accuracy": 1.0, "gain": 0.0, "taken_for": ""}
-            for name in names
-        ],
         **changes,
     }
 

@@ -23,6 +23,10 @@ from model.photographs import images
 TOP = 5
 _NO_PREVIEW = gr.update(value=None, visible=False)
 _SET_SHOWN = 12
+_AT_ONCE = 16
+"""Photographs of the page, and as many of the API, that are decoded or wait for it or for a batch:
+enough for some large ones to leave room for others. `photographs.budget` bounds what they take, and
+Gradio has 40 threads."""
 _FLOWER = (160, 40, 540, 420)  # left, top, right, bottom in scikit-learn's flower.jpg, in px
 
 _EMPTY = html(
@@ -138,17 +142,20 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
-        batch: Photographs of the API that are classified together, at most.
+        batch: Photographs that are classified together, at most.
     """
     device = classifier.backbone.device_text
     transforms = classifier.backbone.transforms
     run = on_gpu(classifier.predict)
     run_together = Batcher[Image.Image, Prediction](lambda photos: run(photos, TOP), batch)
+    explain_together = Batcher[Image.Image, Prediction](
+        lambda photos: run(photos, TOP, explain=True), batch
+    )
 
     def show(upload: Upload | None) -> tuple[Any, Any, Any]:
         if upload is None:
             return _NO_PREVIEW, _EMPTY, ""
-        prediction = run([upload.image], TOP, explain=True)[0]
+        prediction = explain_together(upload.image)
         shown = _NO_PREVIEW
         if not upload.drawable:
             shown = gr.update(value=preview(upload.image), visible=True)
@@ -199,12 +206,13 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
     )
     # `change` covers upload, paste, camera, examples and clearing alike, once each.
     arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-    changed = photo.change(show, photo, [shown, result, reasons], **arguments)
+    changed = photo.change(
+        show, photo, [shown, result, reasons], concurrency_limit=_AT_ONCE, **arguments
+    )
     # The reason is in the message; a picture that no browser can draw is of no use.
     changed.failure(lambda: (None, _EMPTY, ""), None, [photo, result, reasons], **arguments)
     endpoint, answer = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
     details = gr.JSON(visible=False)
-    # While one batch is computed, the next one is decoded; more at once would only take memory.
     endpoint.click(
-        predict, photo, [answer, details], api_name="predict", concurrency_limit=2 * batch
+        predict, photo, [answer, details], api_name="predict", concurrency_limit=_AT_ONCE
     )

@@ -83,9 +83,7 @@ def _near(
     """Find near duplicates among contents: of exact copies only the first is looked at."""
     copies = {pair.second for pair in exact}
     unique = [i for i in range(len(photos)) if i not in copies]
-    found = duplicates.near_pairs(
-        [photos.paths[i] for i in unique], components[unique], workers=workers
-    )
+    found = duplicates.near_pairs(photos.take(unique), components[unique], workers=workers)
     return [duplicates.Pair(unique[a], unique[b], similarity) for a, b, similarity in found]
 
 

@@ -8,7 +8,6 @@ other, or its mirror image, as well as it can.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,8 @@ from scipy.sparse.csgraph import connected_components
 
 from model.audit.alignment import SIDE, compare
 from model.cache import default_workers, progress_bar
-from model.photographs import images
+from model.features.read import decode_again
+from model.photographs.dataset import Photos
 
 LIMIT = 0.9
 """Similarity from which a pair is reported; on flowers, planted copies have 0.97 and more."""
@@ -60,13 +60,11 @@ def exact_pairs(digests: Sequence[str]) -> list[Pair]:
     return [Pair(place, index, 1.0) for index, place in enumerate(places) if place != index]
 
 
-def near_pairs(
-    paths: Sequence[Path], features: np.ndarray, *, workers: int | None = None
-) -> list[Pair]:
+def near_pairs(photos: Photos, features: np.ndarray, *, workers: int | None = None) -> list[Pair]:
     """Find photographs that show the same shot: resized, recompressed, mirrored, cropped, edited.
 
     Args:
-        paths: N sound files, no two with the same bytes.
+        photos: N photographs, no two with the same bytes.
         features: float32 `[N, D]`, alike for a photograph and its mirror image.
         workers: Threads; by default one a core.
 
@@ -74,12 +72,12 @@ def near_pairs(
         Pairs, the most similar first.
 
     Raises:
-        ValueError: A file cannot be decoded any more.
+        ValueError: A file cannot be read any more, or has changed.
     """
     pairs = candidates(features)
     if not len(pairs):
         return []
-    thumbnails = _thumbnails(paths, workers or default_workers())
+    thumbnails = _thumbnails(photos, workers or default_workers())
     starts = range(0, len(pairs), _BATCH)
     with (
         ThreadPoolExecutor(workers or default_workers()) as pool,
@@ -142,25 +140,22 @@ def candidates(features: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
 
 
-def _thumbnails(paths: Sequence[Path], workers: int) -> np.ndarray:
+def _thumbnails(photos: Photos, workers: int) -> np.ndarray:
     """Return uint8 `[N, S, S]`: every photograph in grey, squashed to a square."""
 
-    def render(path: Path) -> np.ndarray:
-        try:
-            grey = images.decode(path).convert("L")
-        except images.BadImageError as error:
-            raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
+    def render(number: int) -> np.ndarray:
+        grey = decode_again(photos.paths[number], photos.digests[number]).convert("L")
         return np.asarray(
             grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0), np.uint8
         )
 
-    result = np.empty((len(paths), SIDE, SIDE), np.uint8)
+    result = np.empty((len(photos), SIDE, SIDE), np.uint8)
     with (
         ThreadPoolExecutor(workers) as pool,
-        progress_bar(len(paths), "Drawing thumbnails") as bar,
+        progress_bar(len(photos), "Drawing thumbnails") as bar,
     ):
-        for start in range(0, len(paths), 1024):  # a queue of bounded length
-            chunk = paths[start : start + 1024]
+        for start in range(0, len(photos), 1024):  # a queue of bounded length
+            chunk = range(start, min(start + 1024, len(photos)))
             for row, thumbnail in enumerate(pool.map(render, chunk), start):
                 result[row] = thumbnail
                 bar.update()

@@ -6,7 +6,7 @@ later version may have written them.
 
 Limits of size admit `MAX_CLASSES` classes. A class takes about 30 bytes in config.json (at most
 1,100, with two names of 255 characters), 190 a split in metrics.json (450), 14 a pattern in
-golden.json and 190 in audit.json. The confusion matrix takes 8 bytes a cell, so 2 splits of
+golden.json and 80 in audit.json. The confusion matrix takes 8 bytes a cell, so 2 splits of
 `MAX_MATRIX` classes 16 MB; earlier versions wrote one for any number of classes, which can be read
 up to 2,000. What Python makes of it is larger: an empty list of 3 bytes takes 64, so lists and
 objects are counted before they are parsed (25,000 classes make 75,000).
@@ -245,14 +245,6 @@ class _Leak(TypedDict):
     accuracy_without: _Share | None
 
 
-class _ClassFound(TypedDict):
-    class_id: _Name
-    photographs: _Count
-    accuracy: _Share
-    gain: Annotated[float, Meta(ge=-1, le=1)]
-    taken_for: _Line
-
-
 class _Audit(TypedDict):
     data: _Line
     photographs: _Count
@@ -266,7 +258,6 @@ class _Audit(TypedDict):
     accuracy_with_copies: _Share
     leaks: Annotated[list[_Leak], Meta(max_length=10)]
     findings: _Findings
-    classes: Annotated[list[_ClassFound], Meta(max_length=MAX_CLASSES)]
 
 
 class _Hash(TypedDict):
@@ -407,9 +398,7 @@ def golden(folder: Path, num_classes: int) -> dict[str, Any]:
 def audit(folder: Path) -> dict[str, Any]:
     """Read and check audit.json; as `metrics`."""
     found = _read(folder, AUDIT, _Audit)
-    labels = {
-        f"classes[{index}].class_id": row["class_id"] for index, row in enumerate(found["classes"])
-    }
+    labels = {}
     for problem, findings in found["findings"].items():
         for index, row in enumerate(findings):
             labels[f"findings.{problem}[{index}].label"] = row["label"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.commands import console
 from model.commands.opening import require_folder_of
+from model.photographs import images
 
 if TYPE_CHECKING:  # importing it takes scikit-learn's time
     from model.audit.findings import Audit
@@ -26,6 +27,7 @@ def add(commands: Any) -> None:
     )
     console.add_device(command)
     console.add_cache_dir(command)
+    console.add_max_pixels(command)
     command.add_argument("folder", type=Path, metavar="FOLDER", help="the data folder")
     console.add_checkpoint(
         command,
@@ -64,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from model.features.read import read_photos
     from model.photographs.scan import list_folder
 
+    images.allow(options.max_pixels)
     require_folder_of(options.csv)
     if options.top < 1:
         raise ValueError(f"--top {options.top} must be 1 or more.")

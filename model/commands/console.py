@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from model.backbones.device import DEVICES
 from model.cache import default_cache_dir
 from model.checkpoints.hub import Located, locate
+from model.photographs import images
 
 
 def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") -> int:
@@ -111,6 +113,24 @@ def add_cache_dir(parser: argparse._ActionsContainer) -> None:
         metavar="DIR",
         help="where features, thumbnails and exported backbones are kept; may be deleted at "
         "any time",
+    )
+
+
+def _pixels(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,12})(m?)", text.lower())
+    if not found or not (pixels := int(found[1]) * (10**6 if found[2] else 1)):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of pixels, such as 60m")
+    return pixels
+
+
+def add_max_pixels(parser: argparse._ActionsContainer) -> None:
+    """Add `--max-pixels` to a parser or a group of options."""
+    parser.add_argument(
+        "--max-pixels",
+        type=_pixels,
+        default=images.MAX_PIXELS,
+        metavar="N",
+        help="largest photograph, width times height, such as 60m (default: 40m)",
     )
 
 

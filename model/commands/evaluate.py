@@ -9,6 +9,7 @@ from typing import Any
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console
 from model.commands.opening import CHECKPOINT, open_classifier
+from model.photographs import images
 
 
 def add(commands: Any) -> None:
@@ -23,6 +24,7 @@ def add(commands: Any) -> None:
     )
     console.add_device(command)
     console.add_cache_dir(command)
+    console.add_max_pixels(command)
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
     command.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of class folders")
     command.add_argument(
@@ -42,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """
     from model.evaluation import evaluate_folder
 
+    images.allow(options.max_pixels)
     classifier = open_classifier(options, options.device, threads=1)
     result = evaluate_folder(
         classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir

@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
     )
     console.add_device(command)
     console.add_cache_dir(command)
+    console.add_max_pixels(command)
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
     command.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE", help="photographs, or folders of them"
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         ValueError: No photographs, or more than one with `--figure`.
     """
     require_folder_of(options.csv, options.figure)
+    images.allow(options.max_pixels)
     paths = list(predictions.find(options.images))
     if not paths:
         raise ValueError(f"No photographs in {', '.join(map(str, options.images))}.")

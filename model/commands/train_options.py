@@ -190,6 +190,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="threads that decode (default: one a core); classic recipe: processes (default: 4)",
     )
     console.add_cache_dir(group)
+    console.add_max_pixels(group)
 
 
 def parse(description: str | None, arguments: list[str] | None = None) -> argparse.Namespace:

@@ -9,9 +9,8 @@ import numpy as np
 
 from model.backbones.backbone import Backbone
 from model.cache import default_workers, progress_bar
-from model.features.read import read_again
+from model.features.read import decode_again
 from model.features.shards import FeatureCache, storable
-from model.photographs import images
 from model.photographs.dataset import Photos
 
 _TASK_PHOTOGRAPHS = 8
@@ -35,8 +34,7 @@ def frame(backbone: Backbone, task: Task) -> np.ndarray:
     """
     pixels = []
     for path, digest in task[0]:
-        content = read_again(path, digest)
-        image = images.decode(content, least_side=backbone.transforms.least_side)
+        image = decode_again(path, digest, least_side=backbone.transforms.least_side)
         pixels += backbone.transforms.views(image, task[1], digest)
     return np.stack(pixels)
 

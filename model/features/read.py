@@ -120,9 +120,7 @@ class FilePass:
         """
         self._workers = workers or default_workers()
         self._contexts = contextlib.ExitStack()
-        self._store = self._contexts.enter_context(
-            PhotographStore(cache_dir, images.DECODER_VERSION)
-        )
+        self._store = self._contexts.enter_context(PhotographStore(cache_dir, images.version()))
         self._summaries = summaries
         self._views: EvaluationViews | None = None
         self._batch = 1  # photographs whose features are computed together
@@ -192,14 +190,15 @@ class FilePass:
         """
         views = None
         try:
-            stamp, content = _read_stamped(path)
-            digest = hashlib.sha256(content).hexdigest()
-            if not self._store.is_sound(digest):
-                if self._summaries or self._views:
-                    views = self._use(digest, images.decode(content))
-                else:
-                    images.check(content)
-                self._store.add_sound(digest)
+            stamp = _stamp(path)
+            with images.opened(path) as content:
+                digest = hashlib.sha256(content).hexdigest()
+                if not self._store.is_sound(digest):
+                    if self._summaries or self._views:
+                        views = self._use(digest, images.decode(content))
+                    else:
+                        images.check(content)
+                    self._store.add_sound(digest)
         except images.BadImageError as error:
             return Skipped(path, str(error))
         self._store.add_file(stamp, digest)
@@ -222,35 +221,37 @@ class FilePass:
             framed.clear()
 
 
-def _read_stamped(path: Path) -> tuple[Stamp, bytes]:
-    """Return the state of a file before it was read, and its content."""
+def _stamp(path: Path) -> Stamp:
+    """Return the state of a file, before it is read."""
     try:
-        stamp = PhotographStore.stamp(path)
+        return PhotographStore.stamp(path)
     except OSError as error:
         raise images.BadImageError((error.strerror or str(error)).lower()) from error
-    return stamp, images.read(path)
 
 
-def read_again(path: Path, digest: str) -> bytes:
-    """Read a photograph that was read before, and make sure that it is the same one.
+def decode_again(
+    path: Path, digest: str, *, least_side: int | None = images.LEAST_SIDE
+) -> Image.Image:
+    """Decode a photograph that was checked before, and make sure that it is the same one.
 
     Args:
         path: The file.
         digest: SHA-256 of its content, hexadecimal, when it was checked.
+        least_side: As `images.decode`.
 
     Returns:
-        The content.
+        The photograph.
 
     Raises:
         ValueError: It cannot be read any more, or somebody has replaced it.
     """
     try:
-        content = images.read(path)
+        with images.opened(path) as content:
+            if hashlib.sha256(content).hexdigest() == digest:
+                return images.decode(content, least_side=least_side)
     except images.BadImageError as error:
         raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError(
-            f"{path} has changed since it was checked. Repeat the command; what was computed of "
-            "the other photographs is kept."
-        )
-    return content
+    raise ValueError(
+        f"{path} has changed since it was checked. Repeat the command; what was computed of "
+        "the other photographs is kept."
+    )

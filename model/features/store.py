@@ -32,12 +32,12 @@ class PhotographStore:
     they are few, and the next version may read them. Several threads may use one store.
     """
 
-    def __init__(self, cache_dir: Path, decoder_version: int) -> None:
+    def __init__(self, cache_dir: Path, decoder_version: str) -> None:
         """Open the store; a damaged one is made anew.
 
         Args:
             cache_dir: The cache folder.
-            decoder_version: Version of the decoder; another version starts anew.
+            decoder_version: As `images.version`; another version starts anew.
 
         Raises:
             OSError: It is locked, or cannot be written.

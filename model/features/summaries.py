@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model.cache import default_workers, progress_bar
-from model.features.read import read_again
+from model.features.read import decode_again
 from model.features.signatures import SIGNATURE_BYTES, summary
 from model.features.store import PhotographStore
 from model.photographs import images
@@ -32,7 +32,7 @@ def summarise(
         ValueError: A file cannot be read any more, or has changed.
     """
     paths = dict(zip(photos.digests, photos.paths, strict=True))
-    with PhotographStore(cache_dir, images.DECODER_VERSION) as store:
+    with PhotographStore(cache_dir, images.version()) as store:
         found = store.summaries(list(paths))
         missing = [digest for digest in paths if digest not in found]
         if missing:
@@ -47,7 +47,7 @@ def _make(store: PhotographStore, paths: dict[str, Path], missing: list[str], wo
     """Decode the photographs that were checked by a run which wanted no thumbnails."""
 
     def one(digest: str) -> None:
-        image = images.decode(read_again(paths[digest], digest))
+        image = decode_again(paths[digest], digest)
         store.add_summary(digest, *summary(image))
 
     pool = ThreadPoolExecutor(workers)

@@ -7,28 +7,33 @@ import functools
 import io
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from model.photographs import budget
 from model.photographs.jpeg import can_be_scaled
+from model.photographs.pixels import UnsupportedMode, reduction, to_rgb
 
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 """Part of every feature-cache key: raise it when `decode` returns other pixels for a file."""
 
 MAX_PIXELS = 40_000_000
-"""Largest photograph, in px; a larger one is refused before its pixels are decoded."""
+"""Largest photograph, in px, unless `allow` says otherwise; a larger one is refused before its
+pixels are decoded."""
 
 MAX_BYTES = 500_000_000
 """Largest file, in bytes; a larger one is refused before it is read."""
 
 LEAST_SIDE = 640
-"""Short side in px that a JPEG keeps when it is decoded at a half, a quarter or an eighth.
+"""Short side in px that a photograph keeps when it is reduced to a half, a quarter and so on.
 
 That is twice what the packaged networks see of it, so that resizing still has pixels to average. Of
-a telephone's 12 million px a sixteenth is left: decoding and framing take 36 instead of 93 ms, and
-features move by 2e-4 of cosine distance.
+a telephone's 12 million px a sixteenth is left, and no more of them is kept in memory. A JPEG is
+decoded at that size: decoding and framing take 36 instead of 93 ms, and features move by 2e-4 of
+cosine distance.
 """
 
 FORMATS = {
@@ -51,6 +56,14 @@ FORMATS_TEXT = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, HEIC"
 _JPEGS = ("JPEG", "MPO")
 """Pillow's names of a JPEG: a telephone's, with a second picture behind it, is an MPO to it."""
 
+_BYTES_A_PIXEL = {"GIF": 5, "WEBP": 16, "AVIF": 10, "HEIF": 8}
+"""What decoding takes at its peak, measured; 4 where nothing is said."""
+
+_PROGRESSIVE = 6
+"""And for a progressive JPEG, whose coefficients are kept at their whole size."""
+
+_limit = MAX_PIXELS
+
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -65,6 +78,32 @@ _TURNS = {
 
 class BadImageError(ValueError):
     """A file that cannot be used as a photograph; the message is the reason, without the path."""
+
+
+def allow(pixels: int) -> None:
+    """Set how large photographs may be, in this process.
+
+    Args:
+        pixels: Width times height, at most.
+
+    Raises:
+        ValueError: It is not above 0.
+    """
+    global _limit
+    if pixels < 1:
+        raise ValueError(f"--max-pixels {pixels} must be 1 or more.")
+    _limit = pixels
+    Image.MAX_IMAGE_PIXELS = max(pixels, MAX_PIXELS)  # of which Pillow refuses the double
+
+
+def largest() -> int:
+    """Return how large photographs may be, in px."""
+    return _limit
+
+
+def version() -> str:
+    """Name what decides which files are sound: the decoder, and the limit where it was changed."""
+    return f"{DECODER_VERSION}" if _limit == MAX_PIXELS else f"{DECODER_VERSION}-{_limit}"
 
 
 @functools.cache
@@ -104,6 +143,27 @@ def read(path: Path) -> bytes:
     return content
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[bytes]:
+    """Read a photograph's bytes for a block; together, those in memory are no more than a few.
+
+    Args:
+        path: As `read`.
+
+    Yields:
+        As `read`.
+
+    Raises:
+        BadImageError: As `read`.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise BadImageError((error.strerror or str(error)).lower()) from error
+    with budget.READING.take(size):
+        yield read(path)
+
+
 def _open(content: bytes) -> Image.Image:
     """Open and check the header; no pixel is decoded yet."""
     _prepare_pillow()
@@ -114,16 +174,19 @@ def _open(content: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise BadImageError(f"is not a photograph; expected {FORMATS_TEXT}") from None
     except Image.DecompressionBombError:
-        raise BadImageError(f"has more than {MAX_PIXELS // 10**6} million px") from None
+        raise BadImageError(f"has too many px; {_limit_text()}") from None
     except Exception as error:  # a broken header makes Pillow's plugins raise almost anything
         raise BadImageError(f"has a broken header ({error or type(error).__name__})") from error
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > _limit:
         raise BadImageError(
-            f"has {width} x {height} = {width * height / 1e6:.0f} million px; "
-            f"the limit is {MAX_PIXELS // 10**6} million"
+            f"has {width} x {height} = {width * height / 1e6:.0f} million px; {_limit_text()}"
         )
     return image
+
+
+def _limit_text() -> str:
+    return f"the limit is {_limit / 1e6:g} million (--max-pixels)"
 
 
 def _load(image: Image.Image) -> None:
@@ -131,38 +194,6 @@ def _load(image: Image.Image) -> None:
         image.load()
     except Exception as error:  # as above; OSError for a truncated file, but not only
         raise BadImageError(f"is damaged or truncated ({error or type(error).__name__})") from error
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey pictures of 16 or 32 bits to 8; Pillow's own conversion would clip them."""
-    if image.mode.startswith("I;16"):
-        sixteen = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((sixteen + 128) // 257).astype(np.uint8))
-    pixels = np.asarray(image).astype(np.float32)
-    pixels = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(pixels.min()), float(pixels.max())
-    if image.mode == "I" and low >= 0 and 255 < high <= 65535:
-        pixels = pixels / 257
-    elif image.mode == "F" and low >= 0 and high <= 1:
-        pixels = pixels * 255
-    elif low < 0 or high > 255:  # no range is declared, so the picture's own is used
-        pixels = (pixels - low) / max(high - low, 1e-12) * 255
-    return Image.fromarray(np.rint(pixels).astype(np.uint8))
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_eight_bits(image)
-    has_alpha = image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
-    try:
-        if not has_alpha:
-            return image.convert("RGB")
-        image = image.convert("RGBA")
-    except ValueError as error:
-        raise BadImageError(f"has the colour mode {image.mode}, which cannot be read") from error
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
@@ -178,23 +209,29 @@ def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
 def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Image.Image:
     """Decode a photograph: EXIF orientation applied, first frame, 8-bit RGB, alpha over white.
 
+    Waits while other photographs take the memory that there is for decoding, see `budget`.
+
     Args:
         source: The file's content, or its path.
-        least_side: A larger JPEG may be decoded at a half, a quarter or an eighth of its size, as
-            long as its short side keeps this many px; None for its whole size.
+        least_side: A larger photograph is reduced to a half, a quarter and so on, as long as its
+            short side keeps this many px; None for its whole size.
 
     Returns:
         An RGB image.
 
     Raises:
-        BadImageError: Not a photograph, empty, damaged, truncated, or over `MAX_PIXELS`.
+        BadImageError: Not a photograph, empty, damaged, truncated, or too large, see `allow`.
     """
-    content = source if isinstance(source, bytes) else read(source)
-    original = _open(content)
-    if least_side and original.format in _JPEGS and can_be_scaled(content):
-        original.draft(None, (least_side, least_side))
-    _load(original)
-    return _upright(_to_rgb(original), original)
+    if isinstance(source, Path):
+        with opened(source) as content:
+            return decode(content, least_side=least_side)
+    original, amount = _sized(source, (least_side, least_side) if least_side else None)
+    with budget.decoding(amount):
+        _load(original)
+        image = _convert(original, reduction(original.size, least_side))
+        image = _upright(image, original)
+        del original
+    return image
 
 
 def check(content: bytes) -> None:
@@ -206,9 +243,28 @@ def check(content: bytes) -> None:
     Raises:
         BadImageError: As `decode`.
     """
+    image, amount = _sized(content, (1, 1))  # at an eighth, still every byte is read
+    with budget.decoding(amount):
+        _load(image)
+        if image.mode not in ("RGB", "L", "CMYK"):  # modes that `decode` may not know
+            _convert(image, reduction(image.size, LEAST_SIDE))
+        del image
+
+
+def _sized(content: bytes, least: tuple[int, int] | None) -> tuple[Image.Image, int]:
+    """Open a photograph, a JPEG at a part of its size; return what decoding it takes, in bytes."""
     image = _open(content)
-    if image.format in _JPEGS and can_be_scaled(content):  # at an eighth, still every byte is read
-        image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
-    _load(image)
-    if image.mode not in ("RGB", "L", "CMYK"):  # modes that `decode` may not know
-        _to_rgb(image)
+    coefficients = 0
+    if image.format in _JPEGS and "progressive" in image.info:
+        coefficients = _PROGRESSIVE * image.width * image.height
+    if least and image.format in _JPEGS and can_be_scaled(content):
+        image.draft(None, least)
+    pixels = image.width * image.height
+    return image, coefficients + _BYTES_A_PIXEL.get(image.format or "", 4) * pixels
+
+
+def _convert(image: Image.Image, factor: int) -> Image.Image:
+    try:
+        return to_rgb(image, factor)
+    except UnsupportedMode as error:
+        raise BadImageError(str(error)) from error

@@ -143,7 +143,6 @@ def poisoned(
         "accuracy_with_copies": 0.5,
         "leaks": [{**leak, "accuracy_without": 0.4}],
         "findings": {problem: [row] for problem in problems},
-        "classes": [],
     }
     (folder / "audit.json").write_text(json.dumps(audit))
     tensors = load_file(folder / "evidence.safetensors")

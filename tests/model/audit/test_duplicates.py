@@ -1,5 +1,6 @@
 """Copies: exact ones by their bytes, altered ones by features and pixels."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from model.audit import duplicates
 from model.audit.duplicates import Pair
+from model.photographs.dataset import Photos
 
 SIZE = (160, 120)
 
@@ -30,6 +32,12 @@ def cropped(image: Image.Image, left: float, top: float, share: float = 0.9) -> 
     return image.crop((round(x), round(y), round(x + share * width), round(y + share * height)))
 
 
+def hashed(paths: list[Path]) -> Photos:
+    """Photographs of one class, as they are now."""
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    return Photos(paths, np.zeros(len(paths), np.int64), digests)
+
+
 ALTERATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "resized": lambda image: image.resize((90, 68), Image.Resampling.LANCZOS),
     "recompressed": lambda image: image,
@@ -47,7 +55,7 @@ def near(folder: Path, pictures: list[Image.Image], quality: int = 92) -> list[P
     paths = [folder / f"{i}.jpg" for i in range(len(pictures))]
     for path, picture in zip(paths, pictures, strict=True):
         picture.save(path, quality=quality)
-    return duplicates.near_pairs(paths, np.ones((len(paths), 4), np.float32), workers=1)
+    return duplicates.near_pairs(hashed(paths), np.ones((len(paths), 4), np.float32), workers=1)
 
 
 @pytest.mark.parametrize("alteration", ALTERATIONS)
@@ -84,9 +92,9 @@ def test_only_neighbours_in_feature_space_are_compared(tmp_path: Path):
     paths = [tmp_path / f"{i}.png" for i in range(count)]
     for path, picture in zip(paths, pictures, strict=True):
         picture.save(path)
-    assert duplicates.near_pairs(paths, features, workers=1) == []
+    assert duplicates.near_pairs(hashed(paths), features, workers=1) == []
     features[-1] = features[0]
-    found = duplicates.near_pairs(paths, features, workers=1)
+    found = duplicates.near_pairs(hashed(paths), features, workers=1)
     assert [(pair.first, pair.second) for pair in found] == [(0, count - 1)]
 
 
@@ -98,10 +106,16 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_file_that_vanished_is_named(tmp_path: Path):
-    scene(0).save(tmp_path / "a.png")
     paths = [tmp_path / "a.png", tmp_path / "gone.png"]
+    for path in paths:
+        scene(0).save(path)
+    photos = hashed(paths)
+    paths[1].unlink()
     with pytest.raises(ValueError, match=r"gone\.png .*it was sound when it was checked"):
-        duplicates.near_pairs(paths, np.ones((2, 3), np.float32), workers=1)
+        duplicates.near_pairs(photos, np.ones((2, 3), np.float32), workers=1)
+    scene(1).save(paths[1])
+    with pytest.raises(ValueError, match=r"gone\.png has changed since it was checked"):
+        duplicates.near_pairs(photos, np.ones((2, 3), np.float32), workers=1)
 
 
 def test_exact_copies_are_paired_with_the_first():

@@ -14,9 +14,9 @@ from drawing import CLASSES, drawn_photograph, lossless_jpeg
 from PIL import Image
 
 from model.backbones.backbone import Backbone
+from model.checkpoints.checkpoint import load
 from model.commands import console
 from model.commands import main as cli
-from model.explain.evidence import Evidence
 from model.features.extract import FeatureCache
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,7 +72,7 @@ def test_predict_says_that_it_is_none_of_these(run: Run, tmp_path: Path, capsys)
 
 
 def test_predict_recognises_a_training_photograph(run: Run, trained: Path, capsys):
-    names = Evidence.load(trained / "evidence.safetensors").names
+    names = load(trained).evidence.names
     known = trained.parent / "photographs" / names[0]
     assert run("predict", known, "--json") == 0
     evidence = json.loads(capsys.readouterr().out)["evidence"]

@@ -29,7 +29,9 @@ def test_a_second_run_reads_what_the_first_made(tmp_path: Path, monkeypatch):
     first = summarise(photos_of(paths[:3]), cache_dir=tmp_path)
     decoded = []
     real = images.decode
-    monkeypatch.setattr(images, "decode", lambda content: decoded.append(content) or real(content))
+    monkeypatch.setattr(
+        images, "decode", lambda content, **_: decoded.append(content) or real(content)
+    )
     again = summarise(photos_of([paths[2], paths[3], paths[0]]), cache_dir=tmp_path)
     assert decoded == [paths[3].read_bytes()]
     assert again[1][0] == first[1][2] and again[1][2] == first[1][0]

@@ -340,7 +340,9 @@ def test_a_small_file_of_too_many_pixels_is_refused_before_decoding(big, monkeyp
 
     monkeypatch.setattr(images, "_load", load)
     started = time.perf_counter()
-    assert "10000 x 10000 = 100 million px; the limit is 40 million" in reason(content)
+    assert "10000 x 10000 = 100 million px; the limit is 40 million (--max-pixels)" in reason(
+        content
+    )
     assert time.perf_counter() - started < 1
 
 
@@ -351,13 +353,29 @@ def test_a_webp_that_claims_too_many_pixels_is_refused():
 
 
 def test_a_bomb_that_pillow_itself_refuses_has_a_reason():
-    assert reason(png(60_000, 60_000, 8, 2, b"\x00")) == "has more than 40 million px"
+    said = "has too many px; the limit is 40 million (--max-pixels)"
+    assert reason(png(60_000, 60_000, 8, 2, b"\x00")) == said
+
+
+def test_larger_photographs_can_be_allowed(monkeypatch):
+    monkeypatch.setattr(images, "_limit", images.MAX_PIXELS)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    content, standard = encoded(Image.fromarray(QUADRANTS), "PNG"), images.version()
+    images.allow(48 * 32 - 1)
+    assert images.version() != standard
+    assert reason(content).endswith("the limit is 0.001535 million (--max-pixels)")
+    images.allow(48 * 32)
+    assert_quadrants(images.decode(content))
+    images.allow(200_000_000)
+    assert Image.MAX_IMAGE_PIXELS == 200_000_000
+    with pytest.raises(ValueError, match="--max-pixels 0 must be 1 or more"):
+        images.allow(0)
 
 
 def test_forty_million_pixels_are_allowed(monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 48 * 32)
+    monkeypatch.setattr(images, "_limit", 48 * 32)
     assert_quadrants(images.decode(encoded(Image.fromarray(QUADRANTS), "PNG")))
-    monkeypatch.setattr(images, "MAX_PIXELS", 48 * 32 - 1)
+    monkeypatch.setattr(images, "_limit", 48 * 32 - 1)
     assert "limit" in reason(encoded(Image.fromarray(QUADRANTS), "PNG"))
 
 
@@ -476,6 +494,7 @@ def test_more_pixels_are_left_for_networks_that_see_more():
     content = large_jpeg(2600, 2600)
     assert images.decode(content, least_side=1200).size == (1300, 1300)
     assert images.decode(content, least_side=1400).size == (2600, 2600)
+    assert images.decode(content, least_side=None).size == (2600, 2600)
 
 
 def test_a_large_jpeg_is_upright_and_in_its_colours():
@@ -495,9 +514,11 @@ def test_a_large_jpeg_of_another_mode_is_decoded_small(mode: str):
     assert (small.mode, small.size) == ("RGB", (700, 650))
 
 
-def test_other_formats_are_decoded_whole():
+def test_other_formats_are_reduced_right_after_decoding():
     image = Image.open(io.BytesIO(large_jpeg(1400, 1300)))
-    assert images.decode(encoded(image, "PNG")).size == (1400, 1300)
+    content = encoded(image, "PNG")
+    assert images.decode(content).size == (700, 650)
+    assert images.decode(content, least_side=None).size == (1400, 1300)
 
 
 def test_features_of_a_small_decoding_are_those_of_the_whole(lite0, flower: Path):

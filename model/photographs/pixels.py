@@ -1,0 +1,115 @@
+"""From what a decoder gives to 8-bit RGB, at a part of the size, without a second whole copy."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+
+_STRIP = 2**20  # px that are converted at a time
+_WIDEST = 10
+"""A picture is reduced further until no more pixels are left than a panorama of 10 to 1 has whose
+short side is as asked for: 4 million for 640 px, in 16 MB."""
+
+
+class UnsupportedMode(ValueError):
+    """A colour mode that cannot be converted; the message is what is wrong with the photograph."""
+
+
+def reduction(size: tuple[int, int], least_side: int | None) -> int:
+    """Return by how much a picture can be reduced: 1, 2, 4, ...
+
+    Args:
+        size: Width and height, in px.
+        least_side: The short side that shall be left, in px; None for no reduction.
+
+    Returns:
+        The divisor of both sides.
+    """
+    factor = 1
+    if least_side is None:
+        return factor
+    while min(size) // (2 * factor) >= least_side:
+        factor *= 2
+    while math.ceil(size[0] / factor) * math.ceil(size[1] / factor) > _WIDEST * least_side**2:
+        factor *= 2
+    return factor
+
+
+def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
+    """Convert a picture, with white where it is transparent, and reduce it.
+
+    Args:
+        image: Decoded, in any mode of Pillow.
+        factor: As `reduction`; each pixel of the result is the mean of so many squared.
+
+    Returns:
+        8-bit RGB; the picture itself where there is nothing to do.
+
+    Raises:
+        UnsupportedMode: There is no conversion from its mode.
+    """
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image if factor == 1 else image.reduce(factor)
+    convert = _scaling(image) if image.mode.startswith("I") or image.mode == "F" else _over_white
+    width, height = image.size
+    result = Image.new("RGB", (math.ceil(width / factor), math.ceil(height / factor)))
+    for top, strip in _strips(image, factor):
+        converted = convert(strip)
+        if factor > 1:
+            converted = converted.reduce(factor)
+        result.paste(converted, (0, top // factor))
+    return result
+
+
+def _strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """Cut a picture into strips of whole rows, a multiple of so many; the last may be lower."""
+    width, height = image.size
+    rows = max(multiple, _STRIP // width // multiple * multiple)
+    for top in range(0, height, rows):
+        yield top, image.crop((0, top, width, min(top + rows, height)))
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    has_alpha = image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
+    try:
+        if not has_alpha:
+            return image.convert("RGB")
+        image = image.convert("RGBA")
+    except ValueError as error:
+        problem = f"has the colour mode {image.mode}, which cannot be read"
+        raise UnsupportedMode(problem) from error
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _scaling(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Return what scales grey pictures of 16 or 32 bits to 8; Pillow itself would clip them."""
+    if image.mode.startswith("I;16"):
+
+        def scale(strip: Image.Image) -> np.ndarray:
+            return (np.asarray(strip).astype(np.uint32) + 128) // 257
+
+    else:
+        offset, factor = _range(image)
+
+        def scale(strip: Image.Image) -> np.ndarray:
+            return np.rint((_numbers(strip) - offset) * factor)
+
+    return lambda strip: Image.fromarray(scale(strip).astype(np.uint8)).convert("RGB")
+
+
+def _numbers(image: Image.Image) -> np.ndarray:
+    return np.nan_to_num(np.asarray(image).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """Return which number is black, and what a step is worth in 255ths of white."""
+    ends = [(numbers.min(), numbers.max()) for _, s in _strips(image) for numbers in [_numbers(s)]]
+    low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
+    if image.mode == "I" and low >= 0 and 255 < high <= 65535:
+        return 0.0, 1 / 257
+    if image.mode == "F" and low >= 0 and high <= 1:
+        return 0.0, 255.0
+    if low < 0 or high > 255:  # no range is declared, so the picture's own is used
+        return low, 255 / max(high - low, 1e-12)
+    return 0.0, 1.0
