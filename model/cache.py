@@ -2,13 +2,23 @@
 
 import contextlib
 import os
+import shutil
+import socket
 import sys
 import tempfile
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 from tqdm import tqdm
+
+_TEMPORARY = ".frostflower-"
+KEPT = ".saving"
+"""End of the names of temporary folders that hold more than can be made again."""
+
+_ABANDONED_SECONDS = 24 * 3600  # for files of other machines, whose processes cannot be asked for
 
 
 def default_cache_dir() -> Path:
@@ -47,18 +57,91 @@ def progress_bar(total: int, title: str, done: int = 0) -> tqdm:
     )
 
 
+def checksum(content: bytes) -> str:
+    """Return what the name of a cache file ends with: its CRC-32, 8 hexadecimal digits.
+
+    A disk may give back other bytes than were written. 3 GB are summed up in a second.
+    """
+    return f"{zlib.crc32(content):08x}"
+
+
+def _mark() -> str:
+    """Begin the names of this process's temporary files: whose they are, on which machine."""
+    machine = zlib.crc32(socket.gethostname().encode())
+    return f"{_TEMPORARY}{machine:08x}.{os.getpid()}-"
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Tell whether no process is there any more that would move or remove a temporary file."""
+    owner, _, _ = path.name.removeprefix(_TEMPORARY).partition("-")
+    machine, _, process = owner.partition(".")
+    try:
+        if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            return True
+        if os.name != "posix" or not _mark().startswith(f"{_TEMPORARY}{machine}."):
+            return False
+        os.kill(int(process), 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+    except (PermissionError, ValueError):
+        return False
+    return False
+
+
+def abandoned(folder: Path, suffix: str = "") -> list[Path]:
+    """Find what killed processes have left in a folder: files and folders of the two below.
+
+    Args:
+        folder: The folder; its folders are not searched.
+        suffix: End of the names.
+    """
+    return [path for path in folder.glob(f"{_TEMPORARY}*{suffix}") if _is_abandoned(path)]
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have left in a folder, but for what is to be kept.
+
+    Args:
+        folder: As `abandoned`.
+    """
+    for path in abandoned(folder):
+        if path.name.endswith(KEPT):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path, name: str = "") -> Iterator[Path]:
+    """Yield a new hidden folder that is removed when the block ends, or by a later run.
+
+    Args:
+        parent: Where to make it; it is swept.
+        name: Ends the folder's name; where that ends with `KEPT`, no later run removes it.
+
+    Yields:
+        The folder.
+    """
+    sweep(parent)
+    with tempfile.TemporaryDirectory(prefix=_mark(), suffix=name, dir=parent) as folder:
+        yield Path(folder)
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and move it there when the block ends well.
 
     Args:
-        path: The file to write; its folder is made.
+        path: The file to write; its folder is made, and swept.
 
     Yields:
         The temporary path. After an error it is removed and `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    sweep(path.parent)
+    handle, name = tempfile.mkstemp(prefix=_mark(), suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

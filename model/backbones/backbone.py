@@ -1,7 +1,7 @@
 """The frozen backbone: photographs' features, computed by one of two engines."""
 
 import functools
-import tempfile
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,9 @@ from model.backbones.spec import EXTRACTOR_VERSION, BackboneSpec, Member
 from model.backbones.torch_engine import TorchEngine
 from model.backbones.transforms import Framing, Transforms
 from model.backbones.weights import PACKAGED, describe, load_network
-from model.cache import default_workers
+from model.cache import checksum, default_workers, temporary_folder
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import torch
@@ -164,18 +166,17 @@ def open_onnx(
     import onnxruntime
 
     versions = f"{EXTRACTOR_VERSION}.{_ENGINE_VERSION}-{onnxruntime.__version__}"
-    name = f"{spec.key}-{versions}.onnx"
-    path = cache_dir / "engines" / name
-    if path.is_file():
-        try:
+    folder, name = cache_dir / "engines", f"{spec.key}-{versions}"
+    for path in folder.glob(f"{name}-*.onnx"):
+        if path.stem.endswith(checksum(path.read_bytes())):
             return OnnxEngine(path, threads=threads), ""
-        except Exception:  # a damaged file; onnxruntime's errors have no common class
-            path.unlink()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        _log.warning("Cache file %s is damaged; it is made again.", path)
+        path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder) as temporary:
         from model.backbones.onnx_export import export
 
-        exported, extractor = Path(temporary, name), fallback.module
+        exported, extractor = temporary / f"{name}.onnx", fallback.module
         try:
             trial = _trial(spec)
             expected = export(extractor, exported, trial)
@@ -188,6 +189,7 @@ def open_onnx(
             return None, (
                 f"ONNX Runtime differs from torch by {difference:.1e} on {spec.name}, so {_SLOWER}"
             )
+        path = folder / f"{name}-{checksum(exported.read_bytes())}.onnx"
         exported.replace(path)
     return OnnxEngine(path, threads=threads), ""
 

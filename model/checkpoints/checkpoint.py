@@ -4,7 +4,6 @@ import csv
 import json
 import shlex
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from safetensors.numpy import save as serialize
 
 from model.backbones.spec import BackboneSpec
-from model.cache import atomic_path
+from model.cache import KEPT, abandoned, atomic_path, sweep, temporary_folder
 from model.checkpoints import hashes, history, schema, tensors
 from model.checkpoints.files import InvalidFile, printable
 from model.checkpoints.golden import Golden
@@ -33,6 +32,8 @@ HISTORY, SKIPPED, CARD, PLOT = "history.csv", "skipped.csv", "README.md", "histo
 
 HASHED = {CONFIG, HEAD, HISTORY, METRICS, GOLDEN, EVIDENCE}
 """Files that decide an answer, or a figure that is shown; the others may be edited freely."""
+
+_NEW, _OLD, _MOVING = "new", "old", "moving"  # folders of a checkpoint that is being saved
 
 OPTIONAL = {EVIDENCE}
 """Those of `HASHED` that may be removed."""
@@ -86,6 +87,7 @@ def require_empty(out: Path, overwrite: bool) -> None:
         ValueError: The folder holds something and `overwrite` is off, or something that is no part
             of a checkpoint, or it cannot be written.
     """
+    _finish(out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file. Choose a folder with --out.")
     present = {path.name for path in out.iterdir()} if out.is_dir() else set()
@@ -98,7 +100,7 @@ def require_empty(out: Path, overwrite: bool) -> None:
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent):
+        with temporary_folder(out.parent):
             pass
     except OSError as error:
         raise ValueError(f"{out} cannot be written ({error.strerror}). Choose --out.") from error
@@ -128,8 +130,8 @@ def save(
         raise ValueError("The checkpoint has no golden answers. Record them with verify.record.")
     out = out.resolve()
     require_empty(out, overwrite)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-        folder = Path(temporary, "new")
+    with temporary_folder(out.parent, _saving(out)) as temporary:
+        folder = temporary / _NEW
         folder.mkdir()
         config = {
             "format_version": FORMAT_VERSION,
@@ -165,11 +167,15 @@ def save(
         for name, content in (extra or {}).items():
             (folder / name).write_bytes(content)
         write_hashes(folder)
-        old = Path(temporary, "old")
         if out.is_dir() and not any(out.iterdir()):  # perhaps the current folder, or a mounted one
-            for path in folder.iterdir():
-                shutil.move(path, out / path.name)
+            try:
+                _fill(out, folder.rename(temporary / _MOVING))
+            except BaseException:  # such as a full disk: nothing looks like a checkpoint
+                for path in out.iterdir():
+                    path.unlink()
+                raise
             return
+        old = temporary / _OLD
         if out.is_dir():
             out.rename(old)
         try:
@@ -178,6 +184,33 @@ def save(
             if old.is_dir():
                 old.rename(out)
             raise
+
+
+def _saving(out: Path) -> str:
+    return f"-{out.name}{KEPT}"
+
+
+def _fill(out: Path, folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.move(path, out / path.name)
+
+
+def _finish(out: Path) -> None:
+    """Bring to an end what a process was doing that was killed while it saved a checkpoint.
+
+    It may have moved an earlier checkpoint away without having put the new one in its place, or
+    have moved some files into an empty folder; otherwise its new checkpoint may not be whole.
+    """
+    for temporary in abandoned(out.parent, _saving(out)):
+        if (temporary / _MOVING).is_dir():
+            out.mkdir(exist_ok=True)
+            _fill(out, temporary / _MOVING)
+        elif (temporary / _OLD).is_dir() and not out.exists():
+            new = temporary / _NEW
+            (new if new.is_dir() else temporary / _OLD).rename(out)
+        shutil.rmtree(temporary)
+    if out.is_dir():
+        sweep(out)
 
 
 def save_audit(folder: Path, summary: dict[str, Any]) -> Path:

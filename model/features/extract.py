@@ -10,10 +10,11 @@ import numpy as np
 from model.backbones.backbone import Backbone
 from model.cache import default_workers, progress_bar
 from model.features.read import decode_again
-from model.features.shards import FeatureCache, storable
+from model.features.shards import FeatureCache, LostFeatures, storable
 from model.photographs.dataset import Photos
 
 _TASK_PHOTOGRAPHS = 8
+_ATTEMPTS = 3  # to have all features, where shards turn out to be damaged
 
 Task = tuple[list[tuple[Path, str]], tuple[str, ...]]
 """Photographs (path and SHA-256), and the views of them that are missing."""
@@ -63,10 +64,29 @@ def extract(
         float16 `[N, V, D]`.
 
     Raises:
+        OSError: The cache cannot be written, or does not keep what is written.
         ValueError: A file cannot be read any more or has changed, or a feature is no number.
     """
     cache = FeatureCache(cache_dir, backbone)
     keys = [[cache.key(digest, view) for view in views] for digest in photos.digests]
+    for _ in range(_ATTEMPTS):
+        if tasks := _missing(cache, photos, keys, views):
+            _run(backbone, cache, tasks, workers or default_workers(), title)
+        try:
+            flat = cache.gather([key for row in keys for key in row])
+        except LostFeatures:
+            continue
+        return flat.reshape(len(photos), len(views), -1)
+    raise OSError(
+        f"{cache.folder} does not keep what is written there. Give another --cache-dir, and have "
+        "the disk checked."
+    )
+
+
+def _missing(
+    cache: FeatureCache, photos: Photos, keys: Sequence[Sequence[bytes]], views: Sequence[str]
+) -> list[Task]:
+    """Gather the views that are not in the cache; of copies, those of the first."""
     groups: dict[tuple[str, ...], list[tuple[Path, str]]] = {}
     seen: set[str] = set()
     for path, digest, row in zip(photos.paths, photos.digests, keys, strict=True):
@@ -74,15 +94,11 @@ def extract(
         if missing and digest not in seen:
             seen.add(digest)
             groups.setdefault(missing, []).append((path, digest))
-    tasks: list[Task] = [
+    return [
         (group[start : start + _TASK_PHOTOGRAPHS], missing)
         for missing, group in groups.items()
         for start in range(0, len(group), _TASK_PHOTOGRAPHS)
     ]
-    if tasks:
-        _run(backbone, cache, tasks, workers or default_workers(), title)
-    flat = cache.gather([key for row in keys for key in row])
-    return flat.reshape(len(photos), len(views), -1)
 
 
 def _run(

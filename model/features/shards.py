@@ -1,6 +1,7 @@
 """Features on disk: shards that are written once, and found again by content and view."""
 
 import hashlib
+import io
 import logging
 import tempfile
 import time
@@ -13,7 +14,7 @@ import numpy as np
 from model.backbones.backbone import Backbone
 from model.backbones.spec import EXTRACTOR_VERSION
 from model.backbones.transforms import VIEWS_VERSION
-from model.cache import atomic_path
+from model.cache import atomic_path, checksum, sweep
 from model.photographs import images
 
 _SHARD_SECONDS = 15.0  # what a killed run loses at most
@@ -22,11 +23,17 @@ _IN_MEMORY = 500_000_000  # bytes; features beyond are mapped from a temporary f
 _log = logging.getLogger(__name__)
 
 
+class LostFeatures(Exception):
+    """A shard that held some of the features is damaged."""
+
+
 class FeatureCache:
     """Features on disk for one backbone: `.npy` shards of (key, features), each written at once.
 
     A key names a photograph's content and a view; the folder names backbone weights, transforms
-    and the versions of decoder and views. Nothing is ever changed in place.
+    and the versions of decoder and views. Nothing is ever changed in place. A shard's name ends
+    with its checksum, which is compared whenever it is read. Shards are read, not mapped: a mapped
+    file that becomes shorter ends the process.
     """
 
     def __init__(self, cache_dir: Path, backbone: Backbone) -> None:
@@ -40,26 +47,37 @@ class FeatureCache:
         self.folder = cache_dir / "features" / f"{backbone.spec.key}-{versions}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dtype = np.dtype([("key", "V16"), ("features", "<f2", (backbone.embed_dim,))])
-        self._shards: list[np.ndarray] = []
+        self._shards: list[Path] = []
         self._rows: dict[bytes, tuple[int, int]] = {}
         self._pending: list[tuple[bytes, np.ndarray]] = []
         self._written = time.monotonic()
+        sweep(self.folder)
         for path in sorted(self.folder.glob("[!.]*.npy")):
             self._index(path)
 
     def _index(self, path: Path) -> None:
+        shard = self._read(path)
+        if shard is None:
+            return
+        number = len(self._shards)
+        self._shards.append(path)
+        for row, key in enumerate(shard["key"].tolist()):
+            self._rows[key] = (number, row)
+
+    def _read(self, path: Path) -> np.ndarray | None:
+        """Read a shard; a damaged one is named and removed, and None."""
         try:
-            shard = np.load(path, mmap_mode="r")
+            content = path.read_bytes()
+            if not path.stem.endswith(checksum(content)):
+                raise ValueError(f"{len(content):,} bytes are not those that were written")
+            shard = np.load(io.BytesIO(content))
             if shard.dtype != self.dtype:
-                raise ValueError(f"holds {shard.dtype}")
+                raise ValueError(f"it holds {shard.dtype}")
         except (ValueError, EOFError, OSError) as error:
             _log.warning("Cache file %s is damaged (%s); it is computed again.", path, error)
             path.unlink(missing_ok=True)
-            return
-        number = len(self._shards)
-        self._shards.append(shard)
-        for row, key in enumerate(shard["key"].tolist()):
-            self._rows[key] = (number, row)
+            return None
+        return shard
 
     @staticmethod
     def key(digest: str, view: str) -> bytes:
@@ -83,9 +101,12 @@ class FeatureCache:
             shard = np.empty(len(self._pending), self.dtype)
             for row, (key, features) in enumerate(self._pending):
                 shard[row] = (key, features)
-            path = self.folder / f"{uuid.uuid4().hex}.npy"
+            buffer = io.BytesIO()
+            np.save(buffer, shard)
+            content = buffer.getvalue()
+            path = self.folder / f"{uuid.uuid4().hex}-{checksum(content)}.npy"
             with atomic_path(path) as temporary:
-                np.save(temporary, shard)
+                temporary.write_bytes(content)
             self._index(path)
             self._pending = []
         self._written = time.monotonic()
@@ -99,6 +120,9 @@ class FeatureCache:
         Returns:
             float16 `[N, D]`; where they are many, mapped from a file that nobody else sees, so
             that the system may take their memory back.
+
+        Raises:
+            LostFeatures: Some of them are not on disk any more; the cache knows which.
         """
         places = np.array([self._rows[key] for key in keys], dtype=np.int64).reshape(-1, 2)
         shape = (len(keys), self.dtype["features"].shape[0])
@@ -108,8 +132,12 @@ class FeatureCache:
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 result = np.memmap(file, np.float16, "w+", shape=shape)
         for number in np.unique(places[:, 0]):
+            shard = self._read(self._shards[number])
+            if shard is None:
+                self._rows = {key: at for key, at in self._rows.items() if at[0] != number}
+                raise LostFeatures
             chosen = np.flatnonzero(places[:, 0] == number)
-            result[chosen] = self._shards[number]["features"][places[chosen, 1]]
+            result[chosen] = shard["features"][places[chosen, 1]]
         return result
 
 

@@ -1,6 +1,7 @@
 """What earlier runs found out about photographs: content hashes, which are sound, summaries."""
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
@@ -12,6 +13,7 @@ from typing import Self
 Stamp = tuple[bytes, int, int, int]
 """Absolute path, size in bytes, time of change of content and of state, in ns."""
 
+_log = logging.getLogger(__name__)
 _CHUNK = 1024  # rows that are asked for or written at a time
 _TABLES = (
     "file (path BLOB PRIMARY KEY, size INT, mtime INT, ctime INT, digest BLOB)",
@@ -43,9 +45,9 @@ class PhotographStore:
             OSError: It is locked, or cannot be written.
         """
         self._lock = threading.Lock()
-        self._database = _open_database(cache_dir / f"photographs-{decoder_version}.sqlite")
-        rows = self._database.execute("SELECT digest FROM sound")
-        self._sound: set[bytes] = {row[0] for row in rows}
+        self._path = cache_dir / f"photographs-{decoder_version}.sqlite"
+        self._database = _open_database(self._path)
+        self._sound: set[bytes] = {key for (key,) in self._select("SELECT digest FROM sound")}
         self._new: dict[str, list[tuple]] = {insert: [] for insert in _INSERTS}
 
     def __enter__(self) -> Self:
@@ -88,8 +90,7 @@ class PhotographStore:
                 stamps[path] = self.stamp(path)
         marks = ",".join("?" * len(stamps))
         query = f"SELECT path, size, mtime, ctime, digest FROM file WHERE path IN ({marks})"
-        with self._lock:
-            rows = self._database.execute(query, [name for name, *_ in stamps.values()]).fetchall()
+        rows = self._select(query, [name for name, *_ in stamps.values()])
         known = {(name, *times): digest for name, *times, digest in rows}
         return {
             path: known[stamp].hex()
@@ -137,10 +138,29 @@ class PhotographStore:
             keys = {_key(digest): digest for digest in digests[start : start + _CHUNK]}
             marks = ",".join("?" * len(keys))
             query = f"SELECT digest, signature, thumbnail FROM summary WHERE digest IN ({marks})"
-            with self._lock:
-                rows = self._database.execute(query, list(keys)).fetchall()
+            rows = self._select(query, list(keys))
             found |= {keys[key]: (signature, thumbnail) for key, signature, thumbnail in rows}
         return found
+
+    def _select(self, query: str, values: Sequence[bytes] = ()) -> list[tuple]:
+        """Run a query; where the file turns out to be damaged, it is made anew and holds nothing.
+
+        Raises:
+            OSError: The file is locked, or cannot be read.
+        """
+        with self._lock:
+            try:
+                return self._database.execute(query, values).fetchall()
+            except sqlite3.OperationalError as error:
+                raise OSError(
+                    f"{self._path} cannot be used ({error}). Give another --cache-dir."
+                ) from error
+            except sqlite3.DatabaseError as error:
+                _log.warning("Cache file %s is damaged (%s); it is made anew.", self._path, error)
+                self._database.close()
+                self._path.unlink(missing_ok=True)
+                self._database = _open_database(self._path)
+                return []
 
     def _add(self, insert: str, row: tuple) -> None:
         with self._lock:

@@ -38,6 +38,8 @@ def summarise(
         if missing:
             _make(store, paths, missing, workers or default_workers())
             found |= store.summaries(missing)
+    if len(found) < len(paths):
+        raise OSError(f"{cache_dir} does not keep what is written there. Give another --cache-dir.")
     rows = [found[digest] for digest in photos.digests]
     bits = np.frombuffer(b"".join(bits for bits, _ in rows), np.uint8)
     return bits.reshape(-1, SIGNATURE_BYTES), [jpeg for _, jpeg in rows]

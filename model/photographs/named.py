@@ -1,12 +1,12 @@
 """Data sets that go by a name: scikit-learn's digits (offline) and Oxford 102 Flowers."""
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from model.cache import temporary_folder
 from model.photographs.class_names import read_class_names
 from model.photographs.dataset import Entry, Listing
 from model.photographs.scan import list_folder
@@ -55,13 +55,13 @@ def _digits(cache_dir: Path) -> Path:
         return folder
     scans: Any = load_digits()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+    with temporary_folder(folder.parent) as temporary:
         for number, (scan, digit) in enumerate(zip(scans.images, scans.target, strict=True)):
-            path = Path(temporary, "digits", str(digit), f"{number:04}.png")
+            path = temporary / "digits" / str(digit) / f"{number:04}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray((scan * (255 / 16)).astype("uint8")).save(path)
         try:
-            Path(temporary, "digits").replace(folder)
+            (temporary / "digits").replace(folder)
         except OSError:  # another process was faster
             if not folder.is_dir():
                 raise

@@ -106,11 +106,18 @@ def test_a_network_that_cannot_be_exported_runs_in_torch_with_a_note(
     assert np.isfinite(backbone.features(some_pixels(backbone))).all()
 
 
-def test_a_damaged_exported_model_is_made_anew(
-    tiny_backbone: Callable[..., Backbone], tmp_path: Path
+@pytest.mark.parametrize("damage", ["cut", "bit"])
+def test_a_damaged_exported_model_is_named_and_made_anew(
+    damage: str,
+    tiny_backbone: Callable[..., Backbone],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ):
     cache = tmp_path / "new"
     tiny_backbone(cache_dir=cache)
     (exported,) = (cache / "engines").glob("*.onnx")
-    exported.write_bytes(exported.read_bytes()[:1000])
+    content = bytearray(exported.read_bytes())
+    content[len(content) // 2] ^= 64  # in the weights: the graph can still be loaded
+    exported.write_bytes(content if damage == "bit" else content[:1000])
     assert_engine_agrees(tiny_backbone(cache_dir=cache))
+    assert f"{exported} is damaged" in caplog.text

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -322,3 +324,53 @@ def test_golden_answers_that_do_not_fit_are_refused(change: Callable[[dict], Non
     (folder / "golden.json").write_text(json.dumps(values))
     write_hashes(folder)
     assert "is not the file that was written" not in refused(folder)
+
+
+_KILLED_SAVE = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {tests!r}]
+from small_checkpoint import made
+from model.checkpoints import checkpoint
+number, moves = int(sys.argv[2]), 0
+
+def counted(real):
+    def move(*arguments):
+        global moves
+        moves += 1
+        if moves == number:
+            os.kill(os.getpid(), 9)
+        return real(*arguments)
+    return move
+
+checkpoint.Path.rename = counted(checkpoint.Path.rename)
+checkpoint.shutil.move = counted(checkpoint.shutil.move)
+checkpoint.save(made(seed=1), Path(sys.argv[1]), overwrite=True)
+"""
+
+
+@pytest.mark.parametrize("before", ["checkpoint", "empty", "nothing"])
+@pytest.mark.parametrize("number", range(1, 9))
+def test_a_save_that_is_killed_between_two_moves_is_finished_by_the_next(
+    before: str, number: int, tmp_path: Path
+):
+    out = tmp_path / "runs" / "out"
+    old = made(seed=0)
+    if before == "checkpoint":
+        save(old, out)
+    elif before == "empty":
+        out.mkdir(parents=True)
+    root = Path(checkpoints.__file__).parents[2]
+    script = _KILLED_SAVE.format(root=str(root), tests=str(root / "tests"))
+    arguments = [sys.executable, "-c", script, str(out), str(number)]
+    killed = subprocess.run(arguments, check=False).returncode == -9
+    assert killed == (number <= {"checkpoint": 2, "empty": 8, "nothing": 1}[before])
+    checkpoints.require_empty(out, overwrite=True)
+    assert [path.name for path in out.parent.iterdir()] == (["out"] if out.exists() else [])
+    if before == "empty":
+        assert list(out.iterdir()) == [] or load(out).head is not None
+    elif before == "checkpoint":
+        expected = made(seed=0 if number == 1 else 1)
+        assert np.array_equal(load(out).head.mean, expected.head.mean)
+    save(made(seed=2), out, overwrite=True)
+    assert np.array_equal(load(out).head.mean, made(seed=2).head.mean)

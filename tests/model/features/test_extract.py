@@ -18,7 +18,7 @@ from model.backbones.transforms import EVALUATION_VIEWS, view_names
 from model.features import extract as features
 from model.features import shards
 from model.features.extract import extract
-from model.features.shards import FeatureCache
+from model.features.shards import FeatureCache, LostFeatures
 from model.photographs import images
 from model.photographs.dataset import Photos
 
@@ -208,7 +208,18 @@ def test_copies_are_computed_once(
     assert all(np.array_equal(found[copies[0]], found[i]) for i in copies)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text"])
+def damage_file(path: Path, how: str) -> None:
+    """Cut, empty, overwrite or remove a file, or change one bit of it."""
+    content = bytearray(path.read_bytes())
+    if how == "gone":
+        path.unlink()
+        return
+    content[len(content) // 2] ^= 1
+    damaged = {"cut": content[:-100], "empty": b"", "text": b"not an array", "bit": content}
+    path.write_bytes(damaged[how])
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "bit"])
 def test_a_damaged_shard_is_computed_again(
     damage: str,
     photos: Photos,
@@ -219,13 +230,50 @@ def test_a_damaged_shard_is_computed_again(
     backbone = tiny_backbone()
     first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     (shard,) = FeatureCache(cache_dir, backbone).folder.glob("*.npy")
-    content = {"cut": shard.read_bytes()[:-100], "empty": b"", "text": b"not an array"}[damage]
-    shard.write_bytes(content)
+    damage_file(shard, damage)
     calls = counting(backbone)
     second = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     assert sum(calls) == 2 * len(photos)
     assert np.allclose(first, second, atol=2e-3 * np.abs(first).max())
     assert f"{shard} is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "bit", "gone"])
+def test_a_shard_that_is_damaged_after_it_was_found_is_computed_again(
+    damage: str,
+    photos: Photos,
+    tiny_backbone: Callable[..., Backbone],
+    cache_dir: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch,
+):
+    backbone = tiny_backbone()
+    first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    (shard,) = FeatureCache(cache_dir, backbone).folder.glob("*.npy")
+    real = FeatureCache.gather
+
+    def gather(cache: FeatureCache, keys: list[bytes]) -> np.ndarray:
+        if shard.exists():
+            damage_file(shard, damage)
+        return real(cache, keys)
+
+    monkeypatch.setattr(FeatureCache, "gather", gather)
+    calls = counting(backbone)
+    second = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
+    assert sum(calls) == 2 * len(photos)
+    assert np.array_equal(first, second)
+    assert f"{shard} is damaged" in caplog.text
+
+
+def test_a_cache_that_never_keeps_what_is_written_is_an_error(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path, monkeypatch
+):
+    def gather(cache: FeatureCache, keys: list[bytes]) -> np.ndarray:
+        raise LostFeatures
+
+    monkeypatch.setattr(FeatureCache, "gather", gather)
+    with pytest.raises(OSError, match="does not keep what is written there"):
+        extract(tiny_backbone(), photos, EVALUATION_VIEWS, cache_dir=cache_dir)
 
 
 def test_a_shard_that_another_run_is_writing_is_left_alone(

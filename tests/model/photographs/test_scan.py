@@ -207,6 +207,19 @@ def test_a_damaged_store_is_made_anew(photos_dir: Callable, cache_dir: Path):
     assert load_source(folder, cache_dir=cache_dir).fingerprint == first.fingerprint
 
 
+def test_a_store_that_is_damaged_inside_is_named_and_made_anew(
+    photos_dir: Callable, cache_dir: Path, caplog: pytest.LogCaptureFixture
+):
+    folder = photos_dir(count=3)
+    first = load_source(folder, cache_dir=cache_dir, summaries=True)
+    (database,) = cache_dir.glob("photographs-*.sqlite")
+    content = bytearray(database.read_bytes())
+    content[5000:] = b"\x05" * (len(content) - 5000)  # its header and the list of tables are sound
+    database.write_bytes(content)
+    assert load_source(folder, cache_dir=cache_dir, summaries=True).fingerprint == first.fingerprint
+    assert f"{database} is damaged" in caplog.text
+
+
 def test_a_class_of_bad_files_only_is_left_out_with_a_note(photos_dir: Callable, cache_dir: Path):
     folder = photos_dir(count=3)
     (folder / "bad").mkdir()
