@@ -1,5 +1,6 @@
 """What a start need not wait for: imports that the work at hand has no use for."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_torch_is_asked_for_a_gpu_only_where_there_is_a_driver(driver: bool):
 def test_the_page_is_built_without_what_only_training_needs():
     code = "import sys, demo.serve, demo.page, model.classifier; print('imported', *sys.modules)"
     assert not {"torch", "timm", "matplotlib", "sklearn"} & imported_by(code)
+
+
+def test_using_a_classifier_leaves_nothing_in_the_temporary_folder(
+    engines: Path, flower: Path, tmp_path: Path
+):
+    arguments = [sys.executable, "-m", "model", "predict", str(flower), "--json"]
+    arguments += ["--cache-dir", str(engines.parent), "--device", "cpu"]
+    variables = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(arguments, cwd=ROOT, env=variables | {"TMPDIR": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == [], "ONNX Runtime's telemetry, for one, keeps a file there"
 
 
 def test_a_default_training_run_imports_no_torch(tmp_path: Path):

@@ -9,10 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoint_edits import NESTED, edited, outcome, random_edits, write_json
 from safetensors.numpy import load_file, save_file
 from small_checkpoint import audited, made, measured
 
+from benchmarks.fault_parts.checkpoint_edits import (
+    NESTED,
+    edited,
+    outcome,
+    random_edits,
+    write_json,
+)
 from model.backbones.backbone import Backbone
 from model.checkpoints import checkpoint as checkpoints
 from model.checkpoints.checkpoint import FILES, load, save, save_audit, write_hashes
