@@ -1,12 +1,68 @@
-"""A visitor of the demo over HTTP, and the memory that the demo takes."""
+"""The demo in a process of its own, a visitor over HTTP, and the memory that it takes."""
 
 import contextlib
 import http.client
 import json
+import os
+import socket
 import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+
+_ROOT = Path(__file__).resolve().parent.parent
+_GIVE_UP_SECONDS = 300
+
+
+@contextlib.contextmanager
+def serve(*arguments: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `python -m demo` on a free port of this machine until the block ends.
+
+    Args:
+        arguments: More of the command's options.
+        variables: More of its environment.
+
+    Yields:
+        The page's address, and the process. The page may not be there yet; see `first_page`.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "demo", "--port", str(port), *arguments]
+    with tempfile.TemporaryFile() as output:
+        environment = os.environ | variables
+        process = subprocess.Popen(
+            command, cwd=_ROOT, env=environment, stdout=output, stderr=output
+        )
+        try:
+            yield f"http://127.0.0.1:{port}", process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def first_page(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the page is served.
+
+    Raises:
+        OSError: The process ended, or there is no page after some minutes.
+    """
+    started = time.monotonic()
+    while time.monotonic() - started < _GIVE_UP_SECONDS:
+        if process.poll() is not None:
+            raise OSError(f"python -m demo ended with status {process.returncode}.")
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            with urllib.request.urlopen(address, timeout=5) as page:
+                page.read()
+            return
+        time.sleep(0.02)
+    raise OSError(f"No page at {address} after {_GIVE_UP_SECONDS} s.")
 
 
 class Client:

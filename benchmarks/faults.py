@@ -32,12 +32,11 @@ import numpy as np
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.client import Client
+from benchmarks.client import Client, first_page, serve
 from benchmarks.fault_parts import runs
 from benchmarks.fault_parts.checkpoint_edits import edited, outcome, random_edits
 from benchmarks.fault_parts.damaged_files import files, originals
 from benchmarks.fault_parts.runs import Place
-from benchmarks.startup import first_page, serve
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console
 
@@ -222,23 +221,21 @@ def _full_upload_folder(folder: Path, home: Path) -> str:
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
     runs.Image.fromarray(noise).save(photograph)
     with small_disk(folder, 6):
-        os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        options, variable = ("--cache-dir", str(home / "cache")), {"GRADIO_TEMP_DIR": str(folder)}
         try:
-            with serve("--device", "cpu", "--cache-dir", str(home / "cache")) as (address, process):
+            with serve("--device", "cpu", *options, **variable) as (address, process):
                 first_page(address, process)
                 (folder / "filler").write_bytes(bytes(4_500_000))
                 try:
                     Client(address).predict(photograph.read_bytes())
                     return "uploads: a full folder took the photograph"
                 except ValueError as error:
-                    if "full" not in str(error):
+                    if "no room" not in str(error):
                         return f"uploads: {error}"
                 (folder / "filler").unlink()
                 Client(address).predict(photograph.read_bytes())
         except (ValueError, OSError) as error:
             return f"uploads: {error}"
-        finally:
-            del os.environ["GRADIO_TEMP_DIR"]
     return ""
 
 

@@ -19,8 +19,7 @@ from PIL import Image, ImageDraw
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.client import Client, memory
-from benchmarks.startup import first_page, serve
+from benchmarks.client import Client, first_page, memory, serve
 from model.commands import console
 
 

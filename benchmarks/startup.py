@@ -9,17 +9,13 @@ for the imports, 0.6 s for predict (ratio 0.16) and 3.8 s for the demo's first p
 """
 
 import argparse
-import contextlib
 import functools
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -29,51 +25,10 @@ from PIL import Image
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.client import first_page, serve
 from model.commands import console
 
 ROOT = Path(__file__).resolve().parent.parent
-_GIVE_UP = 300  # s
-
-
-@contextlib.contextmanager
-def serve(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run `python -m demo` on a free port of this machine until the block ends.
-
-    Args:
-        arguments: More of the command's options.
-
-    Yields:
-        The page's address, and the process. The page may not be there yet; see `first_page`.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "demo", "--port", str(port), *arguments]
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
-        try:
-            yield f"http://127.0.0.1:{port}", process
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def first_page(address: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the page is served.
-
-    Raises:
-        OSError: The process ended, or there is no page after some minutes.
-    """
-    started = time.monotonic()
-    while time.monotonic() - started < _GIVE_UP:
-        if process.poll() is not None:
-            raise OSError(f"python -m demo ended with status {process.returncode}.")
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            with urllib.request.urlopen(address, timeout=5) as page:
-                page.read()
-            return
-        time.sleep(0.02)
-    raise OSError(f"No page at {address} after {_GIVE_UP} s.")
 
 
 def _run(*arguments: str) -> None:

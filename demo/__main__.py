@@ -11,10 +11,14 @@ import shlex
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from demo.batch import BATCH
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console
+
+if TYPE_CHECKING:
+    from demo.uploads import UploadFolder
 
 _CHECKPOINT_HELP = "checkpoint folder, or one on the Hub (default: the shipped flowers)"
 
@@ -57,6 +61,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-file-size", default="10mb", metavar="SIZE", help="largest upload, such as 10mb"
+    )
+    parser.add_argument(
+        "--max-upload-space",
+        default="2gb",
+        metavar="SIZE",
+        help="bytes of all uploads together; the oldest make room",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
@@ -123,18 +133,28 @@ def main(options: argparse.Namespace) -> int:
     Raises:
         ValueError: A wrong option, or a checkpoint that cannot be used.
     """
-    from demo import gpu  # noqa: F401  (before torch, see there)
-    from demo.origins import check_origin
-    from demo.page import build, parse_size
-    from demo.serve import launch
-    from demo.share import LIFETIME, check_server, share
-    from model.classifier import Classifier
+    from demo.sizes import parse_size
+    from demo.uploads import UploadFolder
     from model.photographs import images
-    from model.sharing.publish import LEFT_OUT, redact
 
     images.allow(options.max_pixels)
     if options.batch < 1:
         raise ValueError(f"--batch {options.batch} must be 1 or more.")
+    with UploadFolder(parse_size(options.max_upload_space)) as uploads:
+        return _serve(options, uploads)
+
+
+def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
+    # Here, as gradio looks for its temporary folder when it is imported.
+    from demo import gpu  # noqa: F401  (before torch, see there)
+    from demo.origins import check_origin
+    from demo.page import build
+    from demo.serve import launch
+    from demo.share import LIFETIME, check_server, share
+    from demo.sizes import parse_size
+    from model.classifier import Classifier
+    from model.sharing.publish import LEFT_OUT, redact
+
     auth, server = sign_in(options.auth), check_server(options.share_server)
     origins = [check_origin(origin) for origin in options.allow_origin]
     max_bytes = parse_size(options.max_file_size)
@@ -149,6 +169,7 @@ def main(options: argparse.Namespace) -> int:
     local = launch(
         demo,
         max_bytes=max_bytes,
+        uploads=uploads,
         allow_origins=origins,
         server_name=options.host,
         server_port=options.port,

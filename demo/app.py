@@ -6,6 +6,7 @@ that may use the Space from a visitor's browser stand in the variable ALLOW_ORIG
 between them.
 """
 
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -16,10 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from demo import gpu  # noqa: F401  (before torch, see there)
 from demo.page import MAX_BYTES, build
 from demo.serve import launch
+from demo.uploads import UploadFolder
 from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Classifier
 
 deployed = Path(__file__).resolve().parent / "checkpoint"
+uploads = UploadFolder().__enter__()
+atexit.register(uploads.__exit__)
 classifier = Classifier(
     os.environ.get("CHECKPOINT") or (deployed if deployed.is_dir() else SHIPPED)
 )
@@ -27,6 +31,6 @@ demo = build(classifier)
 
 if __name__ == "__main__":
     origins = os.environ.get("ALLOW_ORIGIN", "").split()
-    address = launch(demo, max_bytes=MAX_BYTES, allow_origins=origins)
+    address = launch(demo, max_bytes=MAX_BYTES, uploads=uploads, allow_origins=origins)
     print(f"Serving on {address} with {classifier.backbone.device_text}.", flush=True)
     demo.block_thread()

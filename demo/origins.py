@@ -7,11 +7,12 @@ gradio_client send no Origin and are not concerned.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from gradio.routes import App, ORJSONResponse
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -159,14 +160,21 @@ def _preflight(headers: str) -> dict[str, str]:
 class PageApp(App):
     """Gradio's application behind `OwnOrigin`."""
 
-    def __init__(self, allowed: Iterable[str] = (), *, framed: bool = False) -> None:
+    def __init__(
+        self,
+        allowed: Iterable[str] = (),
+        *,
+        framed: bool = False,
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
         """Make an application for `Blocks.launch`.
 
         Args:
             allowed: As `OwnOrigin`.
             framed: As `OwnOrigin`.
+            middleware: More of it, inside `OwnOrigin`.
         """
-        super().__init__(default_response_class=ORJSONResponse)
+        super().__init__(default_response_class=ORJSONResponse, middleware=middleware)
         self._allowed_origins, self._framed = tuple(allowed), framed
 
     def build_middleware_stack(self) -> ASGIApp:

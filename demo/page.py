@@ -19,31 +19,6 @@ from model.classifier import Classifier
 MAX_BYTES = 10_000_000
 """Largest upload, unless told otherwise."""
 
-_UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "b": 1}
-
-
-def parse_size(text: str) -> int:
-    """Read a file size such as `10mb`.
-
-    Args:
-        text: A number and `b`, `kb`, `mb` or `gb`, in either case.
-
-    Returns:
-        Bytes.
-
-    Raises:
-        ValueError: It is not such a text, or below 1 byte.
-    """
-    lowered = text.strip().lower()
-    unit = next((unit for unit in _UNITS if lowered.endswith(unit)), "")
-    try:
-        size = round(float(lowered.removesuffix(unit)) * _UNITS[unit])
-    except (KeyError, ValueError, OverflowError):
-        raise ValueError(f"File size '{text}' is not a number with b, kb, mb or gb.") from None
-    if size < 1:
-        raise ValueError(f"File size '{text}' must be at least 1 byte.")
-    return size
-
 
 def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES, batch: int = BATCH) -> gr.Blocks:
     """Build the page; where the classifier does not answer as it did when made, it says so.
@@ -69,7 +44,7 @@ def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES, batch: int = BA
         print("ZeroGPU gives no GPU while a Space starts, so the golden answers are not replayed.")
     if drifts:
         print(f"Warning: {verify.warning(drifts)}", file=sys.stderr, flush=True)
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600, 3600)) as demo:
+    with gr.Blocks(title=title, analytics_enabled=False) as demo:
         show(
             html(
                 '<div class="ff-head">{logo}<div><h1>{title}</h1><p>{subtitle}</p></div></div>',

@@ -6,19 +6,27 @@ from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from demo.origins import PageApp, check_origin
 from demo.style import CSS, THEME
+from demo.uploads import BoundedRequests, UploadFolder
 
 
 def launch(
-    demo: gr.Blocks, *, max_bytes: int, allow_origins: Sequence[str] = (), **options: Any
+    demo: gr.Blocks,
+    *,
+    max_bytes: int,
+    uploads: UploadFolder,
+    allow_origins: Sequence[str] = (),
+    **options: Any,
 ) -> str:
     """Start serving in the background.
 
     Args:
         demo: The page.
         max_bytes: Largest upload, in bytes.
+        uploads: Where uploads lie; the page was built in its context.
         allow_origins: Other sites that may use the page, such as `https://example.org`.
         options: More of Gradio's `launch` options: host, port, sign-in.
 
@@ -37,6 +45,7 @@ def launch(
             socket.getaddrinfo(host, None)
     except socket.gaierror as error:
         raise ValueError(f"--host {host} is no address of this machine ({error}).") from error
+    bounded = Middleware(BoundedRequests, uploads, max_bytes)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         _, local, _ = demo.launch(
@@ -51,7 +60,7 @@ def launch(
             quiet=True,
             prevent_thread_lock=True,
             # SPACE_ID: huggingface.co shows a Space in a frame
-            _app=PageApp(allowed, framed="SPACE_ID" in os.environ),
+            _app=PageApp(allowed, framed="SPACE_ID" in os.environ, middleware=[bounded]),
             **options,
         )
     except OSError as error:  # Gradio says so of a wrong host, too
@@ -59,4 +68,5 @@ def launch(
             raise
         port = port or os.environ.get("GRADIO_SERVER_PORT", "7860")
         raise ValueError(f"Port {port} is in use. Choose another with --port.") from error
+    uploads.keep_present()
     return local

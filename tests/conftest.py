@@ -16,6 +16,7 @@ import train
 from demo.page import MAX_BYTES, build
 from demo.serve import launch
 from demo.tabs.classify import example_photographs
+from demo.uploads import UploadFolder
 from model.backbones.backbone import Backbone, open_backbone
 from model.classifier import Classifier
 
@@ -120,21 +121,29 @@ def shipped(engines: Path) -> Classifier:
 
 
 @pytest.fixture(scope="session")
-def demo_address(shipped: Classifier) -> Iterator[str]:
+def uploads() -> Iterator[UploadFolder]:
+    """Where pages that are served in this process keep uploads; ask for it before building one."""
+    with UploadFolder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def demo_address(shipped: Classifier, uploads: UploadFolder) -> Iterator[str]:
     """The address of the page, served with the shipped checkpoint for as long as tests run."""
     demo = build(shipped)
     with socket.socket() as probe:  # any free port but 7860, which README's first command takes
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    address = launch(demo, max_bytes=MAX_BYTES, server_name="127.0.0.1", server_port=port)
+    where = {"server_name": "127.0.0.1", "server_port": port}
+    address = launch(demo, max_bytes=MAX_BYTES, uploads=uploads, **where)
     yield address
     demo.close(verbose=False)
 
 
 @pytest.fixture(scope="session")
-def flower() -> Path:
+def flower(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photograph of a flower that comes with scikit-learn."""
-    return example_photographs()[0]
+    return example_photographs(tmp_path_factory.mktemp("examples"))[0]
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def _remove(container: Any, key: str | int) -> None:
 
 def _repeat(container: Any, key: str | int) -> None:
     if isinstance(container, list):
-        container.append(container[key])
+        container.append(container[int(key)])
     else:
         container[f"{key} again"] = container[key]
 

@@ -1,6 +1,5 @@
 """The Classify tab: a photograph in, the five most probable classes as bars, and the API."""
 
-import functools
 import math
 import tempfile
 from importlib.util import find_spec
@@ -45,14 +44,17 @@ def _package_folder(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-@functools.cache
-def example_photographs() -> list[Path]:
+def example_photographs(folder: Path) -> list[Path]:
     """Return photographs that come with installed packages: a flower, and what is none.
 
-    The flower is cut out of a wider picture, as a visitor would frame it, into a temporary file.
+    Args:
+        folder: Gets the flower, which is cut out of a wider picture as a visitor would frame it.
+
+    Returns:
+        Two files.
     """
     wide = images.decode(_package_folder("sklearn") / "datasets/images/flower.jpg")
-    flower = Path(tempfile.mkdtemp(prefix="frostflower-"), "dahlia.jpg")
+    flower = folder / "dahlia.jpg"
     wide.crop(_FLOWER).save(flower, quality=95)
     return [flower, _package_folder("gradio") / "test_data/cheetah2.jpg"]
 
@@ -197,7 +199,7 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
             result = gr.HTML(_EMPTY, elem_id="top5", container=True, padding=False)
     reasons = gr.HTML("", elem_id="why")
     gr.Examples(
-        [[str(path)] for path in example_photographs()],
+        [[str(path)] for path in example_photographs(Path(tempfile.mkdtemp()))],
         inputs=photo,
         cache_examples=False,  # cached answers would outlive the checkpoint that gave them
         api_visibility="private",

@@ -62,6 +62,7 @@ _BYTES_A_PIXEL = {"GIF": 5, "WEBP": 16, "AVIF": 10, "HEIF": 8}
 _PROGRESSIVE = 6
 """And for a progressive JPEG, whose coefficients are kept at their whole size."""
 
+_PILLOW_LIMIT = 89_478_485
 _limit = MAX_PIXELS
 
 _ORIENTATION = 0x0112
@@ -93,7 +94,7 @@ def allow(pixels: int) -> None:
     if pixels < 1:
         raise ValueError(f"--max-pixels {pixels} must be 1 or more.")
     _limit = pixels
-    Image.MAX_IMAGE_PIXELS = max(pixels, MAX_PIXELS)  # of which Pillow refuses the double
+    Image.MAX_IMAGE_PIXELS = max(pixels, _PILLOW_LIMIT)  # of which Pillow refuses the double
 
 
 def largest() -> int:

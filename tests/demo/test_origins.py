@@ -19,6 +19,7 @@ from demo.__main__ import parse
 from demo.origins import check_origin, is_own
 from demo.page import build
 from demo.serve import launch
+from demo.uploads import UploadFolder
 from model.classifier import Classifier
 
 GRANT = "access-control-allow-origin"
@@ -26,7 +27,7 @@ Ask = Callable[..., http.client.HTTPResponse]
 
 
 @pytest.fixture(scope="module")
-def serve(shipped: Classifier) -> Iterator[Callable[..., str]]:
+def serve(shipped: Classifier, uploads: UploadFolder) -> Iterator[Callable[..., str]]:
     """Serves the page with options of `launch`; returns the address."""
     pages = []
 
@@ -36,9 +37,8 @@ def serve(shipped: Classifier) -> Iterator[Callable[..., str]]:
             port = probe.getsockname()[1]
         demo = build(shipped)
         pages.append(demo)
-        return launch(
-            demo, max_bytes=10**7, server_name="127.0.0.1", server_port=port, **options
-        ).rstrip("/")
+        where = {"server_name": "127.0.0.1", "server_port": port}
+        return launch(demo, max_bytes=10**7, uploads=uploads, **where, **options).rstrip("/")
 
     yield start
     for demo in pages:

@@ -23,9 +23,10 @@ from PIL import Image
 
 from demo import charts
 from demo.__main__ import parse, sign_in
-from demo.page import build, parse_size
+from demo.page import build
 from demo.photo import Photo
 from demo.serve import launch
+from demo.sizes import parse_size
 from demo.tabs import classify, evaluation
 from demo.tabs.why import why
 from model.backbones.transforms import Transforms
@@ -241,8 +242,8 @@ def test_only_predict_is_public(shipped):
     assert demo.analytics_enabled is False
 
 
-def test_the_examples_are_photographs_that_packages_bring():
-    flower, other = classify.example_photographs()
+def test_the_examples_are_photographs_that_packages_bring(tmp_path: Path):
+    flower, other = classify.example_photographs(tmp_path)
     assert "site-packages" in str(other)
     wide = images.decode(Path(str(files("sklearn.datasets.images") / "flower.jpg")))
     cut = images.decode(flower)
@@ -369,9 +370,9 @@ def test_an_upload_says_whether_browsers_draw_it(photo: Photo, suffix: str, draw
         ({"server_name": "nosuch.invalid"}, "--host nosuch.invalid is no address"),
     ],
 )
-def test_a_wrong_address_is_an_error(shipped, options: dict, message: str):
+def test_a_wrong_address_is_an_error(shipped, uploads, options: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        launch(build(shipped), max_bytes=10**6, **options)
+        launch(build(shipped), max_bytes=10**6, uploads=uploads, **options)
 
 
 def test_confused_pairs_and_headline_come_from_the_checkpoint(shipped):
@@ -385,10 +386,11 @@ def test_confused_pairs_and_headline_come_from_the_checkpoint(shipped):
     assert "818 validation photographs" in evaluation.subtitle(checkpoint)
 
 
-def test_a_port_in_use_is_an_error_that_names_the_remedy(shipped, demo_address: str):
+def test_a_port_in_use_is_an_error_that_names_the_remedy(shipped, uploads, demo_address: str):
     port = int(demo_address.rstrip("/").rsplit(":", 1)[1])
     with pytest.raises(ValueError, match=f"Port {port} is in use. Choose another with --port"):
-        launch(build(shipped), max_bytes=10**6, server_name="127.0.0.1", server_port=port)
+        where = {"server_name": "127.0.0.1", "server_port": port}
+        launch(build(shipped), max_bytes=10**6, uploads=uploads, **where)
 
 
 def test_the_space_entry_point_serves_the_checkpoint_of_the_environment(trained: Path):

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from demo.page import build
 from demo.serve import launch
+from demo.uploads import UploadFolder
 from model.checkpoints import checkpoint as checkpoints
 from model.checkpoints.checkpoint import write_hashes
 from model.classifier import Classifier
@@ -170,10 +171,12 @@ def poisoned(
 
 
 @pytest.fixture
-def page(poisoned: tuple[Classifier, Any], browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+def page(
+    poisoned: tuple[Classifier, Any], browser: Browser, uploads: UploadFolder
+) -> Iterator[tuple[Page, list[str]]]:
     """The page of the poisoned checkpoint, and the addresses that it asks for."""
     demo = build(poisoned[0])
-    address = launch(demo, max_bytes=10**7, server_name="127.0.0.1")
+    address = launch(demo, max_bytes=10**7, uploads=uploads, server_name="127.0.0.1")
     opened = browser.new_page(viewport={"width": 1200, "height": 900})
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))

@@ -20,6 +20,7 @@ from demo import share as sharing
 from demo.__main__ import parse
 from demo.serve import launch
 from demo.share import Shared, check_server, close_tunnels, share
+from demo.uploads import UploadFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 SUCCESS = "echo 'start proxy success: http://abc.tunnel.test'; exec sleep 600"
@@ -119,7 +120,7 @@ def test_a_wrong_tunnel_server_is_an_error(text: str):
     assert parse(["--share-server", text]).share_server == text
 
 
-def test_an_unexpected_error_tells_visitors_nothing():
+def test_an_unexpected_error_tells_visitors_nothing(uploads: UploadFolder):
     def fail() -> None:
         raise FileNotFoundError("/srv/secret/file")
 
@@ -128,7 +129,8 @@ def test_an_unexpected_error_tells_visitors_nothing():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    address = launch(page, max_bytes=1000, server_name="127.0.0.1", server_port=port)
+    where = {"server_name": "127.0.0.1", "server_port": port}
+    address = launch(page, max_bytes=1000, uploads=uploads, **where)
     try:
         with pytest.raises(Exception) as error:
             Client(address, verbose=False).predict(api_name="/fail")

@@ -112,7 +112,9 @@ def test_a_stale_engine_is_drift(
     (engine,) = (kept / "engines").iterdir()
     tiny_backbone(seed=3, cache_dir=tmp_path / "other")
     (other,) = (tmp_path / "other" / "engines").iterdir()
-    shutil.copy(other, engine)
+    name, checksum = engine.stem.rpartition("-")[0], other.stem.rpartition("-")[2]
+    engine.unlink()
+    shutil.copy(other, engine.with_name(f"{name}-{checksum}.onnx"))
     assert verify.replay(Classifier(folder, device="cpu", cache_dir=kept))
 
 
