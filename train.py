@@ -11,8 +11,14 @@ import argparse
 import gc
 import shlex
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+from model.commands import stopping
+
+if __name__ == "__main__":
+    stopping.at_once("train.py")  # until there is something to keep
 
 from model import training
 from model.backbones.backbone import Backbone
@@ -152,9 +158,10 @@ def main(options: argparse.Namespace) -> int:
     trained = training.train(
         loaded, backbone, config, cache_dir=options.cache_dir, on_epoch=print_epoch
     )
-    checkpoint.save(
+    checkpoint.save_or_keep(
         trained,
         options.out,
+        elsewhere=[options.cache_dir, Path(tempfile.gettempdir())],
         skipped=loaded.skipped,
         overwrite=options.overwrite,
         extra={

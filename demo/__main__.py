@@ -8,10 +8,14 @@ python -m demo deploy USER/NAME --checkpoint runs/roses
 
 import argparse
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from model.commands import stopping
+
+if __name__ == "__main__":
+    stopping.at_once("python -m demo")  # until there are uploads and tunnels to clear
 
 from demo.batch import BATCH
 from model.checkpoints.checkpoint import SHIPPED
@@ -227,5 +231,4 @@ def deploy(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     parsed = parse()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uploads and tunnels are cleared
     sys.exit(console.run("python -m demo", lambda: parsed.run(parsed)))

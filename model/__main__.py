@@ -2,7 +2,10 @@
 
 import sys
 
-from model.commands import main
+from model.commands import stopping
 
 if __name__ == "__main__":
+    stopping.at_once("python -m model")  # until there is something to close
+    from model.commands import main
+
     sys.exit(main.run())

@@ -1,6 +1,7 @@
 """Where Frostflower keeps what it need not compute again, and its progress bar."""
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -114,6 +115,21 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Name what a block writes in the system's errors; those of a full disk name nothing.
+
+    Args:
+        path: What is written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
 def temporary_folder(parent: Path, name: str = "") -> Iterator[Path]:
     """Yield a new hidden folder that is removed when the block ends, or by a later run.
 
@@ -145,7 +161,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with named_errors(path):
+            yield temporary
         temporary.chmod(0o644)  # mkstemp's files are its owner's only
         temporary.replace(path)
     finally:

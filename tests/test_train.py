@@ -3,8 +3,10 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from safetensors.numpy import load_file
 import train
 from model import training
 from model.backbones.backbone import Backbone
+from model.checkpoints import checkpoint
 from model.checkpoints.checkpoint import load
 from model.classifier import Classifier
 from model.commands import console
@@ -502,3 +505,68 @@ def test_options_of_the_mlp_are_refused_for_a_linear_head(arguments: list[str], 
     with pytest.raises(SystemExit):
         train.parse(["photographs", *arguments])
     assert f"{arguments[0]} is for --head mlp" in capsys.readouterr().err
+
+
+def start_training(photos_dir: Callable[..., Path], tmp_path: Path) -> "subprocess.Popen[str]":
+    """Start training in a process of its own that takes some seconds."""
+    command = [sys.executable, "train.py", str(photos_dir(count=30)), "--out", str(tmp_path / "o")]
+    command += ["--cache-dir", str(tmp_path / "cache"), "--epochs", "3000", "--device", "cpu"]
+    command += ["--patience", "0"]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_is_one_sentence_and_features_are_kept(
+    end: signal.Signals, photos_dir: Callable[..., Path], tmp_path: Path
+):
+    process = start_training(photos_dir, tmp_path)
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("Epoch"):
+        assert process.poll() is None
+    process.send_signal(end)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    lines = [line for line in said.splitlines() if line and "img/s" not in line]
+    assert lines == [f"train.py: {train.INTERRUPTED}"]
+    assert list((tmp_path / "cache" / "features").rglob("*.npy"))
+    assert not (tmp_path / "o").exists()
+    assert [path for path in tmp_path.rglob(".frostflower-*")] == []
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.25, 0.4, 0.8])
+@pytest.mark.parametrize("program", ["train.py", "-m model --help", "-m demo --help"])
+def test_stopping_at_the_very_start_is_no_traceback(program: str, seconds: float):
+    process = subprocess.Popen(
+        [sys.executable, *program.split()],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert process.returncode in (130, 0)
+
+
+def test_a_checkpoint_that_finds_no_room_is_kept_elsewhere(
+    photos_dir: Callable[..., Path], tiny_backbone, cache_dir: Path, tmp_path: Path, monkeypatch
+):
+    out, real = tmp_path / "full" / "o'ut", checkpoint.save
+
+    def save(trained: checkpoint.Checkpoint, folder: Path, **options: object) -> None:
+        if folder.is_relative_to(tmp_path / "full"):
+            raise OSError(28, "No space left on device", str(folder))
+        real(trained, folder, **options)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    arguments = [str(photos_dir(count=6)), "--out", str(out), "--cache-dir", str(cache_dir)]
+    options = train.parse([*arguments, "--backbone", "test_resnet", "--epochs", "2"])
+    with pytest.raises(OSError, match="No space left on device") as error:
+        train.main(options)
+    monkeypatch.undo()
+    subprocess.run(str(error.value).partition("run: ")[2], shell=True, check=True)
+    assert checkpoint.load(out).training["best_epoch"]

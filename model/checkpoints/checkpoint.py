@@ -4,6 +4,7 @@ import csv
 import json
 import shlex
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from safetensors.numpy import save as serialize
 
 from model.backbones.spec import BackboneSpec
-from model.cache import KEPT, abandoned, atomic_path, sweep, temporary_folder
+from model.cache import KEPT, abandoned, atomic_path, named_errors, sweep, temporary_folder
 from model.checkpoints import hashes, history, schema, tensors
 from model.checkpoints.files import InvalidFile, printable
 from model.checkpoints.golden import Golden
@@ -130,7 +131,7 @@ def save(
         raise ValueError("The checkpoint has no golden answers. Record them with verify.record.")
     out = out.resolve()
     require_empty(out, overwrite)
-    with temporary_folder(out.parent, _saving(out)) as temporary:
+    with named_errors(out), temporary_folder(out.parent, _saving(out)) as temporary:
         folder = temporary / _NEW
         folder.mkdir()
         config = {
@@ -184,6 +185,39 @@ def save(
             if old.is_dir():
                 old.rename(out)
             raise
+
+
+def save_or_keep(
+    checkpoint: Checkpoint, out: Path, *, elsewhere: Sequence[Path], **options: Any
+) -> None:
+    """Save a checkpoint; where the disk refuses it, save it in another place and say so.
+
+    Args:
+        checkpoint: What to write.
+        out: The folder.
+        elsewhere: Folders that may have room, the best one first.
+        options: As `save`.
+
+    Raises:
+        OSError: It was refused; the message names where it is instead, if anywhere, and the command
+            that brings it to `out`.
+        ValueError: As `save`.
+    """
+    try:
+        save(checkpoint, out, **options)
+    except OSError as error:
+        for parent in elsewhere:
+            kept = parent / "unsaved" / f"{out.resolve().name}-{time.strftime('%Y%m%d-%H%M%S')}"
+            try:
+                save(checkpoint, kept, **options)
+            except OSError:  # no room there either
+                continue
+            source, target = shlex.quote(f"{kept}/."), shlex.quote(str(out))
+            raise OSError(
+                f"{out} cannot be written ({error.strerror or error}). The checkpoint is in {kept} "
+                f"instead; when there is room, run: mkdir -p {target} && cp -R {source} {target}"
+            ) from error
+        raise
 
 
 def _saving(out: Path) -> str:

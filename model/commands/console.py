@@ -1,9 +1,11 @@
 """What the command lines share: one-line errors, Ctrl-C, tables, bars."""
 
 import argparse
+import errno
 import io
 import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from model.backbones.device import DEVICES
 from model.cache import default_cache_dir
 from model.checkpoints.hub import Located, locate
+from model.commands import stopping
 from model.photographs import images
 
 
@@ -25,21 +28,71 @@ def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") ->
     Returns:
         Its exit status; 2 after an error, 130 after Ctrl-C.
     """
+    if threading.current_thread() is threading.main_thread():
+        stopping.by_exception()
+    try:
+        return _run(program, main, interrupted)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            stopping.at_once(program)  # what is left to do has no one to catch an exception
+
+
+def _run(program: str, main: Callable[[], int], interrupted: str) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that has no such character
             stream.reconfigure(errors="replace")
     try:
         return main()
     except KeyboardInterrupt:
-        print(f"\n{program}: {interrupted}", file=sys.stderr)
-        return 130
+        return _stopped(program, interrupted)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         return 141
     except (ValueError, OSError) as error:  # FileNotFoundError and ConnectionError are OSErrors
-        message = " ".join(str(error).split())
+        message = " ".join((explain(error) if isinstance(error, OSError) else str(error)).split())
+        if stopping.was_asked():
+            return _stopped(program, interrupted)
         print(f"{program}: error: {message}", file=sys.stderr)
         return 2
+    except Exception:
+        if stopping.was_asked():
+            return _stopped(program, interrupted)
+        raise
+
+
+def _stopped(program: str, interrupted: str) -> int:
+    print(f"\n{program}: {interrupted}", file=sys.stderr)
+    return stopping.STATUS
+
+
+_REMEDIES = {
+    errno.ENOSPC: "Make room there, or choose another place.",
+    errno.EDQUOT: "Make room there, or choose another place.",
+    errno.EACCES: "Change its permissions, or choose another place.",
+    errno.EPERM: "Change its permissions, or choose another place.",
+    errno.EROFS: "Choose a place that can be written.",
+    errno.ENOENT: "Check the name.",
+    errno.ENOTDIR: "Check the name.",
+    errno.EISDIR: "Name a file, not a folder.",
+    errno.EMFILE: "Allow the process more open files (ulimit -n), or use fewer --workers.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+}
+
+
+def explain(error: OSError) -> str:
+    """Say which file the system refuses, why, and what to do.
+
+    Args:
+        error: An error of the system, or one with a message of its own.
+
+    Returns:
+        A sentence or two.
+    """
+    if error.errno is None or not error.strerror:
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno, "")
+    return f"{place}{error.strerror}. {remedy}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

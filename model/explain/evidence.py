@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from model.cache import atomic_path
@@ -147,7 +148,10 @@ class Evidence:
         if self.blob is not None and self.offsets is not None:
             tensors |= {"blob": self.blob, "offsets": self.offsets}
         with atomic_path(path) as temporary:
-            save_file(tensors, temporary)
+            try:
+                save_file(tensors, temporary)
+            except SafetensorError as error:  # of the system: a full disk
+                raise OSError(f"{path} cannot be written ({error}).") from error
         return path.stat().st_size
 
     def nearest(self, embedding: np.ndarray, k: int = 5) -> tuple[np.ndarray, np.ndarray]:

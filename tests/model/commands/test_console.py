@@ -1,0 +1,46 @@
+"""What all command lines share: errors of the system name a path and a remedy."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from model.cache import atomic_path
+from model.commands import console, stopping
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Make room there"),
+        (errno.EACCES, "Change its permissions"),
+        (errno.EROFS, "Choose a place that can be written"),
+        (errno.ENOENT, "Check the name"),
+        (errno.EMFILE, "ulimit -n"),
+    ],
+)
+def test_an_error_of_the_system_names_path_and_remedy(number: int, remedy: str, capsys):
+    def fail() -> int:
+        raise OSError(number, os.strerror(number), "/data/roses")
+
+    assert console.run("train.py", fail) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"train.py: error: /data/roses: {os.strerror(number)}. {remedy}")
+    assert said.count("\n") == 1 and "Errno" not in said
+
+
+def test_a_full_disk_names_what_was_written(tmp_path: Path):
+    with pytest.raises(OSError) as error, atomic_path(tmp_path / "shard.npy"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert console.explain(error.value).startswith(f"{tmp_path / 'shard.npy'}: No space left")
+
+
+def test_an_import_that_is_interrupted_is_a_stop_and_no_error(capsys, monkeypatch):
+    monkeypatch.setattr(stopping, "_asked", True)
+
+    def fail() -> int:
+        raise ImportError("initialization failed")
+
+    assert console.run("train.py", fail) == 130
+    assert capsys.readouterr().err.strip() == "train.py: stopped."
