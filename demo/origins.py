@@ -16,6 +16,9 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from demo.headers import SafeHeaders
+from demo.sign_in import SignInFirst
+
 _READING = {"GET", "HEAD", "OPTIONS"}
 _PORTS = {"http": 80, "https": 443}
 
@@ -158,7 +161,7 @@ def _preflight(headers: str) -> dict[str, str]:
 
 
 class PageApp(App):
-    """Gradio's application behind `OwnOrigin`."""
+    """Gradio's application behind `OwnOrigin`, `SignInFirst` and `SafeHeaders`."""
 
     def __init__(
         self,
@@ -178,6 +181,7 @@ class PageApp(App):
         self._allowed_origins, self._framed = tuple(allowed), framed
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put `OwnOrigin` outside everything that Gradio adds."""
-        inner = super().build_middleware_stack()
-        return OwnOrigin(inner, self._allowed_origins, framed=self._framed)
+        """Put the origin, the sign-in and the headers outside everything that Gradio adds."""
+        inner = SignInFirst(super().build_middleware_stack(), self)
+        own = OwnOrigin(inner, self._allowed_origins, framed=self._framed)
+        return SafeHeaders(own, framed=self._framed)

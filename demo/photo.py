@@ -1,6 +1,7 @@
 """The image input: uploads are read by the library's own decoder, and nothing else is."""
 
 import base64
+import sys
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -24,6 +25,15 @@ class Upload(NamedTuple):
 
     image: Image.Image
     drawable: bool
+
+
+def refusal(message: str) -> gr.Error:
+    """Make what a visitor is told, without a traceback in the owner's log.
+
+    Args:
+        message: A sentence; it may hold what the visitor sent.
+    """
+    return gr.Error(escape(message), title="Not classified", print_exception=False)  # shows HTML
 
 
 class Photo(gr.Image):
@@ -51,7 +61,7 @@ class Photo(gr.Image):
             gr.Error: It is a web address.
         """
         if str(url_or_file_path or "").lower().startswith(("http:", "https:")):
-            raise gr.Error("Send the photograph itself, not its address.", title="Not classified")
+            raise refusal("Send the photograph itself, not its address.")
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
     def preprocess(  # pyrefly: ignore[bad-override]  (the page's functions take an Upload)
@@ -75,8 +85,8 @@ class Photo(gr.Image):
             image = images.decode(self._content(payload), least_side=self.least_side)
         except images.BadImageError as error:
             name = payload.orig_name or ("" if path.startswith("data:") else PurePath(path).name)
-            message = f"{name[:80] or 'The photograph'} {error}."
-            raise gr.Error(escape(message), title="Not classified") from error  # it shows HTML
+            print(f"Refused: a photograph {error}.", file=sys.stderr, flush=True)
+            raise refusal(f"{name[:80] or 'The photograph'} {error}.") from None
         return Upload(image, PurePath(path).suffix.lower() not in _UNDRAWABLE)
 
     def _content(self, payload: ImageData) -> bytes:

@@ -2,15 +2,32 @@
 
 import os
 import socket
+import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from gradio import queueing
+from gradio.exceptions import InvalidPathError
 from starlette.middleware import Middleware
 
 from demo.origins import PageApp, check_origin
 from demo.style import CSS, THEME
 from demo.uploads import BoundedRequests, UploadFolder
+
+
+class _Log:
+    """What Gradio's queue calls to log an error, in place of the module `traceback`."""
+
+    @staticmethod
+    def print_exc() -> None:
+        """Write one line for what a visitor did wrong, and a traceback for anything else."""
+        if isinstance(sys.exc_info()[1], InvalidPathError):
+            text = "Refused: a call named a file that was not uploaded."
+            print(text, file=sys.stderr, flush=True)
+        else:
+            traceback.print_exc()
 
 
 def launch(
@@ -45,6 +62,7 @@ def launch(
             socket.getaddrinfo(host, None)
     except socket.gaierror as error:
         raise ValueError(f"--host {host} is no address of this machine ({error}).") from error
+    queueing.traceback = _Log  # pyrefly: ignore[bad-assignment]  (Gradio has no hook for it)
     bounded = Middleware(BoundedRequests, uploads, max_bytes)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:

@@ -65,8 +65,10 @@ class UploadFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the folder."""
+        """Remove the folder, and the one around it where nobody else uses that."""
         self._contexts.close()
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()
 
     @staticmethod
     def _restore(variable: str | None, folder: str | None) -> None:

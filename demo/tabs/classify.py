@@ -13,7 +13,7 @@ from PIL import Image
 from demo.batch import Batcher
 from demo.gpu import on_gpu
 from demo.markup import html, join
-from demo.photo import Photo, Upload
+from demo.photo import Photo, Upload, refusal
 from demo.style import LOGO
 from demo.tabs.why import why
 from model.classifier import Classifier, Prediction
@@ -170,7 +170,7 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
         and the training photographs most like it.
         """
         if upload is None:
-            raise gr.Error("No photograph was sent.")
+            raise refusal("No photograph was sent.")
         prediction = run_together(upload.image)
         return label_json(prediction), prediction.to_json()
 

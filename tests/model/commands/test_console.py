@@ -26,7 +26,8 @@ def test_an_error_of_the_system_names_path_and_remedy(number: int, remedy: str, 
 
     assert console.run("train.py", fail) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"train.py: error: /data/roses: {os.strerror(number)}. {remedy}")
+    assert said.startswith(f"train.py: error: /data/roses: {os.strerror(number)}. ")
+    assert remedy in said
     assert said.count("\n") == 1 and "Errno" not in said
 
 
