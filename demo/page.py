@@ -7,6 +7,7 @@ import gradio as gr
 
 from demo import gpu
 from demo.batch import BATCH
+from demo.line import take_turns
 from demo.markup import html, show
 from demo.style import LOGO
 from demo.tabs.about import about_tab
@@ -64,5 +65,4 @@ def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES, batch: int = BA
             evaluation_tab(checkpoint)
         with gr.Tab("About"):
             about_tab(checkpoint, classifier.backbone.device_text)
-    # The queue is the only way in: without it /run/predict would pass by the limit.
-    return demo.queue(max_size=64, api_open=False)
+    return take_turns(demo)
