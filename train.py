@@ -29,6 +29,7 @@ from model.commands.train_options import configure, published_command
 from model.features.read import read_photos
 from model.heads.head import Row
 from model.photographs import images
+from model.photographs.class_names import escaped
 from model.photographs.dataset import DataSet
 from model.photographs.named import list_source
 from model.splits.split import SplitOptions, require_splittable, split_photos
@@ -56,7 +57,7 @@ def print_data(loaded: DataSet) -> None:
     if loaded.skipped:
         print(f"{len(loaded.skipped)} files are left out:")
     for bad in loaded.skipped[:20]:
-        print(f"  {bad.path} {bad.reason}")
+        print(escaped(f"  {bad.path} {bad.reason}"))
     if len(loaded.skipped) > 20:
         print(f"  and {len(loaded.skipped) - 20} more, all listed in skipped.csv")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model.commands import console
 from model.commands.opening import require_folder_of
 from model.photographs import images
+from model.photographs.class_names import escaped
 
 if TYPE_CHECKING:  # importing it takes scikit-learn's time
     from model.audit.findings import Audit
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         backbone = open_backbone(**places)
     data = read_photos(list_folder(options.folder), cache_dir=options.cache_dir)
     for bad in data.skipped:
-        print(f"{bad.path} {bad.reason}", file=sys.stderr)
+        print(escaped(f"{bad.path} {bad.reason}"), file=sys.stderr)
     found = audits.audit(data, backbone, cache_dir=options.cache_dir)
     if options.json:
         print(json.dumps(found.summary(options.top), ensure_ascii=False, allow_nan=False))

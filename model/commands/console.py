@@ -15,6 +15,7 @@ from model.cache import default_cache_dir
 from model.checkpoints.hub import Located, locate
 from model.commands import stopping
 from model.photographs import images
+from model.photographs.class_names import escaped
 
 
 def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") -> int:
@@ -49,9 +50,10 @@ def _run(program: str, main: Callable[[], int], interrupted: str) -> int:
         sys.stderr.close()
         return 141
     except (ValueError, OSError) as error:  # FileNotFoundError and ConnectionError are OSErrors
-        message = " ".join((explain(error) if isinstance(error, OSError) else str(error)).split())
+        said = explain(error) if isinstance(error, OSError) else str(error)
         if stopping.was_asked():
             return _stopped(program, interrupted)
+        message = escaped(" ".join(said.split()))
         print(f"{program}: error: {message}", file=sys.stderr)
         return 2
     except Exception:

@@ -10,6 +10,7 @@ from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console
 from model.commands.opening import CHECKPOINT, open_classifier
 from model.photographs import images
+from model.photographs.class_names import escaped
 
 
 def add(commands: Any) -> None:
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir
     )
     for bad in result["skipped"]:
-        print(f"{bad['path']} {bad['reason']}", file=sys.stderr)
+        print(escaped(f"{bad['path']} {bad['reason']}"), file=sys.stderr)
     if options.json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))
         return 0

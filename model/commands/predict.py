@@ -14,6 +14,7 @@ from model.classifier import Prediction
 from model.commands import console
 from model.commands.opening import CHECKPOINT, open_classifier, require_folder_of
 from model.photographs import images
+from model.photographs.class_names import escaped
 
 
 def add(commands: Any) -> None:
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
             bad = isinstance(outcome, images.BadImageError)
             failed += bad
             if bad:
-                print(f"{path} {outcome}", file=sys.stderr)
+                print(escaped(f"{path} {outcome}"), file=sys.stderr)
             if write_row:
                 write_row(predictions.csv_row(path, outcome, top))
             elif options.json:
@@ -102,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
 def show(path: Path, prediction: Prediction, out: TextIO) -> None:
     """Print a prediction as a table with bars."""
     width = max(len(candidate.label) for candidate in prediction.top)
-    print(path, file=out)
+    print(escaped(str(path)), file=out)
     for candidate in prediction.top:
         share = candidate.probability
         print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)

@@ -45,3 +45,11 @@ def test_an_import_that_is_interrupted_is_a_stop_and_no_error(capsys, monkeypatc
 
     assert console.run("train.py", fail) == 130
     assert capsys.readouterr().err.strip() == "train.py: stopped."
+
+
+def test_control_characters_of_a_file_name_never_reach_a_terminal(capsys):
+    def fail() -> int:
+        raise ValueError("a\x1b[2J\x9b31m\u202eb.jpg cannot be read.")
+
+    assert console.run("train.py", fail) == 2
+    assert capsys.readouterr().err.strip().isprintable()

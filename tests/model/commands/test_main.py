@@ -71,6 +71,19 @@ def test_predict_says_that_it_is_none_of_these(run: Run, tmp_path: Path, capsys)
     assert "Set:" not in text
 
 
+def test_control_characters_of_file_names_never_reach_a_terminal(
+    run: Run, trained: Path, tmp_path: Path, capsys
+):
+    good, bad = tmp_path / "good\x1b[2J.png", tmp_path / "bad\x9b\u202e.png"
+    drawn_photograph(0.3, 1).save(good)
+    bad.write_text("no photograph")
+    assert run("predict", good, bad) == 1
+    captured = capsys.readouterr()
+    shown = captured.out + captured.err
+    assert "\\u001b[2J" in shown and "\\u202e" in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+
+
 def test_predict_recognises_a_training_photograph(run: Run, trained: Path, capsys):
     names = load(trained).evidence.names
     known = trained.parent / "photographs" / names[0]
