@@ -1,6 +1,7 @@
-"""Benchmarks that need no quiet machine: CUDA's without a GPU, and damaged files for a moment."""
+"""Benchmarks that need no quiet machine: without a GPU, with damaged files, with faults."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,22 @@ def test_the_search_for_bad_endings_finds_one(tmp_path: Path):
     result = run("-c", program, "fuzz_decode.py", "--child", str(tmp_path), "0", "60")
     assert result.returncode < 0, result.stdout + result.stderr
     assert (tmp_path / "file").is_file()
+
+
+@pytest.mark.slow
+def test_sixteen_large_photographs_at_once_leave_memory_and_time_for_others(engines: Path):
+    done = run("benchmarks/serve_large.py", "--count", "16", "--cache-dir", str(engines.parent))
+    found = re.search(r"peak (\d+) MB above idle, an ordinary .* took ([\d.]+) s", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert int(found[1]) < 1000
+    assert float(found[2]) < 10
+
+
+@pytest.mark.slow
+def test_faults_of_every_kind_are_held(tmp_path: Path):
+    counts = {"--files": "45", "--checkpoints": "3", "--changes": "1", "--kills": "2"}
+    arguments = [text for pair in counts.items() for text in pair]
+    done = run("benchmarks/faults.py", *arguments, "--seed", "7")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.fullmatch(r"faults (\d+) tried, (\d+) held", done.stdout.splitlines()[-1])
+    assert found and found[1] == found[2] and int(found[1]) >= 51
