@@ -8,14 +8,11 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from gradio.routes import App
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-if TYPE_CHECKING:
-    from demo.origins import PageApp
 
 _OPEN = {
     *("/", "/login", "/login/", "/logout", "/favicon.ico", "/robots.txt", "/theme.css"),
@@ -74,7 +71,7 @@ class Attempts:
 class SignInFirst:
     """Answers those who have signed in; the others get the login, as often as `Attempts` allows."""
 
-    def __init__(self, app: ASGIApp, page: "PageApp") -> None:
+    def __init__(self, app: ASGIApp, page: App) -> None:
         """Wrap an application.
 
         Args:

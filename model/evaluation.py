@@ -11,6 +11,7 @@ from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Classifier
 from model.features.extract import extract
 from model.features.read import read_photos
+from model.photographs.class_names import path_text
 from model.photographs.dataset import Collection, Listing, Photos
 from model.photographs.scan import list_files, list_folder, split_folders
 from model.trust import calibrate
@@ -89,7 +90,7 @@ def evaluate_folder(
         others = _read(strangers, "in it", cache_dir)
         skipped = [*skipped, *others.skipped]
         result |= _unknown_figures(known, _assess(classifier, others.photos, "Unknown", cache_dir))
-    result["skipped"] = [{"path": str(bad.path), "reason": bad.reason} for bad in skipped]
+    result["skipped"] = [{"path": path_text(bad.path), "reason": bad.reason} for bad in skipped]
     return result
 
 

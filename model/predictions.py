@@ -10,6 +10,7 @@ from PIL import Image
 from model.cache import default_workers
 from model.classifier import Classifier, Prediction
 from model.photographs import images, scan
+from model.photographs.class_names import path_text
 
 _BATCH = 8
 _TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
@@ -87,21 +88,21 @@ def predict_all(
 def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:
     """Return a prediction, or the reason why there is none, as JSON values."""
     if isinstance(outcome, images.BadImageError):
-        return {"path": str(path), "error": str(outcome)}
-    return {"path": str(path), **outcome.to_json()}
+        return {"path": path_text(path), "error": str(outcome)}
+    return {"path": path_text(path), **outcome.to_json()}
 
 
 def csv_row(path: Path, outcome: Prediction | images.BadImageError, top: int) -> list[object]:
     """Return a prediction, or the reason why there is none, as a row of the table."""
     if isinstance(outcome, images.BadImageError):
-        return [path, *[""] * (3 * top + 3), str(outcome)]
+        return [path_text(path), *[""] * (3 * top + 3), str(outcome)]
     cells = [
         cell
         for candidate in outcome.top
         for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
     ]
     trust = ["; ".join(outcome.label_set), outcome.none_of_these, f"{outcome.unknown_score:.6f}"]
-    return [path, *cells, *trust, ""]
+    return [path_text(path), *cells, *trust, ""]
 
 
 def csv_header(top: int) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from model.photographs.class_names import path_text
 from model.photographs.dataset import Collection
 
 COLUMNS = ("path", "problem", "score", "suggested_label", "other_path")
@@ -74,11 +75,11 @@ class Audit:
         def row(finding: Finding) -> dict[str, Any]:
             other = finding.other_path
             return {
-                "path": finding.path.relative_to(folder).as_posix(),
+                "path": path_text(finding.path.relative_to(folder)),
                 "label": label[finding.path],
                 "score": finding.score,
                 "suggested_label": finding.suggested_label,
-                "other_path": other.relative_to(folder).as_posix() if other else "",
+                "other_path": path_text(other.relative_to(folder)) if other else "",
             }
 
         counts = {problem: len(rows) for problem, rows in self.findings.items()}

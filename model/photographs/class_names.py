@@ -1,6 +1,7 @@
 """Names of classes: which are allowed, and those to be shown, from a JSON file."""
 
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -24,6 +25,18 @@ that turn the direction of the text around them, and halves of surrogate pairs, 
 def escaped(text: str) -> str:
     r"""Write unprintable characters as `\uXXXX`."""
     return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def path_text(path: Path) -> str:
+    r"""Write a path as a text that is UTF-8, whatever the system's names are.
+
+    Args:
+        path: The path.
+
+    Returns:
+        The path; bytes that are no UTF-8 are written `\xff`, so that two names remain two.
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def require_name(name: str, what: str) -> None:

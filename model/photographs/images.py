@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from model.photographs import budget
-from model.photographs.jpeg import can_be_scaled
+from model.photographs.jpeg import can_be_scaled, completed, lacks_little
 from model.photographs.pixels import UnsupportedMode, reduction, to_rgb
+from model.photographs.raw import is_raw
 
 DECODER_VERSION = 3
 """Part of every feature-cache key: raise it when `decode` returns other pixels for a file."""
@@ -64,6 +65,14 @@ _PROGRESSIVE = 6
 
 _PILLOW_LIMIT = 89_478_485
 _limit = MAX_PIXELS
+
+_STARTS = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "camera's raw file": (b"IIU\0", b"IIRO", b"IIRS", b"FUJIFILMCCD-RAW"),
+}
+"""What files begin with that Pillow may not know, such as a JPEG of 12 bits."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -173,17 +182,27 @@ def _open(content: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=list(FORMATS))
     except UnidentifiedImageError:
-        raise BadImageError(f"is not a photograph; expected {FORMATS_TEXT}") from None
+        raise BadImageError(_unknown(content)) from None
     except Image.DecompressionBombError:
         raise BadImageError(f"has too many px; {_limit_text()}") from None
     except Exception as error:  # a broken header makes Pillow's plugins raise almost anything
         raise BadImageError(f"has a broken header ({error or type(error).__name__})") from error
+    if is_raw(image, content):
+        raise BadImageError("is a camera's raw file; export it as JPEG")
     width, height = image.size
     if width * height > _limit:
         raise BadImageError(
             f"has {width} x {height} = {width * height / 1e6:.0f} million px; {_limit_text()}"
         )
     return image
+
+
+def _unknown(content: bytes) -> str:
+    """Say what a file is that Pillow does not know."""
+    for kind, starts in _STARTS.items():
+        if content.startswith(starts):
+            return f"is a {kind} of a kind that cannot be read"
+    return f"is not a photograph; expected {FORMATS_TEXT}"
 
 
 def _limit_text() -> str:
@@ -198,13 +217,31 @@ def _load(image: Image.Image) -> None:
 
 
 def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
-    """Turn the picture the way its EXIF orientation says."""
+    """Turn the picture the way its EXIF orientation says; XMP's is not obeyed, as in browsers."""
     try:
-        orientation = original.getexif().get(_ORIENTATION)
+        if isinstance(original, TiffImagePlugin.TiffImageFile):
+            orientation = original.tag_v2.get(_ORIENTATION)
+        else:
+            exif = Image.Exif()
+            exif.load(original.info.get("exif") or b"")
+            orientation = exif.get(_ORIENTATION)
     except Exception:  # unreadable EXIF says nothing about orientation; viewers show such files too
         return image
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
+
+
+def _outside_white(image: Image.Image, original: Image.Image) -> Image.Image:
+    """Make white what a GIF's first frame leaves of its canvas: that is transparent."""
+    whole = (0, 0, *original.size)
+    frame = getattr(original, "dispose_extent", None)
+    if original.format != "GIF" or not frame or tuple(frame) == whole:
+        return image
+    share = image.width / original.width
+    box = tuple(round(side * share) for side in frame)
+    canvas = Image.new("RGB", image.size, "white")
+    canvas.paste(image.crop(box), box[:2])
+    return canvas
 
 
 def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Image.Image:
@@ -226,11 +263,20 @@ def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Imag
     if isinstance(source, Path):
         with opened(source) as content:
             return decode(content, least_side=least_side)
-    original, amount = _sized(source, (least_side, least_side) if least_side else None)
+    try:
+        return _decode(source, least_side)
+    except BadImageError:
+        if not lacks_little(source):
+            raise
+        return _decode(completed(source), least_side)
+
+
+def _decode(content: bytes, least_side: int | None) -> Image.Image:
+    original, amount = _sized(content, (least_side, least_side) if least_side else None)
     with budget.decoding(amount):
         _load(original)
         image = _convert(original, reduction(original.size, least_side))
-        image = _upright(image, original)
+        image = _upright(_outside_white(image, original), original)
         del original
     return image
 
@@ -244,6 +290,15 @@ def check(content: bytes) -> None:
     Raises:
         BadImageError: As `decode`.
     """
+    try:
+        _check(content)
+    except BadImageError:
+        if not lacks_little(content):
+            raise
+        _check(completed(content))
+
+
+def _check(content: bytes) -> None:
     image, amount = _sized(content, (1, 1))  # at an eighth, still every byte is read
     with budget.decoding(amount):
         _load(image)

@@ -1,10 +1,13 @@
 """From what a decoder gives to 8-bit RGB, at a part of the size, without a second whole copy."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
+
+from model.photographs.colour import to_srgb
 
 _STRIP = 2**20  # px that are converted at a time
 _WIDEST = 10
@@ -44,14 +47,20 @@ def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
         factor: As `reduction`; each pixel of the result is the mean of so many squared.
 
     Returns:
-        8-bit RGB; the picture itself where there is nothing to do.
+        8-bit sRGB; the picture itself where there is nothing to do.
 
     Raises:
         UnsupportedMode: There is no conversion from its mode.
     """
+    profile = image.info.get("icc_profile")
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image if factor == 1 else image.reduce(factor)
-    convert = _scaling(image) if image.mode.startswith("I") or image.mode == "F" else _over_white
+        return to_srgb(image if factor == 1 else image.reduce(factor), profile)
+    if image.mode in ("CMYK", "L") and "transparency" not in image.info:
+        convert, profile = functools.partial(_from_profile, profile=profile), None
+    elif image.mode.startswith("I") or image.mode == "F":
+        convert, profile = _scaling(image), None
+    else:
+        convert = _over_white
     width, height = image.size
     result = Image.new("RGB", (math.ceil(width / factor), math.ceil(height / factor)))
     for top, strip in _strips(image, factor):
@@ -59,7 +68,12 @@ def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
         if factor > 1:
             converted = converted.reduce(factor)
         result.paste(converted, (0, top // factor))
-    return result
+    return to_srgb(result, profile)
+
+
+def _from_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    converted = to_srgb(image, profile)
+    return converted if converted.mode == "RGB" else _over_white(converted)
 
 
 def _strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
@@ -85,9 +99,13 @@ def _over_white(image: Image.Image) -> Image.Image:
 def _scaling(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """Return what scales grey pictures of 16 or 32 bits to 8; Pillow itself would clip them."""
     if image.mode.startswith("I;16"):
+        transparent = image.info.get("transparency")
 
         def scale(strip: Image.Image) -> np.ndarray:
-            return (np.asarray(strip).astype(np.uint32) + 128) // 257
+            sixteen = np.asarray(strip).astype(np.uint32)
+            if isinstance(transparent, int):
+                sixteen[sixteen == transparent] = 65535
+            return (sixteen + 128) // 257
 
     else:
         offset, factor = _range(image)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,17 @@ def test_predict_says_that_it_is_none_of_these(run: Run, tmp_path: Path, capsys)
     text = capsys.readouterr().out
     assert "Probably none of these" in text
     assert "Set:" not in text
+
+
+def test_names_that_are_not_utf8_survive_in_json_and_remain_two(
+    run: Run, trained: Path, tmp_path: Path, capfdbinary
+):
+    for name in (b"\xff.png", b"\xfe.png"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        drawn_photograph(0.3, 1).save(path)
+    assert run("predict", tmp_path, "--json") == 0
+    rows = [json.loads(line) for line in capfdbinary.readouterr().out.decode().splitlines()]
+    assert {Path(row["path"]).name for row in rows} == {r"\xff.png", r"\xfe.png"}
 
 
 def test_control_characters_of_file_names_never_reach_a_terminal(

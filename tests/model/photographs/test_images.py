@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from model.photographs import images
+from model.photographs.raw import is_raw
 
 pillow_heif.register_heif_opener()
 
@@ -542,3 +543,80 @@ def test_a_telephones_jpeg_with_a_second_picture_is_decoded_small():
     assert Image.open(io.BytesIO(file.getvalue())).format == "MPO"
     images.check(file.getvalue())
     assert images.decode(file.getvalue()).size == (700, 650)
+
+
+# as browsers show them
+
+
+def test_an_orientation_in_xmp_is_not_obeyed():
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf'
+        b'-syntax-ns#"><rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+        b'tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    )
+    for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+        options = {} if kind == "PNG" else {"xmp": xmp}
+        if kind == "PNG":
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
+        assert images.decode(encoded(Image.new("RGB", (30, 20)), kind, **options)).size == (30, 20)
+
+
+def test_what_a_gifs_first_frame_leaves_of_its_canvas_is_white():
+    file = io.BytesIO()
+    Image.new("P", (20, 10), 1).save(file, "GIF")
+    content = bytearray(file.getvalue())
+    content[6:10] = (40).to_bytes(2, "little") + (30).to_bytes(2, "little")  # the canvas
+    image = images.decode(bytes(content))
+    assert image.size == (40, 30)
+    assert image.getpixel((30, 20)) == (255, 255, 255)
+    assert image.getpixel((5, 5)) != (255, 255, 255)
+
+
+def test_transparent_grey_of_16_bits_is_white():
+    grey = np.full((8, 8), 1000, np.uint16)
+    grey[2:4] = 40_000
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG", transparency=1000)
+    image = images.decode(file.getvalue())
+    assert image.getpixel((0, 0)) == (255, 255, 255)
+    assert image.getpixel((0, 2)) == (156, 156, 156)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xd8\xff\xc1\x00\x0b\x0c\x00\x10\x00\x10\x01\x01\x11\x00", "JPEG of a kind"),
+        (b"IIU\x00" + bytes(200), "camera's raw file of a kind"),
+        (b"II+\x00\x08\x00\x00\x00" + bytes(200), "TIFF of a kind"),
+    ],
+)
+def test_a_kind_that_is_not_supported_is_called_that(content: bytes, said: str):
+    assert said in reason(content)
+
+
+def test_a_tiff_of_floating_point_colours_is_called_that():
+    file = io.BytesIO()
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[339] = (3, 3, 3)
+    Image.new("RGB", (8, 8)).save(file, "TIFF", tiffinfo=tags)
+    assert "is a TIFF of a kind that cannot be read" in reason(file.getvalue())
+
+
+@pytest.mark.parametrize("tag", [(50706, b"\x01\x04\x00\x00"), (262, 32803)])
+def test_a_raw_files_preview_is_not_taken_for_the_photograph(tag: tuple[int, object]):
+    file = io.BytesIO()
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    if tag[0] == 262:
+        image = Image.open(io.BytesIO(encoded(Image.new("RGB", (8, 8)), "TIFF")))
+        image.tag_v2[262] = 32803
+        assert is_raw(image, b"")
+        return
+    tags[tag[0]] = tag[1]
+    tags.tagtype[tag[0]] = 1
+    Image.new("RGB", (160, 120)).save(file, "TIFF", tiffinfo=tags)
+    assert reason(file.getvalue()) == "is a camera's raw file; export it as JPEG"
+    ordinary = encoded(Image.new("RGB", (160, 120)), "TIFF")
+    assert images.decode(ordinary).size == (160, 120)
+    canon = ordinary[:8] + b"CR" + ordinary[10:]
+    assert is_raw(Image.open(io.BytesIO(ordinary)), canon)

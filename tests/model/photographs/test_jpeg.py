@@ -1,4 +1,4 @@
-"""JPEGs that cannot be decoded at a part of their size, which crashed the process."""
+"""JPEGs that cannot be decoded at a part of their size, and those that lack a part of their end."""
 
 import io
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawing import drawn_photograph, lossless_jpeg
+from PIL import Image
 
 from model.photographs import images
 from model.photographs.jpeg import can_be_scaled
@@ -94,3 +95,31 @@ def test_what_is_no_jpeg_is_not_scaled():
     content = saved()
     for other in (b"", b"\xff", b"\xff\xd8", content[:200], b"GIF89a" + content, content[1:]):
         assert not can_be_scaled(other)
+
+
+def pictured(width: int = 900, height: int = 700, **options: object) -> bytes:
+    """A JPEG with something in every part of it."""
+    rng = np.random.default_rng(0)
+    rough = Image.fromarray(rng.integers(0, 256, (height // 20, width // 20, 3), np.uint8))
+    file = io.BytesIO()
+    rough.resize((width, height)).save(file, "JPEG", quality=90, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("lacking", [1, 2, 3, 20, 200])
+def test_a_jpeg_that_lacks_its_last_bytes_is_read(lacking: int):
+    content = pictured()
+    images.check(content[:-lacking])
+    found = np.asarray(images.decode(content[:-lacking])).astype(int)
+    whole = np.asarray(images.decode(content)).astype(int)
+    assert (np.abs(found - whole).max(axis=2) > 0).mean() <= 0.02
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_is_cut_in_the_middle_is_refused(share: float, progressive: bool):
+    content = pictured(progressive=progressive)
+    cut = content[: int(share * len(content))]
+    for call in (images.check, images.decode):
+        with pytest.raises(images.BadImageError, match="damaged or truncated"):
+            call(cut)
