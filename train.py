@@ -50,6 +50,9 @@ def print_data(loaded: DataSet) -> None:
         for split, photos in loaded.splits.items()
     ]
     print(console.table(("Split", "Photographs", "Classes"), rows))
+    names = ", ".join(loaded.class_names[:10])
+    more = f" and {len(loaded.class_names) - 10:,} more" if len(loaded.class_names) > 10 else ""
+    print(f"Classes: {names}{more}")
     for note in loaded.notes[:20]:
         print(f"Note: {note}")
     if len(loaded.notes) > 20:
@@ -129,7 +132,13 @@ def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbo
         summaries=cached and config.evidence,
         strict=options.strict,
     )
-    return split_photos(collection, how)
+    try:
+        return split_photos(collection, how)
+    except ValueError:
+        if collection.skipped:
+            listed = checkpoint.write_skipped(options.cache_dir / "skipped.csv", collection.skipped)
+            print(f"{listed} lists all files that are left out.", file=sys.stderr)
+        raise
 
 
 def main(options: argparse.Namespace) -> int:

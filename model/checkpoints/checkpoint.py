@@ -22,6 +22,7 @@ from model.checkpoints.schema import AUDIT, CONFIG, GOLDEN, METRICS
 from model.checkpoints.tensors import EVIDENCE, HEAD
 from model.explain.evidence import Evidence
 from model.heads.head import HISTORY_COLUMNS, Head, Row
+from model.photographs.class_names import path_text
 from model.photographs.scan import Skipped
 from model.trust.calibrate import Calibration, Trust
 from model.trust.unknown import Detector
@@ -159,12 +160,7 @@ def save(
             writer = csv.DictWriter(file, HISTORY_COLUMNS)
             writer.writeheader()
             writer.writerows(checkpoint.history)
-        with (folder / SKIPPED).open(
-            "w", newline="", encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            rows = csv.writer(file)
-            rows.writerow(["path", "reason"])
-            rows.writerows([str(bad.path), bad.reason] for bad in skipped)
+        write_skipped(folder / SKIPPED, skipped)
         for name, content in (extra or {}).items():
             (folder / name).write_bytes(content)
         write_hashes(folder)
@@ -185,6 +181,23 @@ def save(
             if old.is_dir():
                 old.rename(out)
             raise
+
+
+def write_skipped(path: Path, skipped: Sequence[Skipped]) -> Path:
+    """Write a table of the files that were left out, and why.
+
+    Args:
+        path: The CSV file.
+        skipped: The files.
+
+    Returns:
+        The file.
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "reason"])
+        rows.writerows([path_text(bad.path), bad.reason] for bad in skipped)
+    return path
 
 
 def save_or_keep(

@@ -111,20 +111,18 @@ def display_names(class_ids: Sequence[str], names: dict[str, str]) -> list[str]:
     return shown
 
 
-def find_class_names(folder: Path, split_roots: Iterable[Path]) -> dict[str, str]:
-    """Read the `cat_to_name.json` that is nearest.
+def find_names_file(folder: Path, split_roots: Iterable[Path]) -> Path | None:
+    """Find the `cat_to_name.json` that is nearest.
 
     Args:
         folder: The data folder.
         split_roots: The folders of its splits.
 
     Returns:
-        Class id -> display name; empty where there is no such file.
-
-    Raises:
-        ValueError: The file is not a JSON object of texts.
+        The file: in the folder, in one of its splits, or beside the folder; None where there is
+        none.
     """
     for place in (folder, *split_roots, folder.resolve().parent):
         if (place / CLASS_NAMES_FILE).is_file():
-            return read_class_names(place / CLASS_NAMES_FILE)
-    return {}
+            return place / CLASS_NAMES_FILE
+    return None

@@ -36,6 +36,7 @@ class Listing:
         entries: The photographs, those of one split and class side by side.
         names: Class id -> display name, of some classes.
         skipped: Files that are no photographs by their name or place.
+        notes: What a person should know, a sentence each.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Listing:
     entries: list[Entry]
     names: dict[str, str] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,25 @@
 """Find photographs in folders by their names; no file is opened."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from model.photographs import images
 from model.photographs.class_names import (
-    find_class_names,
+    find_names_file,
     normal_form,
     read_class_names,
     require_name,
 )
 from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
-
-_SPLIT_FOLDERS = {
-    "train": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "test": "test",
-}
-_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-
-
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _JUNK
+from model.photographs.layout import (
+    holds_checkpoints,
+    is_junk,
+    note_on_lower_folders,
+    notes_on,
+    require_class_folders,
+    split_of,
+)
 
 
 def _leads_up(folder: Path, start: Path) -> bool:
@@ -36,7 +31,21 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(
         entry
         for entry in folder.iterdir()
-        if entry.is_dir() and not _is_junk(entry.name) and not _leads_up(entry, folder)
+        if entry.is_dir()
+        and not is_junk(entry.name)
+        and not _leads_up(entry, folder)
+        and not holds_checkpoints(entry)
+    )
+
+
+def _left_out(folder: Path) -> list[Path]:
+    """Return the folders that hold no class; hidden ones need no mention."""
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.is_dir()
+        and not entry.name.startswith(".")
+        and (is_junk(entry.name) or holds_checkpoints(entry))
     )
 
 
@@ -64,12 +73,12 @@ def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:
             folders.clear()  # a link back would go round for ever
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not _is_junk(name))
-        yield from (here / name for name in sorted(files) if not _is_junk(name))
+        folders[:] = sorted(name for name in folders if not is_junk(name))
+        yield from (here / name for name in sorted(files) if not is_junk(name))
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """Find `train`, `valid` (`val`, `validation`) and `test` folders that hold class folders.
+    """Find folders of splits that hold class folders, such as `train`, `Testing` or `val_set`.
 
     Args:
         folder: The data folder.
@@ -82,7 +91,7 @@ def split_folders(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for entry in _folders(folder):
-        split = _SPLIT_FOLDERS.get(entry.name.lower())
+        split = split_of(entry.name)
         if split is None or not _folders(entry):
             continue
         if split in found:
@@ -154,6 +163,8 @@ def list_folder(folder: Path, *, class_names: Path | None = None, splits: bool =
         raise FileNotFoundError(
             f"{folder} is not a folder. Expected a folder with one folder of photographs a class."
         )
+    if splits:
+        require_class_folders(folder, _folders(folder))
     roots = split_folders(folder) if splits else {}
     ordered = {split: roots[split] for split in SPLITS if split in roots} or {"": folder}
     skipped: list[Skipped] = []
@@ -162,10 +173,21 @@ def list_folder(folder: Path, *, class_names: Path | None = None, splits: bool =
         for split, root in ordered.items()
         for entry in list_class_folders(root, split, skipped)
     ]
-    names = (
-        read_class_names(class_names) if class_names else find_class_names(folder, roots.values())
-    )
-    return Listing(str(folder), folder, entries, names, skipped)
+    found = None if class_names else find_names_file(folder, roots.values())
+    names_file = class_names or found
+    names = read_class_names(names_file) if names_file else {}
+    notes = notes_on(folder, roots.values(), _left_out(folder), found)
+    notes += note_on_lower_folders(folder, _with_class_folders(ordered, entries))
+    return Listing(str(folder), folder, entries, names, skipped, notes)
+
+
+def _with_class_folders(
+    roots: dict[str, Path], entries: Sequence[Entry]
+) -> Iterator[tuple[Path, Path]]:
+    """Yield each photograph with the folder of its class."""
+    for entry in entries:
+        root = roots[entry.split]
+        yield root / entry.path.relative_to(root).parts[0], entry.path
 
 
 def list_files(folder: Path) -> Listing:

@@ -1,5 +1,7 @@
 """The split: the source's own, or a seeded stratified one where it brings none."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +116,7 @@ def split_photos(collection: Collection, options: SplitOptions) -> DataSet:
         raise ValueError(
             f"{name} has usable photographs in {len(class_ids)} class folders"
             f"{f' ({class_ids[0]})' if class_ids else ''}; a classifier needs at least 2."
+            f"{_why_left_out(collection)}"
         )
     draw = options.to_draw(set(collection.splits.tolist()))
     drawn = _stratified(collection, draw, options.seed)
@@ -125,10 +128,29 @@ def split_photos(collection: Collection, options: SplitOptions) -> DataSet:
     _require_every_class(splits, class_ids, name)
     notes = list(collection.notes)
     if draw:
-        shares = " and ".join(f"{share:.0%} for {split}" for split, share in draw.items())
+        pool = sum(len(splits[split]) for split in ("train", *draw))
+        shares = " and ".join(
+            f"{len(splits[split]):,} ({len(splits[split]) / pool:.1%}) for {split}"
+            for split in draw
+        )
         notes.append(f"Split by class with seed {options.seed}: {shares}, the rest for train.")
     notes += _shared_photographs(splits)
     return DataSet(name, class_ids, collection.class_names, splits, collection.skipped, notes)
+
+
+def _why_left_out(collection: Collection) -> str:
+    """Say how many files were left out, and the commonest reason."""
+    if not collection.skipped:
+        return ""
+    reasons = Counter(re.sub(r"\d[\d,.]*", "N", bad.reason) for bad in collection.skipped)
+    commonest, count = reasons.most_common(1)[0]
+    shown = next(
+        bad for bad in collection.skipped if re.sub(r"\d[\d,.]*", "N", bad.reason) == commonest
+    )
+    return (
+        f" {len(collection.skipped):,} files are left out, {count:,} of them for the same reason: "
+        f"{shown.path} {shown.reason}."
+    )
 
 
 def _least_photographs(draw: dict[str, float]) -> int:
@@ -136,11 +158,16 @@ def _least_photographs(draw: dict[str, float]) -> int:
     return 2 + len(draw)
 
 
-def _require_enough(count: int, class_id: str, draw: dict[str, float], name: str) -> None:
+def _require_enough(
+    count: int, class_id: str, draw: dict[str, float], name: str, *, files: int | None = None
+) -> None:
+    """Stop at a class with too few photographs; `files` is how many there are with the copies."""
     needed = _least_photographs(draw)
     if count < needed:
+        kind = "usable" if files in (None, count) else "different"
+        copies = f" (and {files - count} copies)" if files is not None and files > count else ""
         raise ValueError(
-            f"Class '{class_id}' in {name} has {count} usable photographs to train on; "
+            f"Class '{class_id}' in {name} has {count} {kind} photographs{copies} to train on; "
             f"a {'/'.join(['train', *draw])} split needs at least {needed}. "
             "Add photographs or remove the folder."
         )
@@ -157,13 +184,14 @@ def _stratified(collection: Collection, draw: dict[str, float], seed: int) -> np
     placed: dict[str, str] = {}
     for label, class_id in enumerate(collection.class_ids):
         members = np.flatnonzero((photos.labels == label) & (split_names == "train"))
-        _require_enough(len(members), class_id, draw, collection.name)
         members = rng.permutation(members)
         free = [i for i in members if photos.digests[i] not in placed]
         unique = list(dict.fromkeys(photos.digests[i] for i in free))
+        _require_enough(len(unique), class_id, draw, collection.name, files=len(members))
+        different = len(unique)
         for left, (split, share) in zip(range(len(draw), 0, -1), draw.items(), strict=True):
             # every split to come, and train, keeps at least one
-            count = min(max(1, round(share * len(members))), len(unique) - left)
+            count = min(max(1, round(share * different)), len(unique) - left)
             for digest in unique[:count]:
                 placed[digest] = split
             unique = unique[count:]

@@ -21,7 +21,7 @@ def test_a_folder_of_class_folders_is_split(photos_dir: Callable, cache_dir: Pat
     assert loaded.class_ids == loaded.class_names == list(CLASSES)
     assert sizes(loaded) == {"train": 12, "valid": 3}
     assert loaded.skipped == []
-    assert loaded.notes == ["Split by class with seed 0: 20% for valid, the rest for train."]
+    assert loaded.notes == ["Split by class with seed 0: 3 (20.0%) for valid, the rest for train."]
 
 
 @pytest.mark.parametrize("valid", ["valid", "val", "validation", "Valid"])

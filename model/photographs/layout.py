@@ -1,0 +1,150 @@
+"""What the folders in a data folder are: splits, classes, or what systems and programs left."""
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from model.photographs import images
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+    "testing": "test",
+}
+_BESIDE_A_SPLIT = re.compile(r"[ _-]?(set|data|images|photos|pictures|split)$")
+_LEFT_BY_SYSTEMS = {
+    *("thumbs.db", "desktop.ini", "__macosx", "lost+found", "found.000"),
+    *("@eadir", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
+    *("system volume information", "network trash folder", "temporary items"),
+}
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a folder's name stands for, such as `Training` or `test_set`."""
+    lowered = name.lower()
+    return _SPLIT_NAMES.get(lowered) or _SPLIT_NAMES.get(_BESIDE_A_SPLIT.sub("", lowered))
+
+
+def is_junk(name: str) -> bool:
+    """Tell whether a file or folder is hidden, or left behind by a system or a network drive."""
+    return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return (folder / "head.safetensors").is_file() and (folder / "config.json").is_file()
+
+
+def holds_checkpoints(folder: Path) -> bool:
+    """Tell whether a folder is a checkpoint, or one of nothing but checkpoints, such as `runs`."""
+    if _is_checkpoint(folder):
+        return True
+    try:
+        inner = [path for path in folder.iterdir() if not is_junk(path.name)]
+    except OSError:  # it cannot be read; whoever lists it will say so
+        return False
+    return bool(inner) and all(path.is_dir() and _is_checkpoint(path) for path in inner)
+
+
+def is_photograph(path: Path) -> bool:
+    """Tell by its ending whether a file may be a photograph."""
+    return path.suffix.lower() in images.SUFFIXES and path.is_file()
+
+
+def require_class_folders(folder: Path, folders: Collection[Path]) -> None:
+    """Stop where splits hold photographs and no class folders.
+
+    Args:
+        folder: The data folder.
+        folders: The folders in it.
+
+    Raises:
+        ValueError: All of them have names of splits, `train` among them, and photographs in them.
+    """
+    splits = {split_of(entry.name) for entry in folders}
+    if len(splits) < 2 or None in splits or "train" not in splits:
+        return
+    flat = [
+        entry
+        for entry in folders
+        if any(is_photograph(path) for path in entry.iterdir())
+        and not any(path.is_dir() and not is_junk(path.name) for path in entry.iterdir())
+    ]
+    if len(flat) == len(folders):
+        names = " and ".join(entry.name for entry in folders)
+        train = next(entry for entry in flat if split_of(entry.name) == "train")
+        raise ValueError(
+            f"{folder} has {names}, which hold photographs and no class folders. Put the "
+            f"photographs of each class into a folder of its own, such as {train}/CLASS; if "
+            f"these are the classes themselves, give the folders other names."
+        )
+
+
+def notes_on(
+    folder: Path, taken: Iterable[Path], left_out: Iterable[Path], names_file: Path | None
+) -> list[str]:
+    """Say what was left out of a data folder, and where the names of its classes come from.
+
+    Args:
+        folder: The data folder.
+        taken: The folders of its splits; none where it has none.
+        left_out: Folders that hold no class.
+        names_file: The file of class names that was found.
+
+    Returns:
+        Sentences.
+    """
+    notes, roots = [], set(taken)
+    for path in left_out:
+        what = "holds checkpoints" if holds_checkpoints(path) else "is the system's own"
+        notes.append(f"{path} is left out: it {what}.")
+    if roots:
+        beside = [
+            path
+            for path in sorted(folder.iterdir())
+            if path not in roots
+            and not is_junk(path.name)
+            and (is_photograph(path) or (path.is_dir() and not holds_checkpoints(path)))
+        ]
+        if beside:
+            names = ", ".join(path.name for path in beside[:5])
+            more = f" and {len(beside) - 5} more" if len(beside) > 5 else ""
+            splits = ", ".join(sorted(path.name for path in roots))
+            notes.append(f"Beside {splits}, this is left out: {names}{more}.")
+    if names_file:
+        notes.append(f"The names of the classes come from {names_file}.")
+    return notes
+
+
+def note_on_lower_folders(folder: Path, paths: Iterable[tuple[Path, Path]]) -> list[str]:
+    """Say so where photographs lie in folders below their class's folder.
+
+    Args:
+        folder: The data folder.
+        paths: Class folder and photograph, of each photograph.
+
+    Returns:
+        A sentence, or nothing.
+    """
+    lower: dict[Path, set[str]] = {}
+    direct: set[Path] = set()
+    for root, path in paths:
+        parts = path.relative_to(root).parts
+        if len(parts) > 1:
+            lower.setdefault(root, set()).add(parts[0])
+        else:
+            direct.add(root)
+    nested = {root: names for root, names in lower.items() if root not in direct and len(names) > 1}
+    if not nested:
+        return []
+    root, names = next(iter(nested.items()))
+    count = sum(map(len, nested.values()))
+    return [
+        f"{len(nested):,} of the class folders hold {count:,} folders, such as "
+        f"{root.name}/{min(names)}; a photograph's class is the upper one. To train the "
+        f"lower ones, put them directly below {folder}."
+    ]
