@@ -559,7 +559,8 @@ def test_stopping_at_the_very_start_is_no_traceback(program: str, seconds: float
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert "Traceback" not in said
-    assert process.returncode in (130, 0)
+    at_the_very_end = -signal.SIGINT  # Python has taken its handlers away, and the help is printed
+    assert process.returncode in (130, 0, at_the_very_end)
 
 
 def test_a_checkpoint_that_finds_no_room_is_kept_elsewhere(
