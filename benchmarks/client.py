@@ -117,3 +117,10 @@ def memory(process: subprocess.Popen[bytes], field: str = "VmRSS") -> float:
             if line.startswith(f"{field}:"):
                 return int(line.split()[1]) / 1024
     return 0.0
+
+
+def descriptors(process: subprocess.Popen[bytes]) -> int:
+    """Return how many files and connections a process has open; 0 where nobody can tell."""
+    with contextlib.suppress(OSError):
+        return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+    return 0

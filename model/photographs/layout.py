@@ -13,6 +13,8 @@ _SPLIT_NAMES = {
     "val": "valid",
     "validation": "valid",
     "dev": "valid",
+    "eval": "valid",
+    "evaluation": "valid",
     "test": "test",
     "testing": "test",
 }
@@ -40,19 +42,27 @@ def _is_checkpoint(folder: Path) -> bool:
 
 
 def holds_checkpoints(folder: Path) -> bool:
-    """Tell whether a folder is a checkpoint, or one of nothing but checkpoints, such as `runs`."""
+    """Tell whether a folder is a checkpoint, or holds checkpoints and no photographs, as `runs`."""
     if _is_checkpoint(folder):
         return True
     try:
         inner = [path for path in folder.iterdir() if not is_junk(path.name)]
     except OSError:  # it cannot be read; whoever lists it will say so
         return False
-    return bool(inner) and all(path.is_dir() and _is_checkpoint(path) for path in inner)
+    folders = [path for path in inner if path.is_dir()]
+    if not folders or any(map(is_photograph, inner)):
+        return False
+    return all(map(_is_checkpoint, folders))
 
 
 def is_photograph(path: Path) -> bool:
     """Tell by its ending whether a file may be a photograph."""
     return path.suffix.lower() in images.SUFFIXES and path.is_file()
+
+
+def _count_photographs(path: Path) -> int:
+    """Count the photographs below a folder, or 1 for a photograph."""
+    return int(is_photograph(path)) + sum(map(is_photograph, path.rglob("*")))
 
 
 def require_class_folders(folder: Path, folders: Collection[Path]) -> None:
@@ -114,7 +124,10 @@ def notes_on(
             names = ", ".join(path.name for path in beside[:5])
             more = f" and {len(beside) - 5} more" if len(beside) > 5 else ""
             splits = ", ".join(sorted(path.name for path in roots))
-            notes.append(f"Beside {splits}, this is left out: {names}{more}.")
+            count = sum(map(_count_photographs, beside))
+            notes.append(
+                f"Beside {splits}, this is left out: {names}{more}, with {count:,} photographs."
+            )
     if names_file:
         notes.append(f"The names of the classes come from {names_file}.")
     return notes

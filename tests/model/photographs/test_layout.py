@@ -32,6 +32,7 @@ def fill(folder: Path, classes: str = "ab", count: int = 6, start: int = 0) -> P
         ("val", "valid"),
         ("Validation Set", "valid"),
         ("dev", "valid"),
+        ("eval", "valid"),
         ("Testing", "test"),
         ("test_set", "test"),
         ("tests", None),
@@ -69,7 +70,9 @@ def test_what_lies_beside_the_splits_is_named(tmp_path: Path):
     fill(tmp_path, ("unsorted",))
     drawn_photograph(0.1, 1).save(tmp_path / "alone.png")
     notes = list_folder(tmp_path).notes
-    assert "Beside train, valid, this is left out: alone.png, unsorted." in notes
+    assert (
+        "Beside train, valid, this is left out: alone.png, unsorted, with 7 photographs." in notes
+    )
 
 
 def test_leftovers_of_systems_are_no_classes_and_no_photographs(tmp_path: Path):
@@ -87,6 +90,7 @@ def test_checkpoints_inside_the_data_are_no_class(trained: Path, tmp_path: Path)
     fill(tmp_path)
     shutil.copytree(trained, tmp_path / "out")
     shutil.copytree(trained, tmp_path / "runs" / "roses")
+    (tmp_path / "runs" / "train.log").write_text("what a run said")
     listing = list_folder(tmp_path)
     assert {entry.class_id for entry in listing.entries} == {"a", "b"}
     assert [note for note in listing.notes if "it holds checkpoints" in note] == [

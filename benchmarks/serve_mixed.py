@@ -1,0 +1,210 @@
+"""Good and damaged photographs over HTTP for half an hour: what is answered, memory, descriptors.
+
+    python benchmarks/serve_mixed.py --clients 32 --minutes 30
+
+The demo runs as a process of its own with the shipped checkpoint. Each client is a thread that
+uploads a file and asks `/predict`, over and over: six of ten files are sound photographs, three are
+damaged ones of every format that is read, one is no photograph at all. In the end the demo gets a
+SIGTERM while all clients are asking; a client that was just about to upload its file, or to send
+its call, finds the connection closed and is counted apart.
+"""
+
+import argparse
+import http.client
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.client import Client, descriptors, first_page, memory, serve
+from benchmarks.fault_parts import damaged_files
+from benchmarks.serve_load import draw
+from model.commands import console
+
+_SAMPLE_SECONDS = 5.0
+_ROWS = 6  # of the table
+_STOP_SECONDS = 60.0  # to wait for the demo to end
+_REASON = 'ValueError: error: data: {"error": "'  # an error without a reason says null
+
+ANSWERED, REFUSED = "answered", "refused with a reason"
+
+
+@dataclass
+class Tally:
+    """What clients have seen.
+
+    Attributes:
+        counts: (kind of file, outcome) -> number of calls.
+        errors: Calls that were neither answered nor refused with a reason: message -> number.
+    """
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+def files(
+    seed: int, sound: Sequence[bytes], originals: Sequence[list[bytes]]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield kinds and files without end; the same for the same seed.
+
+    Args:
+        seed: The seed.
+        sound: Photographs.
+        originals: Files to damage, a list a format.
+    """
+    rng = np.random.default_rng(seed)
+    formats = [damaged_files.files(of_format, seed) for of_format in originals]
+    while True:
+        place = rng.integers(10)
+        if place < 6:
+            yield "sound", sound[int(rng.integers(len(sound)))]
+        elif place < 9:
+            yield "damaged", next(formats[int(rng.integers(len(formats)))])
+        else:
+            yield "no photograph", rng.bytes(int(rng.integers(0, 5000)))
+
+
+def outcome(client: Client, content: bytes) -> str:
+    """Send a file; return `ANSWERED`, `REFUSED`, or what went wrong."""
+    try:
+        client.predict(content)
+    except (ValueError, OSError, http.client.HTTPException) as error:
+        text = f"{type(error).__name__}: {error}"
+        return REFUSED if text.startswith(_REASON) else text
+    return ANSWERED
+
+
+def _closed(error: str) -> bool:
+    """Tell whether a client found the connection closed before it had sent anything."""
+    kinds = (ConnectionResetError, ConnectionRefusedError, BrokenPipeError)
+    return error.startswith((*(kind.__name__ for kind in kinds), "RemoteDisconnected"))
+
+
+class Visitors:
+    """Threads that send files until they are told to stop."""
+
+    def __init__(self, address: str, count: int) -> None:
+        """Start them.
+
+        Args:
+            address: Of the page.
+            count: How many.
+        """
+        self.tally = Tally()
+        self.last = Tally()
+        """Of the calls that were in flight when the visitors were told to stop."""
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._address = address
+        self._sound = [draw(number) for number in range(4)]
+        self._originals = list(damaged_files.originals().values())
+        self._threads = [
+            threading.Thread(target=self._visit, args=(number,), daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _visit(self, number: int) -> None:
+        client = Client(self._address)
+        for kind, content in files(number, self._sound, self._originals):
+            if self._stopping.is_set():
+                return
+            found = outcome(client, content)
+            with self._lock:
+                tally = self.last if self._stopping.is_set() else self.tally
+                if found in (ANSWERED, REFUSED):
+                    tally.counts[kind, found] += 1
+                else:
+                    tally.errors[found] += 1
+            if found not in (ANSWERED, REFUSED):
+                client = Client(self._address)
+
+    def stop(self) -> None:
+        """Let each finish its call and then end; does not wait for that."""
+        self._stopping.set()
+
+    def join(self) -> None:
+        """Wait until all have ended."""
+        for thread in self._threads:
+            thread.join()
+
+
+def parse() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=console.HelpFormatter, prog="serve_mixed.py"
+    )
+    parser.add_argument("--clients", type=int, default=32, help="at once")
+    parser.add_argument("--minutes", type=float, default=30, help="of load")
+    console.add_cache_dir(parser)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Serve, ask, stop, print.
+
+    Returns:
+        Exit status 0 if every call was answered or refused with a reason, else 1.
+    """
+    options = parse()
+    rows: list[list[str]] = []
+    with serve("--cache-dir", str(options.cache_dir), "--device", "cpu") as (address, process):
+        first_page(address, process)
+        visitors, started = Visitors(address, options.clients), time.monotonic()
+        for part in range(_ROWS):
+            samples = []
+            end = started + (part + 1) * options.minutes * 60 / _ROWS
+            while (left := end - time.monotonic()) > 0:
+                time.sleep(min(left, _SAMPLE_SECONDS))
+                samples.append((memory(process), descriptors(process)))
+            counts = visitors.tally.counts
+            megabytes, opened = zip(*samples, strict=True)
+            answered = sum(n for (_, found), n in counts.items() if found == ANSWERED)
+            refused = sum(n for (_, found), n in counts.items() if found == REFUSED)
+            rows.append(
+                [
+                    f"{(part + 1) * options.minutes / _ROWS:.3g}",
+                    f"{answered:,}",
+                    f"{refused:,}",
+                    f"{sum(visitors.tally.errors.values()):,}",
+                    f"{np.mean(megabytes):.0f}",
+                    f"{max(megabytes):.0f}",
+                    f"{max(opened):,}",
+                ]
+            )
+        visitors.stop()
+        stopped = time.monotonic()
+        process.terminate()
+        status = process.wait(_STOP_SECONDS)
+        seconds = time.monotonic() - stopped
+        visitors.join()
+    header = ["Minutes", "Answered", "Refused", "Errors", "Mean MB", "Most MB", "Descriptors"]
+    print(console.table(header, rows))
+    for (kind, found), number in sorted(visitors.tally.counts.items()):
+        print(f"{kind}: {number:,} {found}")
+    for text, number in visitors.tally.errors.most_common(5):
+        print(f"Error: {text} ({number:,})")
+    served, late = visitors.last.counts.total(), visitors.last.errors.copy()
+    lost = Counter({text: late.pop(text) for text in list(late) if not _closed(text)})
+    print(f"SIGTERM: ended after {seconds:.1f} s with status {status}")
+    print(
+        f"{served} clients had their answer, {late.total()} found the connection closed, ", end=""
+    )
+    print(f"{lost.total()} lost their call")
+    for text, number in lost.most_common(5):
+        print(f"  lost: {text} ({number:,})")
+    return 1 if visitors.tally.errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(console.run("serve_mixed.py", main))
