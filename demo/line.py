@@ -38,6 +38,8 @@ class Line(list[Event]):
         super().__init__()
         self._turn = 0  # of the call that was served last
         self._turns: dict[str, int] = {}  # by call
+        self.newest = 0
+        """Place of the call that came last, from 0."""
 
     def append(self, event: Event) -> None:
         """Let a call wait behind those of other visitors that have waited as often."""
@@ -46,7 +48,8 @@ class Line(list[Event]):
         turn = max([self._turn, *own]) + 1
         self._turns[event._id] = turn
         place = next((i for i, other in enumerate(self) if self._turns[other._id] > turn), None)
-        self.insert(len(self) if place is None else place, event)
+        self.newest = len(self) if place is None else place
+        self.insert(self.newest, event)
 
     def remove(self, event: Event) -> None:
         """Take a call out, because it is served or its visitor has left."""
@@ -71,6 +74,18 @@ class FairQueue(Queue):
         waiting = self.event_queue_per_concurrency_id[block_fn.concurrency_id]
         if not isinstance(waiting.queue, Line):
             waiting.queue = Line()
+
+    def broadcast_estimations(self, concurrency_id: str, after: int | None = None) -> None:
+        """Tell waiting visitors their place in the line.
+
+        Args:
+            concurrency_id: Which line.
+            after: None to tell all; else a call has just come, which Gradio takes to be the last.
+        """
+        if after is not None:
+            waiting = self.event_queue_per_concurrency_id[concurrency_id].queue
+            after = waiting.newest if isinstance(waiting, Line) else after
+        super().broadcast_estimations(concurrency_id, after)
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
         """Take a call, or say why not.

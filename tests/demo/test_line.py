@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from playwright.sync_api import Browser, expect
 
 from benchmarks.client import Client
 from demo import line
@@ -111,6 +112,17 @@ def test_a_visitor_has_a_share_and_the_others_have_theirs(slow, monkeypatch):
     while len(page._queue) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not len(page._queue)
+
+
+@pytest.mark.browser
+def test_a_visitor_who_waits_sees_the_place_in_the_line(slow, browser: Browser):
+    address, *_ = slow
+    assert [ask(address)[0] for _ in range(4)] == [200] * 4  # one runs, three wait
+    page = browser.new_page()
+    page.goto(address)
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("body")).to_contain_text("queue: 2/4", timeout=20_000)
+    page.close()
 
 
 def test_an_address_cannot_be_many_visitors(slow, monkeypatch):
