@@ -10,6 +10,7 @@ import contextlib
 import errno
 import math
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -31,6 +32,10 @@ _FOLDER, _VARIABLE = "frostflower-uploads", "GRADIO_TEMP_DIR"
 _KEPT_SECONDS = 3600.0  # an upload
 _AT_LEAST_SECONDS = 60.0  # it may still be waiting for its answer
 _EVERY_SECONDS = 60.0  # the folder is swept
+_FREED = (
+    0.1  # of the limit, at least, whenever it is reached: it should not be reached at once again
+)
+_ATTEMPTS = 3  # to remove the folder
 _FRAMING = 100_000  # bytes that a form, or a call, adds to the photograph in it
 _NO_ROOM = "The server has no room for more photographs at the moment. Please try again later."
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -66,6 +71,10 @@ class UploadFolder:
 
     def __exit__(self, *_: object) -> None:
         """Remove the folder, and the one around it where nobody else uses that."""
+        self._ended.set()
+        # A request that is still running may write or remove a file meanwhile.
+        for _ in range(_ATTEMPTS):
+            shutil.rmtree(self.path, ignore_errors=True)
         self._contexts.close()
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()
@@ -118,7 +127,7 @@ class UploadFolder:
     def has_room(self, size: int) -> bool:
         """Tell whether so many bytes fit below the limit; what is not so new makes room."""
         if self._used + size > self._limit and time.monotonic() - self._counted > 1:
-            self.sweep(size)
+            self.sweep(max(size, round(_FREED * self._limit)))
         return self._used + size <= self._limit
 
     def add(self, size: int) -> None:

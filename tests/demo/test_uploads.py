@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -87,6 +88,33 @@ def test_the_oldest_make_room_but_none_that_may_wait_for_its_answer(folder: Uplo
     folder._counted = -1e9
     assert not folder.has_room(2_500_000)
     assert not older.exists()
+
+
+def test_a_full_folder_makes_room_for_more_than_one_photograph(tmp_path: Path):
+    with UploadFolder(10_000_000) as folder:
+        for number in range(100):
+            write(folder, f"{number}", 100_000, 900 - number)
+        folder.sweep()
+        folder._counted = -1e9  # the last count is more than a second ago
+        for _ in range(9):
+            assert folder.has_room(100_000)
+            folder.add(100_000)
+
+
+def test_the_folder_goes_although_a_request_still_writes(monkeypatch):
+    remove = shutil.rmtree
+    late = []
+
+    def removed_too_early(path: Path, **options: bool) -> None:
+        remove(path, **options)
+        if not late:
+            late.append(path / "late")
+            late[0].mkdir(parents=True)
+
+    folder = UploadFolder()
+    with folder:
+        monkeypatch.setattr(shutil, "rmtree", removed_too_early)
+    assert late and not folder.path.exists()
 
 
 def test_a_folder_in_the_place_of_an_upload_is_no_harm(folder: UploadFolder):
