@@ -73,7 +73,7 @@ class UploadFolder:
         """Remove the folder, and the one around it where nobody else uses that."""
         self._ended.set()
         # A request that is still running may write or remove a file meanwhile.
-        for _ in range(_ATTEMPTS):
+        for _attempt in range(_ATTEMPTS):
             shutil.rmtree(self.path, ignore_errors=True)
         self._contexts.close()
         with contextlib.suppress(OSError):
