@@ -16,7 +16,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,20 +34,16 @@ _ROWS = 6  # of the table
 _STOP_SECONDS = 60.0  # to wait for the demo to end
 _REASON = 'ValueError: error: data: {"error": "'  # an error without a reason says null
 
-ANSWERED, REFUSED = "answered", "refused with a reason"
+ANSWERED, REFUSED, CLOSED = "answered", "refused with a reason", "the connection was closed"
+_INTENDED = (ANSWERED, REFUSED)
+
+Tally = Counter[tuple[str, str]]
+"""(kind of file, outcome) -> number of calls."""
 
 
-@dataclass
-class Tally:
-    """What clients have seen.
-
-    Attributes:
-        counts: (kind of file, outcome) -> number of calls.
-        errors: Calls that were neither answered nor refused with a reason: message -> number.
-    """
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
+def number_of(tally: Tally, *outcomes: str) -> int:
+    """Count calls that ended in one of these ways."""
+    return sum(number for (_, found), number in tally.items() if found in outcomes)
 
 
 def files(
@@ -73,20 +68,19 @@ def files(
             yield "no photograph", rng.bytes(int(rng.integers(0, 5000)))
 
 
-def outcome(client: Client, content: bytes) -> str:
-    """Send a file; return `ANSWERED`, `REFUSED`, or what went wrong."""
+def outcome(client: Client, kind: str, content: bytes) -> str:
+    """Send a file; return `ANSWERED`, `REFUSED`, `CLOSED`, or what else went wrong.
+
+    A sound photograph that is refused went wrong, too.
+    """
     try:
         client.predict(content)
+    except ConnectionError:
+        return CLOSED
     except (ValueError, OSError, http.client.HTTPException) as error:
         text = f"{type(error).__name__}: {error}"
-        return REFUSED if text.startswith(_REASON) else text
+        return REFUSED if text.startswith(_REASON) and kind != "sound" else text
     return ANSWERED
-
-
-def _closed(error: str) -> bool:
-    """Tell whether a client found the connection closed before it had sent anything."""
-    kinds = (ConnectionResetError, ConnectionRefusedError, BrokenPipeError)
-    return error.startswith((*(kind.__name__ for kind in kinds), "RemoteDisconnected"))
 
 
 class Visitors:
@@ -99,9 +93,7 @@ class Visitors:
             address: Of the page.
             count: How many.
         """
-        self.tally = Tally()
-        self.last = Tally()
-        """Of the calls that were in flight when the visitors were told to stop."""
+        self._tallies = Tally(), Tally()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._address = address
@@ -119,15 +111,17 @@ class Visitors:
         for kind, content in files(number, self._sound, self._originals):
             if self._stopping.is_set():
                 return
-            found = outcome(client, content)
+            found = outcome(client, kind, content)
             with self._lock:
-                tally = self.last if self._stopping.is_set() else self.tally
-                if found in (ANSWERED, REFUSED):
-                    tally.counts[kind, found] += 1
-                else:
-                    tally.errors[found] += 1
-            if found not in (ANSWERED, REFUSED):
+                self._tallies[self._stopping.is_set()][kind, found] += 1
+            if found not in _INTENDED:
                 client = Client(self._address)
+
+    def tallies(self) -> tuple[Tally, Tally]:
+        """Return what they have seen, and what of the calls that were in flight at the stop."""
+        with self._lock:
+            before, after = self._tallies
+            return before.copy(), after.copy()
 
     def stop(self) -> None:
         """Let each finish its call and then end; does not wait for that."""
@@ -167,16 +161,14 @@ def main() -> int:
             while (left := end - time.monotonic()) > 0:
                 time.sleep(min(left, _SAMPLE_SECONDS))
                 samples.append((memory(process), descriptors(process)))
-            counts = visitors.tally.counts
+            seen, _ = visitors.tallies()
             megabytes, opened = zip(*samples, strict=True)
-            answered = sum(n for (_, found), n in counts.items() if found == ANSWERED)
-            refused = sum(n for (_, found), n in counts.items() if found == REFUSED)
             rows.append(
                 [
                     f"{(part + 1) * options.minutes / _ROWS:.3g}",
-                    f"{answered:,}",
-                    f"{refused:,}",
-                    f"{sum(visitors.tally.errors.values()):,}",
+                    f"{number_of(seen, ANSWERED):,}",
+                    f"{number_of(seen, REFUSED):,}",
+                    f"{seen.total() - number_of(seen, *_INTENDED):,}",
                     f"{np.mean(megabytes):.0f}",
                     f"{max(megabytes):.0f}",
                     f"{max(opened):,}",
@@ -190,20 +182,14 @@ def main() -> int:
         visitors.join()
     header = ["Minutes", "Answered", "Refused", "Errors", "Mean MB", "Most MB", "Descriptors"]
     print(console.table(header, rows))
-    for (kind, found), number in sorted(visitors.tally.counts.items()):
-        print(f"{kind}: {number:,} {found}")
-    for text, number in visitors.tally.errors.most_common(5):
-        print(f"Error: {text} ({number:,})")
-    served, late = visitors.last.counts.total(), visitors.last.errors.copy()
-    lost = Counter({text: late.pop(text) for text in list(late) if not _closed(text)})
-    print(f"SIGTERM: ended after {seconds:.1f} s with status {status}")
-    print(
-        f"{served} clients had their answer, {late.total()} found the connection closed, ", end=""
-    )
-    print(f"{lost.total()} lost their call")
-    for text, number in lost.most_common(5):
-        print(f"  lost: {text} ({number:,})")
-    return 1 if visitors.tally.errors else 0
+    seen, last = visitors.tallies()
+    for when, tally in (("", seen), ("at the end, ", last)):
+        for (kind, found), number in sorted(tally.items()):
+            print(f"{when}{kind}: {number:,} {found}")
+    served, late = number_of(last, *_INTENDED), number_of(last, CLOSED)
+    print(f"SIGTERM: ended after {seconds:.1f} s with status {status}; {served} clients had their")
+    print(f"answer, {late} found the connection closed, {last.total() - served - late} lost a call")
+    return 0 if seen.total() == number_of(seen, *_INTENDED) else 1
 
 
 if __name__ == "__main__":

@@ -32,9 +32,7 @@ _FOLDER, _VARIABLE = "frostflower-uploads", "GRADIO_TEMP_DIR"
 _KEPT_SECONDS = 3600.0  # an upload
 _AT_LEAST_SECONDS = 60.0  # it may still be waiting for its answer
 _EVERY_SECONDS = 60.0  # the folder is swept
-_FREED = (
-    0.1  # of the limit, at least, whenever it is reached: it should not be reached at once again
-)
+_FREED = 0.1  # of the limit, when it is reached: else the next upload would reach it again
 _ATTEMPTS = 3  # to remove the folder
 _FRAMING = 100_000  # bytes that a form, or a call, adds to the photograph in it
 _NO_ROOM = "The server has no room for more photographs at the moment. Please try again later."
@@ -63,6 +61,7 @@ class UploadFolder:
         parent = Path(os.environ.get(_VARIABLE) or Path(tempfile.gettempdir(), _FOLDER))
         parent.mkdir(parents=True, exist_ok=True)
         self.path = self._contexts.enter_context(temporary_folder(parent)).resolve()
+        self._contexts.callback(self._empty)
         self._contexts.callback(self._restore, os.environ.get(_VARIABLE), tempfile.tempdir)
         os.environ[_VARIABLE] = tempfile.tempdir = str(self.path)
         threading.Thread(target=self._sweep_again_and_again, daemon=True).start()
@@ -71,13 +70,14 @@ class UploadFolder:
 
     def __exit__(self, *_: object) -> None:
         """Remove the folder, and the one around it where nobody else uses that."""
-        self._ended.set()
-        # A request that is still running may write or remove a file meanwhile.
-        for _attempt in range(_ATTEMPTS):
-            shutil.rmtree(self.path, ignore_errors=True)
         self._contexts.close()
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()
+
+    def _empty(self) -> None:
+        """Remove what is there; a request that is still running may write meanwhile."""
+        for _attempt in range(_ATTEMPTS):
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @staticmethod
     def _restore(variable: str | None, folder: str | None) -> None:

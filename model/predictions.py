@@ -9,7 +9,7 @@ from PIL import Image
 
 from model.cache import default_workers
 from model.classifier import Classifier, Prediction
-from model.photographs import images, scan
+from model.photographs import images, layout
 from model.photographs.class_names import path_text
 
 _BATCH = 8
@@ -27,7 +27,7 @@ def find(paths: Sequence[Path]) -> Iterator[Path]:
     """
     for path in paths:
         if path.is_dir():
-            yield from (p for p in scan.walk(path) if p.suffix.lower() in images.SUFFIXES)
+            yield from (p for p in layout.walk(path) if p.suffix.lower() in images.SUFFIXES)
         else:
             yield path
 

@@ -1,10 +1,12 @@
 """What the folders in a data folder are: splits, classes, or what systems and programs left."""
 
+import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from model.photographs import images
+from model.photographs.dataset import Skipped
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -60,9 +62,42 @@ def is_photograph(path: Path) -> bool:
     return path.suffix.lower() in images.SUFFIXES and path.is_file()
 
 
+def leads_up(folder: Path, start: Path) -> bool:
+    """Tell whether a link leads from `start` to `start` itself or a folder above it."""
+    return start.resolve().is_relative_to(folder.resolve())
+
+
+def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:
+    """Yield the files below a folder, sorted, links followed, each real folder once.
+
+    Args:
+        folder: Where to search.
+        skipped: Gets the folders that cannot be read.
+
+    Yields:
+        Files, without those that systems leave behind (`.DS_Store`, `Thumbs.db`, hidden ones).
+    """
+
+    def unreadable(error: OSError) -> None:
+        if skipped is not None:
+            reason = f"cannot be read ({(error.strerror or str(error)).lower()})"
+            skipped.append(Skipped(Path(error.filename), reason))
+
+    seen: set[Path] = set()
+    for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        here = Path(root)
+        real = here.resolve()
+        if real in seen or (here != folder and leads_up(here, folder)):
+            folders.clear()  # a link back would go round for ever
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not is_junk(name))
+        yield from (here / name for name in sorted(files) if not is_junk(name))
+
+
 def _count_photographs(path: Path) -> int:
     """Count the photographs below a folder, or 1 for a photograph."""
-    return int(is_photograph(path)) + sum(map(is_photograph, path.rglob("*")))
+    return int(is_photograph(path)) + sum(map(is_photograph, walk(path)))
 
 
 def require_class_folders(folder: Path, folders: Collection[Path]) -> None:

@@ -1,6 +1,5 @@
 """Find photographs in folders by their names; no file is opened."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,16 +14,13 @@ from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
 from model.photographs.layout import (
     holds_checkpoints,
     is_junk,
+    leads_up,
     note_on_lower_folders,
     notes_on,
     require_class_folders,
     split_of,
+    walk,
 )
-
-
-def _leads_up(folder: Path, start: Path) -> bool:
-    """Tell whether a link leads from `start` to `start` itself or a folder above it."""
-    return start.resolve().is_relative_to(folder.resolve())
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -33,7 +29,7 @@ def _folders(folder: Path) -> list[Path]:
         for entry in folder.iterdir()
         if entry.is_dir()
         and not is_junk(entry.name)
-        and not _leads_up(entry, folder)
+        and not leads_up(entry, folder)
         and not holds_checkpoints(entry)
     )
 
@@ -47,34 +43,6 @@ def _left_out(folder: Path) -> list[Path]:
         and not entry.name.startswith(".")
         and (is_junk(entry.name) or holds_checkpoints(entry))
     )
-
-
-def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:
-    """Yield the files below a folder, sorted, links followed, each real folder once.
-
-    Args:
-        folder: Where to search.
-        skipped: Gets the folders that cannot be read.
-
-    Yields:
-        Files, without those that systems leave behind (`.DS_Store`, `Thumbs.db`, hidden ones).
-    """
-
-    def unreadable(error: OSError) -> None:
-        if skipped is not None:
-            reason = f"cannot be read ({(error.strerror or str(error)).lower()})"
-            skipped.append(Skipped(Path(error.filename), reason))
-
-    seen: set[Path] = set()
-    for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
-        here = Path(root)
-        real = here.resolve()
-        if real in seen or (here != folder and _leads_up(here, folder)):
-            folders.clear()  # a link back would go round for ever
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not is_junk(name))
-        yield from (here / name for name in sorted(files) if not is_junk(name))
 
 
 def split_folders(folder: Path) -> dict[str, Path]:

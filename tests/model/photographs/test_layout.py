@@ -68,6 +68,7 @@ def test_what_lies_beside_the_splits_is_named(tmp_path: Path):
     fill(tmp_path / "train")
     fill(tmp_path / "valid", start=50)
     fill(tmp_path, ("unsorted",))
+    fill(tmp_path / "unsorted", ("@eaDir",), 2)
     drawn_photograph(0.1, 1).save(tmp_path / "alone.png")
     notes = list_folder(tmp_path).notes
     assert (
