@@ -137,10 +137,12 @@ def main(options: argparse.Namespace) -> int:
     Raises:
         ValueError: A wrong option, or a checkpoint that cannot be used.
     """
+    from demo.memory import share_arenas
     from demo.sizes import parse_size
     from demo.uploads import UploadFolder
     from model.photographs import images
 
+    share_arenas()
     images.allow(options.max_pixels)
     if options.batch < 1:
         raise ValueError(f"--batch {options.batch} must be 1 or more.")

@@ -15,12 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from demo import gpu  # noqa: F401  (before torch, see there)
+from demo.memory import share_arenas
 from demo.page import MAX_BYTES, build
 from demo.serve import launch
 from demo.uploads import UploadFolder
 from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Classifier
 
+share_arenas()
 deployed = Path(__file__).resolve().parent / "checkpoint"
 uploads = UploadFolder().__enter__()
 atexit.register(uploads.__exit__)
