@@ -155,7 +155,7 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     from demo import gpu  # noqa: F401  (before torch, see there)
     from demo.origins import check_origin
     from demo.page import build
-    from demo.serve import launch
+    from demo.serve import launch, wait_until_stopped
     from demo.share import LIFETIME, check_server, share
     from demo.sizes import parse_size
     from model.classifier import Classifier
@@ -197,7 +197,7 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
                 "The page is served on this machine only."
             )
     sys.stdout.flush()
-    demo.block_thread()
+    wait_until_stopped(demo)
     return 0
 
 

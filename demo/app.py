@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from demo import gpu  # noqa: F401  (before torch, see there)
 from demo.memory import share_arenas
 from demo.page import MAX_BYTES, build
-from demo.serve import launch
+from demo.serve import launch, wait_until_stopped
 from demo.uploads import UploadFolder
 from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Classifier
@@ -35,4 +35,4 @@ if __name__ == "__main__":
     origins = os.environ.get("ALLOW_ORIGIN", "").split()
     address = launch(demo, max_bytes=MAX_BYTES, uploads=uploads, allow_origins=origins)
     print(f"Serving on {address} with {classifier.backbone.device_text}.", flush=True)
-    demo.block_thread()
+    wait_until_stopped(demo)

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +14,11 @@ from gradio.exceptions import InvalidPathError
 from starlette.middleware import Middleware
 
 from demo.origins import PageApp, check_origin
+from demo.share import close_tunnels
 from demo.style import CSS, THEME
 from demo.uploads import BoundedRequests, UploadFolder
+
+_LET_END_SECONDS = 2.0  # calls that are being answered when the program is stopped
 
 
 class _Log:
@@ -88,3 +92,22 @@ def launch(
         raise ValueError(f"Port {port} is in use. Choose another with --port.") from error
     uploads.keep_present()
     return local
+
+
+def wait_until_stopped(demo: gr.Blocks) -> None:
+    """Serve until Ctrl-C or SIGTERM, then end within seconds, whoever is connected.
+
+    Each open page keeps a connection for its heartbeat. Gradio's own `block_thread` does not end
+    it, so the server waits for it as long as it may.
+
+    Args:
+        demo: The page, launched.
+    """
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        demo.is_running = False
+        demo.app.stop_event.set()  # ends the heartbeats
+        demo.server.should_exit = True
+        demo.server.thread.join(_LET_END_SECONDS)
+        close_tunnels()

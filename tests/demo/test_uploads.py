@@ -215,7 +215,7 @@ def test_uploads_that_are_broken_off_are_swept(address: str, folder: UploadFolde
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_leaves_nothing_in_the_temporary_folder(
+def test_the_demo_ends_soon_and_leaves_nothing_although_a_page_is_open(
     end: signal.Signals, engines: Path, tmp_path: Path, flower: Path
 ):
     options = ("--cache-dir", str(engines.parent), "--device", "cpu")
@@ -223,6 +223,12 @@ def test_the_demo_leaves_nothing_in_the_temporary_folder(
         first_page(address, process)
         Client(address).predict(flower.read_bytes())
         assert len(list((tmp_path / "frostflower-uploads").iterdir())) == 1
-        process.send_signal(end)
-        assert process.wait(20) == 0
+        host, port = urlsplit(address).netloc.split(":")
+        with socket.create_connection((host, int(port))) as page:
+            page.sendall(b"GET /gradio_api/heartbeat/open HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert page.recv(12) == b"HTTP/1.1 200"
+            asked = time.monotonic()
+            process.send_signal(end)
+            assert process.wait(20) == 0
+            assert time.monotonic() - asked < 5  # Gradio waits so long for the heartbeat
     assert list(tmp_path.iterdir()) == []
