@@ -129,7 +129,7 @@ def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbo
         cache_dir=options.cache_dir,
         workers=options.workers or None,
         backbone=backbone if cached else None,
-        summaries=cached and config.evidence,
+        summaries=cached and (config.evidence or config.pooling == "auto"),
         strict=options.strict,
     )
     try:
@@ -166,7 +166,12 @@ def main(options: argparse.Namespace) -> int:
     if backbone.note:
         print(f"Note: {backbone.note}")
     trained = training.train(
-        loaded, backbone, config, cache_dir=options.cache_dir, on_epoch=print_epoch
+        loaded,
+        backbone,
+        config,
+        cache_dir=options.cache_dir,
+        on_epoch=print_epoch,
+        on_note=lambda note: print(note, flush=True),
     )
     checkpoint.save_or_keep(
         trained,

@@ -26,6 +26,7 @@ BEST: dict[str, Any] = {
 
 SHARED: dict[str, Any] = {
     "stages": 3,
+    "pooling": "auto",
     "image_size": None,
     "framing": None,
     "balance": False,
@@ -60,4 +61,5 @@ def resolve(recipe: str, quality: str) -> dict[str, Any]:
         Option -> value.
     """
     values = {**SHARED, **(BEST if quality == "best" else FAST)}
-    return {**values, **CLASSIC, "stages": 0} if recipe == "classic" else values
+    plain = {"stages": 0, "pooling": "mean"}
+    return {**values, **CLASSIC, **plain} if recipe == "classic" else values

@@ -13,12 +13,14 @@ from threadpoolctl import threadpool_limits
 
 from model import verify
 from model.backbones.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
+from model.backbones.spec import Pooling
 from model.backbones.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.provenance import describe_head, describe_training, versions
 from model.explain.evidence import Evidence
 from model.features.extract import extract
 from model.features.summaries import summarise
+from model.heads.choose_pooling import choose_pooling
 from model.heads.fit import Examples, FittedHead, fit_head, standardisation
 from model.heads.head import Head, HeadConfig, Row
 from model.photographs.dataset import DataSet
@@ -37,6 +39,7 @@ class TrainConfig:
         recipe: `default` (cached features) or `classic` (the tutorial's, nothing cached).
         backbone: As `open_backbone`.
         stages: How many of the last stages to pool; the classic recipe takes none.
+        pooling: As `BackboneSpec`; `auto` decides on the training photographs.
         image_size: Input size in px; None for the backbone's own.
         framing: As `transforms.Transforms`; None for the backbone's own.
         views: Augmented renderings of each training photograph beside centre and mirror image.
@@ -53,6 +56,7 @@ class TrainConfig:
     recipe: Recipe = "default"
     backbone: str = DEFAULT_BACKBONE
     stages: int = 3
+    pooling: Pooling | Literal["auto"] = "auto"
     image_size: int | None = None
     framing: Framing | None = None
     views: int = 0
@@ -84,7 +88,8 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
     """Open the backbone that a configuration asks for.
 
     Args:
-        config: What to train.
+        config: What to train; where its pooling is to be found out, the backbone gives the
+            features for both, of which those for `mean` are the first.
         cache_dir: The cache folder.
 
     Returns:
@@ -106,9 +111,13 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
             device=config.device,
             cache_dir=cache_dir,
         )
+    pooling = config.pooling
+    if pooling == "auto":
+        pooling = "second-order" if config.stages > 1 else "mean"
     return open_backbone(
         config.backbone,
         stages=config.stages,
+        pooling=pooling,
         image_size=config.image_size,
         framing=config.framing,
         device=config.device,
@@ -126,6 +135,7 @@ def train(
     *,
     cache_dir: Path,
     on_epoch: Callable[[Row], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Checkpoint:
     """Fit a head on a data set and measure it; `test` is touched once, after everything is chosen.
 
@@ -135,6 +145,7 @@ def train(
         config: What to train.
         cache_dir: The cache folder.
         on_epoch: Called with each row of the history.
+        on_note: Called with a sentence on what was decided.
 
     Returns:
         The checkpoint, not saved yet.
@@ -144,11 +155,14 @@ def train(
     """
     started = time.perf_counter()
     classic = config.recipe == "classic"
-    run = (_run_classic if classic else _run_cached)(data, backbone, config, cache_dir, on_epoch)
+    if classic:
+        run = _run_classic(data, backbone, config, on_epoch)
+    else:
+        run = _run_cached(data, backbone, config, cache_dir, on_epoch, on_note)
     calibration, splits = _measure(run, data, config)
     run.seconds["total"] = round(time.perf_counter() - started, 2)
     checkpoint = Checkpoint(
-        backbone=backbone.spec,
+        backbone=run.backbone.spec,
         head=run.fitted.head,
         calibration=calibration,
         class_ids=data.class_ids,
@@ -161,12 +175,12 @@ def train(
             "data": _describe_data(data),
             "seed": config.head.seed,
             "versions": versions(),
-            "device": backbone.device_text,
+            "device": run.backbone.device_text,
             "seconds": run.seconds,
         },
         evidence=run.evidence,
     )
-    return replace(checkpoint, golden=verify.record(checkpoint, backbone))
+    return replace(checkpoint, golden=verify.record(checkpoint, run.backbone))
 
 
 @dataclass
@@ -174,6 +188,7 @@ class _Run:
     """A fitted head, the features it is calibrated and measured on, and where the time went.
 
     Attributes:
+        backbone: Whose features the head takes.
         fitted: The head.
         held_out: `[M, V, D]` of `valid`, and `test` where there is one; evaluation's views.
         seconds: Time of each part.
@@ -181,6 +196,7 @@ class _Run:
         evidence: The training photographs; None where none are to be kept.
     """
 
+    backbone: Backbone
     fitted: FittedHead
     held_out: dict[str, np.ndarray]
     seconds: dict[str, float]
@@ -254,7 +270,18 @@ def _know(
     summaries: tuple[np.ndarray, list[bytes]] | None,
     config: TrainConfig,
 ) -> tuple[Embedding, Evidence | None]:
-    """Find where distances are measured, and keep what shows the photographs that are like one."""
+    """Find where distances are measured, and keep what shows the photographs that are like one.
+
+    Args:
+        data: The data set.
+        features: `[N, V, D]`, those that are no second moments.
+        standard: Their standardisation, at least.
+        summaries: Signatures and thumbnails; None where no evidence is to be kept.
+        config: What to train.
+
+    Returns:
+        Both.
+    """
     photos = data.splits["train"]
     embedding = fit_embedding(standard, features, photos.labels)
     if summaries is None:
@@ -276,28 +303,54 @@ def _run_cached(
     config: TrainConfig,
     cache_dir: Path,
     on_epoch: Callable[[Row], None] | None,
+    on_note: Callable[[str], None] | None,
 ) -> _Run:
     started = time.perf_counter()
+    photos, seed = data.splits["train"], config.head.seed
     features = {
         split: extract(
             backbone,
-            photos,
-            view_names(config.views if split == "train" else 0, config.head.seed),
+            of_split,
+            view_names(config.views if split == "train" else 0, seed),
             cache_dir=cache_dir,
             workers=config.workers,
             title=f"Features, {split}",
         )
-        for split, photos in data.splits.items()
+        for split, of_split in data.splits.items()
     }
     extracted = time.perf_counter()
-    train, summaries = features.pop("train"), None
-    if config.evidence:
-        summaries = summarise(data.splits["train"], cache_dir=cache_dir, workers=config.workers)
-    standard = standardisation(train)
+    seconds = {"features": round(extracted - started, 2)}
+    asked = config.pooling == "auto" and backbone.spec.pooling == "second-order"
+    summaries = None
+    if config.evidence or asked:
+        summaries = summarise(photos, cache_dir=cache_dir, workers=config.workers)
+    if asked and summaries:
+        choice = choose_pooling(
+            features["train"][:, 0],
+            backbone.mean_width,
+            photos.labels,
+            photos.digests,
+            summaries[0],
+            seed=seed,
+        )
+        if on_note:
+            on_note(choice.render())
+        if choice.pooling == "mean":
+            features = {
+                split: np.ascontiguousarray(values[..., : backbone.mean_width])
+                for split, values in features.items()
+            }
+            spec = replace(backbone.spec, pooling="mean")
+            backbone = Backbone(spec, device=backbone.device, cache_dir=cache_dir)
+        seconds["pooling"] = round(time.perf_counter() - extracted, 2)
+    chosen = time.perf_counter()
+    train = features.pop("train")
+    standard, means = standardisation(train), train[..., : backbone.mean_width]
     with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
-        known = pool.submit(_know, data, train, standard, summaries, config)
+        kept = summaries if config.evidence else None
+        known = pool.submit(_know, data, means, standard, kept, config)
         fitted = fit_head(
-            Examples(train, data.splits["train"].labels),
+            Examples(train, photos.labels),
             Examples(features["valid"], data.splits["valid"].labels),
             len(data.class_ids),
             config.head,
@@ -306,18 +359,14 @@ def _run_cached(
             on_epoch=on_epoch,
         )
         embedding, evidence = known.result()
-    seconds = {
-        "features": round(extracted - started, 2),
-        "head and evidence": round(time.perf_counter() - extracted, 2),
-    }
-    return _Run(fitted, features, seconds, embedding, evidence)
+    seconds["head and evidence"] = round(time.perf_counter() - chosen, 2)
+    return _Run(backbone, fitted, features, seconds, embedding, evidence)
 
 
 def _run_classic(
     data: DataSet,
     backbone: Backbone,
     config: TrainConfig,
-    _cache_dir: Path,
     on_epoch: Callable[[Row], None] | None,
 ) -> _Run:
     from model.heads import classic
@@ -339,4 +388,4 @@ def _run_classic(
         for split, photos in data.splits.items()
         if split != "train"
     }
-    return _Run(fitted, held_out, seconds)
+    return _Run(backbone, fitted, held_out, seconds)

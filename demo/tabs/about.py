@@ -51,9 +51,8 @@ def about_tab(checkpoint: Checkpoint, device: str) -> None:
 
 def _facts(checkpoint: Checkpoint, device: str) -> dict[str, str]:
     training, data = checkpoint.training, checkpoint.metrics["data"]
-    transforms, stages = checkpoint.backbone.transforms, checkpoint.backbone.stages
+    transforms, pooled = checkpoint.backbone.transforms, checkpoint.backbone.pooled_text
     members = " and ".join(f"{m.name} ({m.image_size} px)" for m in checkpoint.backbone.members)
-    pooled = f", with the pooled outputs of its last {stages} stages" if stages else ""
     counts = ", ".join(f"{count:,} {split}" for split, count in data["photographs"].items())
     return {
         "Backbone": f"{members}, pretrained and frozen{pooled}",

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model.audit import duplicates, outliers, ridge
+from model.audit import duplicates, outliers
 from model.audit.findings import Audit, Finding, Leak
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
 from model.features.extract import extract
+from model.heads import ridge
 from model.photographs.dataset import Collection, Photos
 
 _COMPONENTS = 256  # principal components by which near duplicates' candidates are found
@@ -43,7 +44,7 @@ def audit(
         )
     photos, labels, num_classes = data.photos, data.photos.labels, len(data.class_ids)
     views = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=workers)
-    raw = views.mean(axis=1, dtype=np.float32)
+    raw = views[..., : backbone.mean_width].mean(axis=1, dtype=np.float32)
     distances = outliers.scores(raw, labels)
     features = ridge.standardise(raw)
     del views, raw

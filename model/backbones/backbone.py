@@ -12,7 +12,7 @@ from model.backbones import graphs
 from model.backbones.device import resolve_device
 from model.backbones.maps import Maps
 from model.backbones.onnx_engine import OnnxEngine
-from model.backbones.spec import EXTRACTOR_VERSION, BackboneSpec, Member
+from model.backbones.spec import EXTRACTOR_VERSION, BackboneSpec, Member, Pooling
 from model.backbones.torch_engine import TorchEngine
 from model.backbones.transforms import Framing, Transforms
 from model.backbones.weights import PACKAGED, describe, load_network
@@ -80,6 +80,11 @@ class Backbone:
     def embed_dim(self) -> int:
         """D, the number of features."""
         return self.engine.width
+
+    @functools.cached_property
+    def mean_width(self) -> int:
+        """How many of the features, the first, are not second moments; all with mean pooling."""
+        return self.engine.mean_width
 
     @property
     def module(self) -> "nn.Module":
@@ -204,6 +209,7 @@ def open_backbone(
     name: str = DEFAULT_BACKBONE,
     *,
     stages: int = 3,
+    pooling: Pooling = "mean",
     image_size: int | None = None,
     framing: Framing | None = None,
     interpolation: str | None = None,
@@ -216,6 +222,7 @@ def open_backbone(
     Args:
         name: A packaged name, a timm name, or several joined by `+`.
         stages: How many of the last stages to pool beside the final layer; 0 for none.
+        pooling: As `BackboneSpec`.
         image_size: Input size in px for every member, instead of each one's own.
         framing: As `Transforms`; None for the largest member's own.
         interpolation: `bicubic` or `bilinear`, instead of the largest member's own.
@@ -250,7 +257,7 @@ def open_backbone(
         largest["crop_pct"],
         interpolation or ("bilinear" if largest["interpolation"] == "bilinear" else "bicubic"),
     )
-    spec = BackboneSpec(members, stages, transforms)
+    spec = BackboneSpec(members, stages, transforms, pooling)
     networks = [network for network, _, _ in loaded]
     return Backbone(spec, networks, device=device, cache_dir=cache_dir, threads=threads)
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from model.backbones.maps import MapInfo
+from model.backbones.pooling import SecondOrder
 from model.backbones.tail import Tail, find_tail
 
 if TYPE_CHECKING:
@@ -28,6 +30,25 @@ def block_groups(network: nn.Module) -> list[nn.Module] | None:
     if isinstance(blocks, nn.Sequential) and all(isinstance(b, nn.Sequential) for b in blocks):
         return list(blocks)
     return None
+
+
+@dataclass
+class _Passed:
+    """What one pass through a network gives.
+
+    Attributes:
+        features: `[N, D]`: the means of its stages, early to late, then its final layer.
+        stages: The stages' maps, `[N, C, h, w]` each.
+        projected: Those whose second moments are taken, in their directions, `[N, k, h, w]` each.
+        moments: Features of these, `[N, E]` each.
+        final: What `forward_features` gave.
+    """
+
+    features: torch.Tensor
+    stages: list[torch.Tensor]
+    projected: list[torch.Tensor]
+    moments: list[torch.Tensor]
+    final: Any
 
 
 class _Member(nn.Module):
@@ -61,6 +82,20 @@ class _Member(nn.Module):
                 antialias=True,
             )[0, 0]
             self.register_buffer("matrix", matrix)
+        self.second_order: Any = nn.ModuleList()
+        if spec.pooling == "second-order":
+            network.eval()
+            stages = self._shapes().stages[:-1]
+            self.second_order.extend(SecondOrder(stage.shape[1]) for stage in stages)
+
+    def _shapes(self) -> _Passed:
+        """Run on shapes alone; nothing is computed."""
+        tensors = dict([*self.named_parameters(), *self.named_buffers()])
+        meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
+        side = self.matrix.shape[1] if self.resizes else self._size
+        pixels = torch.empty((1, 3, side, side), device="meta")
+        with torch.inference_mode():
+            return torch.func.functional_call(self, meta, (pixels,))
 
     def _keep(self, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
         self._maps.append(output)
@@ -70,8 +105,8 @@ class _Member(nn.Module):
         """The part of the network behind its last map."""
         return find_tail(self.network, self._size)
 
-    def run(self, pixels: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-        """Return features [N, D], the pooled maps, and what `forward_features` gave."""
+    def forward(self, pixels: torch.Tensor) -> _Passed:
+        """Run on float pixels [N, 3, S, S], 0-255."""
         if self.resizes:
             pixels = self.matrix @ pixels @ self.matrix.T
         pixels = (pixels - self.mean) / self.std
@@ -82,11 +117,13 @@ class _Member(nn.Module):
             final = self.network.forward_features(pixels)
         maps, self._maps = self._maps, []
         last = self.network.forward_head(final, pre_logits=True)
-        return torch.cat([*(stage.mean((2, 3)) for stage in maps), last], dim=1), maps, final
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Map float pixels [N, 3, S, S], 0-255, to features [N, D]."""
-        return self.run(pixels)[0]
+        features = torch.cat([*(stage.mean((2, 3)) for stage in maps), last], dim=1)
+        kind = "cuda" if pixels.is_cuda else "cpu"
+        with torch.autocast(kind, enabled=False):  # a root magnifies what half precision rounds
+            pairs = zip(self.second_order, maps, strict=False)  # the last has none
+            projected = [second.project(stage.float()) for second, stage in pairs]
+            moments = [of(z) for of, z in zip(self.second_order, projected, strict=True)]
+        return _Passed(features, maps, projected, moments, final)
 
 
 class Extractor(nn.Module):
@@ -111,10 +148,11 @@ class Extractor(nn.Module):
             pixels: uint8 `[N, S, S, 3]`.
 
         Returns:
-            float `[N, D]`: for each member its pooled stages, early to late, then its final layer.
+            float `[N, D]`: for each member its pooled stages, early to late, and its final layer;
+            then, for each member, the second moments of its stages.
         """
         channels_first = pixels.permute(0, 3, 1, 2).float()
-        return torch.cat([member(channels_first) for member in self.members], dim=1)
+        return _joined([member(channels_first) for member in self.members])
 
     def with_maps(
         self, pixels: torch.Tensor
@@ -126,27 +164,38 @@ class Extractor(nn.Module):
 
         Returns:
             float `[N, D]`, and the maps: `[N, d, h, w]` where their means over places are features,
-            else what the member's `tail` makes features of.
+            `[N, k, h, w]` where their second moments are, else what the member's `tail` makes
+            features of.
         """
         channels_first = pixels.permute(0, 3, 1, 2).float()
-        offset, features = 0, []
+        offset, passed = 0, []
         maps: list[tuple[MapInfo, torch.Tensor]] = []
         for number, member in enumerate(self.members):
             tail = member.tail
             with tail.watch() as watched:
-                result, pooled, final = member.run(channels_first)
-            features.append(result)
-            start, end = offset, offset + result.shape[1]
-            for stage in pooled:
+                result = member(channels_first)
+            passed.append(result)
+            start, end = offset, offset + result.features.shape[1]
+            for stage in result.stages:
                 maps.append((MapInfo(start, stage.shape[1]), stage))
                 start += stage.shape[1]
             if tail.is_mean:
-                maps.append((MapInfo(start, end - start), tail.grid(final)))
+                maps.append((MapInfo(start, end - start), tail.grid(result.final)))
             elif tail.found:
-                entered = watched[0] if watched else final
+                entered = watched[0] if watched else result.final
                 maps.append((MapInfo(start, end - start, number), entered))
             offset = end
-        return torch.cat(features, dim=1), maps
+        for result in passed:
+            for projected, moments in zip(result.projected, result.moments, strict=True):
+                maps.append((MapInfo(offset, moments.shape[1], order=2), projected))
+                offset += moments.shape[1]
+        return _joined(passed), maps
+
+
+def _joined(passed: Sequence[_Passed]) -> torch.Tensor:
+    """Join the members' features: all means first, so that those alone are the first columns."""
+    parts = [result.features for result in passed]
+    return torch.cat([*parts, *(moments for result in passed for moments in result.moments)], dim=1)
 
 
 class WithMaps(nn.Module):

@@ -24,6 +24,8 @@ def path_of(spec: BackboneSpec) -> Path:
         [asdict(member) for member in spec.members],
         [spec.stages, spec.transforms.image_size, EXTRACTOR_VERSION],
     ]
+    if spec.pooling != "mean":
+        decides.append([spec.pooling])
     key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:12]
     return FOLDER / f"{spec.name}-{key}.onnx.gz"
 

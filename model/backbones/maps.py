@@ -14,11 +14,21 @@ class MapInfo(NamedTuple):
         width: Their number, d.
         member: Number of the network whose tail makes features of them, not being a plain mean
             (`Backbone.attribute_tail`); None where they are means over places.
+        order: 1, or 2 where they are second moments of the map, as `pooling` has them; the map
+            is the projected one then.
     """
 
     offset: int
     width: int
     member: int | None = None
+    order: int = 1
+
+
+DIRECTIONS = 64
+"""Directions that a map is projected to before its second moments are taken, at most."""
+
+SMOOTHING = 1e-4
+"""See `pooling`."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,8 @@ class Maps:
 
     Attributes:
         info: Which features.
-        values: float32 `[N, d, h, w]`, whose means over places are the features; for a tail, the
-            activations as its network lays them out.
+        values: float32 `[N, d, h, w]`, whose means over places are the features, or `[N, k, h, w]`,
+            whose second moments are; for a tail, the activations as its network lays them out.
     """
 
     info: MapInfo

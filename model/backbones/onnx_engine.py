@@ -12,7 +12,7 @@ from model.backbones.maps import MapInfo, Maps
 
 MAPS = "maps"
 """Key of the graph's metadata that says, in JSON, what its outputs behind the features are: offset,
-width and member of each, as `MapInfo`."""
+width, member and order of each, as `MapInfo`."""
 
 
 class OnnxEngine:
@@ -25,6 +25,7 @@ class OnnxEngine:
 
     Attributes:
         width: D, the number of features.
+        mean_width: How many of them are not second moments; these are the first.
     """
 
     name = "ONNX Runtime"
@@ -61,6 +62,7 @@ class OnnxEngine:
         outputs = self._session.get_outputs()
         self._names: list[str] = [output.name for output in outputs]
         self.width = int(outputs[0].shape[1])
+        self.mean_width = self.width - sum(info.width for info in self._maps if info.order == 2)
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Compute features; may be called from several threads.

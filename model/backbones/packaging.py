@@ -7,6 +7,7 @@ import gzip
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from torch import nn
 from model.backbones.backbone import open_backbone
 from model.backbones.graphs import path_of
 from model.backbones.onnx_export import export
-from model.backbones.spec import BackboneSpec
+from model.backbones.spec import BackboneSpec, Pooling
 from model.backbones.weights import PACKAGED, packaged_content, packaged_network
 from model.recipes import BEST, FAST
 
@@ -91,10 +92,12 @@ def _write_all() -> None:
     """Write the graphs of the recipes' backbones, and of each packaged network alone."""
     names = dict.fromkeys([FAST["backbone"], BEST["backbone"], *PACKAGED])
     for name in names:
-        with tempfile.TemporaryDirectory() as temporary:
-            backbone = open_backbone(name, device="cpu", cache_dir=Path(temporary))
-            path = write(backbone.spec, backbone.module)
-        sys.stdout.write(f"{path}: {path.stat().st_size / 1e3:.0f} kB\n")
+        for pooling in get_args(Pooling):
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = Path(temporary)
+                backbone = open_backbone(name, pooling=pooling, device="cpu", cache_dir=folder)
+                path = write(backbone.spec, backbone.module)
+            sys.stdout.write(f"{path}: {path.stat().st_size / 1e3:.0f} kB\n")
 
 
 if __name__ == "__main__":

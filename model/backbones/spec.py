@@ -3,12 +3,15 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from model.backbones.transforms import MAX_SIZE, Transforms
 
 EXTRACTOR_VERSION = 1
 """Part of every cache key: raise it when the extractor computes otherwise."""
+
+Pooling = Literal["mean", "second-order"]
+"""How features are made of the stages' maps: of their means, or of their second moments as well."""
 
 MAX_MEMBERS = 8
 """Networks that a backbone may have."""
@@ -41,11 +44,14 @@ class BackboneSpec:
         members: The networks whose features are concatenated.
         stages: How many of the last stages' pooled outputs stand beside the final layer's.
         transforms: How a photograph is framed for all members.
+        pooling: With `second-order`, the second moments of all these stages but the last stand
+            behind the other features.
     """
 
     members: tuple[Member, ...]
     stages: int
     transforms: Transforms
+    pooling: Pooling = "mean"
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -65,19 +71,37 @@ class BackboneSpec:
             )
         if self.stages < 0:
             raise ValueError(f"--stages {self.stages} must be 0 or more.")
+        if self.pooling == "second-order" and self.stages < 2:
+            raise ValueError(
+                f"--pooling second-order takes all stages but the last, and so --stages 2 or more, "
+                f"not {self.stages}."
+            )
 
     @property
     def name(self) -> str:
         """The names joined by `+`, as `--backbone` takes them."""
         return "+".join(member.name for member in self.members)
 
+    @property
+    def pooled_text(self) -> str:
+        """What stands beside the final layer's features, in words for people; may be empty."""
+        if not self.stages:
+            return ""
+        means = f", with the pooled outputs of its last {self.stages} stages"
+        if self.pooling == "mean":
+            return means
+        return f"{means} and second moments of {self.stages - 1} of them"
+
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values; `pooling` only where it is not `mean`, as it was before."""
+        values = asdict(self)
+        if self.pooling == "mean":
+            del values["pooling"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "BackboneSpec":
-        """Rebuild a specification from `to_json`'s values, which must be complete."""
+        """Rebuild a specification from `to_json`'s values."""
         members = tuple(
             Member(
                 name=member["name"],
@@ -88,7 +112,8 @@ class BackboneSpec:
             )
             for member in values["members"]
         )
-        return cls(members, values["stages"], Transforms(**values["transforms"]))
+        transforms, pooling = Transforms(**values["transforms"]), values.get("pooling", "mean")
+        return cls(members, values["stages"], transforms, pooling)
 
     @property
     def key(self) -> str:

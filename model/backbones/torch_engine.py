@@ -79,6 +79,12 @@ class TorchEngine:
         with torch.inference_mode():
             return torch.func.functional_call(module, shapes, (pixels,)).shape[1]
 
+    @property
+    def mean_width(self) -> int:
+        """How many features are not second moments; these are the first."""
+        members: Any = self._cpu_module.members
+        return self.width - sum(of.width for member in members for of in member.second_order)
+
     @functools.cached_property
     def module(self) -> "nn.Module":
         """The torch module on its device: uint8 [N, S, S, 3] -> [N, D]."""

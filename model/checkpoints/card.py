@@ -110,8 +110,7 @@ def render(checkpoint: Checkpoint, command: str) -> str:
         f" and {len(checkpoint.class_names) - 20} more" if len(checkpoint.class_names) > 20 else ""
     )
     sizes = " and ".join(f"{m.name} at {m.image_size} px" for m in checkpoint.backbone.members)
-    stages = checkpoint.backbone.stages
-    pooled = f", with the pooled outputs of its last {stages} stages" if stages else ""
+    pooled = checkpoint.backbone.pooled_text
     photographs = ", ".join(f"{count:,} {split}" for split, count in data["photographs"].items())
     return f"""---
 {front_matter(checkpoint)}

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import msgspec
 from msgspec import Meta
 
-from model.backbones.spec import MAX_MEMBERS, BackboneSpec
+from model.backbones.spec import MAX_MEMBERS, BackboneSpec, Pooling
 from model.backbones.transforms import EVALUATION_VIEWS, LEAST_SIZE, MAX_SIZE, Framing
 from model.checkpoints import golden as patterns
 from model.checkpoints.files import (
@@ -85,6 +85,7 @@ class _Backbone(TypedDict):
     members: Annotated[list[_Member], Meta(min_length=1, max_length=MAX_MEMBERS)]
     stages: Annotated[int, Meta(ge=0, le=100)]
     transforms: _Transforms
+    pooling: NotRequired[Pooling]
 
 
 class _Head(TypedDict):

@@ -152,12 +152,16 @@ def head(
             inputs = reach * width
         embedding = None
         if file.has("embedding.basis"):
-            basis = file.get("embedding.basis", "float16", widths[0], -1)
+            basis = file.get("embedding.basis", "float16", -1, -1)
+            if not 1 <= len(basis) <= widths[0]:
+                raise file.error(
+                    f"embedding.basis takes {len(basis)} features; expected 1 to {widths[0]}"
+                )
             if not 1 <= basis.shape[1] <= MAX_WIDTH:
                 raise file.error(
                     f"embedding.basis has {basis.shape[1]} directions; expected 1 to {MAX_WIDTH}"
                 )
-            reach = float(features.sum()) * _largest(basis)
+            reach = float(features[: len(basis)].sum()) * _largest(basis)
             file.require_reach("embedding.basis", reach, _LARGEST_COORDINATE)
             centers = file.get("embedding.centers", "float32", num_classes, basis.shape[1])
             file.require_reach("embedding.centers", _largest(centers), _LARGEST_COORDINATE)

@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError("--save writes into a checkpoint folder; this is one of the Hub.")
         backbone = Backbone(checkpoints.load(found_at.folder).backbone, **places)
     else:
-        backbone = open_backbone(**places)
+        backbone = open_backbone(pooling="second-order", **places)  # as train.py: one cache
     data = read_photos(list_folder(options.folder), cache_dir=options.cache_dir)
     for bad in data.skipped:
         print(escaped(f"{bad.path} {bad.reason}"), file=sys.stderr)

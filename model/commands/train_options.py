@@ -73,6 +73,12 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
         help="last stages whose mean-pooled outputs stand beside the final layer's (default: 3)",
     )
     group.add_argument(
+        "--pooling",
+        choices=("auto", "mean", "second-order"),
+        help="second-order: which channels of a stage fire together, beside their means; auto: "
+        "where that recognises more training photographs that were left out (default: auto)",
+    )
+    group.add_argument(
         "--image-size", type=int, metavar="PX", help="input size (default: the backbone's own)"
     )
     group.add_argument(
@@ -226,7 +232,8 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
     for name, value in recipes.resolve(options.recipe, options.quality).items():
         given = getattr(options, name)
         foreign = classic and name not in recipes.CLASSIC
-        if foreign and given is not None and (name, given) != ("stages", 0):
+        plain = (("stages", 0), ("pooling", "mean"))  # as the classic recipe has it
+        if foreign and given is not None and (name, given) not in plain:
             parser.error(f"--{name.replace('_', '-')} is no part of the classic recipe")
         if given is None:
             setattr(options, name, value)
@@ -265,6 +272,7 @@ def configure(options: argparse.Namespace) -> TrainConfig:
         recipe=options.recipe,
         backbone=options.backbone,
         stages=options.stages,
+        pooling=options.pooling,
         image_size=options.image_size,
         framing=options.framing,
         views=options.views,

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from model.backbones.backbone import Backbone
-from model.backbones.maps import Maps
+from model.backbones.maps import SMOOTHING, Maps
 from model.backbones.transforms import MIRROR, Transforms
 from model.heads.head import Head
 
@@ -127,9 +127,32 @@ def _part(backbone: Backbone, head: Head, maps: Maps, weights: np.ndarray) -> np
     if maps.info.member is not None:
         return backbone.attribute_tail(maps, weights[:, own])
     count, width, height, breadth = maps.values.shape
-    flat = weights[:, None, own] @ maps.values.reshape(count, width, -1)
+    values = maps.values.reshape(count, width, -1)
+    if maps.info.order == 2:
+        flat = _of_moments(values, weights[:, own])
+    else:
+        flat = (weights[:, None, own] @ values)[:, 0]
     average = weights[:, own] @ head.mean[own]
     return (flat.reshape(count, height, breadth) - average[:, None, None]) / (height * breadth)
+
+
+def _of_moments(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Attribute second moments to places, as `pooling` says.
+
+    Args:
+        values: float32 `[N, k, P]`, the projected map.
+        weights: float32 `[N, k (k + 1) / 2]`, of the features.
+
+    Returns:
+        float32 `[N, P]`, whose mean over places is the weighted sum of the features.
+    """
+    moments = values @ values.transpose(0, 2, 1) / values.shape[2]
+    mean = np.trace(moments, axis1=1, axis2=2)[:, None, None] / values.shape[1]
+    rows, columns = np.triu_indices(values.shape[1])
+    each = np.zeros_like(moments)
+    each[:, rows, columns] = weights
+    each /= np.sqrt(np.abs(moments) + SMOOTHING * mean + 1e-12)
+    return ((each @ values) * values).sum(axis=1)
 
 
 def heat_maps(

@@ -114,7 +114,8 @@ class _Graph(nn.Module):
         score = (-logits.log_softmax(1).amax(1) - median) / (high - median)
         if not self.embeds or self.detector.distance is None:
             return score
-        embedded = (features[:2].mean(0) - self.mean) / self.std @ self.basis
+        embedded = (features[:2].mean(0) - self.mean) / self.std
+        embedded = embedded[:, : len(self.basis)] @ self.basis
         squares = (embedded**2).sum(1, keepdim=True) + (self.centers**2).sum(1)
         distance = (squares - 2 * embedded @ self.centers.T).clamp(min=0).amin(1)
         median, high = self.detector.distance

@@ -62,11 +62,13 @@ def assert_sums_to_the_logits(backbone: Backbone, head: Head) -> list[HeatMap]:
     return found
 
 
-@pytest.mark.parametrize("stages", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("stages", "pooling"), [(0, "mean"), (1, "mean"), (3, "mean"), (2, "second-order")]
+)
 def test_the_map_plus_the_bias_is_the_logit_of_a_linear_head_on_pooled_maps(
-    stages: int, tiny_backbone: Callable[..., Backbone]
+    stages: int, pooling: str, tiny_backbone: Callable[..., Backbone]
 ):
-    backbone = tiny_backbone(stages=stages)
+    backbone = tiny_backbone(stages=stages, pooling=pooling)
     head = some_head(backbone.embed_dim)
     for heat in assert_sums_to_the_logits(backbone, head):
         bias = head.layers[0][1][heat.label]
@@ -116,7 +118,7 @@ def test_a_class_token_alone_is_attributed_through_the_last_block(
 ):
     backbone = tiny_backbone("test_vit", stages=0)
     (maps,) = backbone.maps(some_pixels(backbone)[0])[1]
-    assert maps.info == (0, 64, 0)
+    assert maps.info == (0, 64, 0, 1)
     found = assert_sums_to_the_logits(backbone, some_head(backbone.embed_dim))
     assert all(np.ptp(heat.values) > 0 for heat in found)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.audit import ridge
+from model.heads import ridge
 
 CLASSES = 3
 
