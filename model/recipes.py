@@ -8,18 +8,16 @@ from typing import Any
 FAST: dict[str, Any] = {
     "backbone": "efficientnet_lite0",
     "views": 0,
-    "head": "linear",
+    "head": "auto",
     "epochs": 30,
-    "lr": 2e-3,
 }
 """The default: one network, seconds once the features are there."""
 
 BEST: dict[str, Any] = {
     "backbone": "efficientnet_lite0+efficientnet_lite2",
     "views": 4,
-    "head": "linear",
+    "head": "auto",
     "epochs": 60,
-    "lr": 1e-3,
     "batch_size": 128,  # 108 wrong of 6,552 by 5-fold cross-validation; with 256 115
 }
 """What trains the shipped checkpoint."""
@@ -30,6 +28,7 @@ SHARED: dict[str, Any] = {
     "image_size": None,
     "framing": None,
     "balance": False,
+    "lr": None,
     "patience": 0,
     "batch_size": 256,
     "weight_decay": 1.0,

@@ -77,7 +77,10 @@ def test_it_prints_splits_epochs_results_and_the_serving_command(
     assert ["test", "3", "3"] in lines
     assert "1 files are left out:" in printed
     assert f"{folder / 'rose' / 'empty.jpg'} is empty (0 bytes)" in printed
-    assert "Backbone: test_resnet, 432 features, 48 px, on CPU (ONNX Runtime)" in printed
+    moments = 48 * 49 // 2 + 64 * 65 // 2  # of its stages of 48 and 96 channels
+    width = f"{432 + moments:,} features"
+    assert f"Backbone: test_resnet, {width}, 48 px, on CPU (ONNX Runtime)" in printed
+    assert "Pooling: " in printed and "Of 12 training photographs, each left out" in printed
     epochs = [line for line in lines if len(line) == 7 and line[0].isdigit()]
     assert [line[0] for line in epochs] == ["1", "2", "3", "4"]
     results = printed[printed.index("Best epoch") :].splitlines()
@@ -267,7 +270,7 @@ def test_defaults_are_those_promised():
     options = train.parse(["photographs"])
     config = train.configure(options)
     assert (config.backbone, config.stages, config.views) == ("efficientnet_lite0", 3, 0)
-    assert (config.head.head, config.framing, config.image_size) == ("linear", None, None)
+    assert (config.head.head, config.framing, config.image_size) == ("auto", None, None)
     assert (options.valid_fraction, options.test_fraction, options.seed) == (0.2, 0.0, 0)
     assert config.device == "auto"
     assert config.head == training.HeadConfig()

@@ -27,7 +27,7 @@ class MapInfo(NamedTuple):
 DIRECTIONS = 64
 """Directions that a map is projected to before its second moments are taken, at most."""
 
-SMOOTHING = 1e-4
+SMOOTHING = 0.1
 """See `pooling`."""
 
 

@@ -5,11 +5,12 @@ apart. Here a map x `[C, h, w]` is projected to k directions, z = P'x, and its s
 G = mean over places of z z' `[k, k]` are kept: the upper triangle, each moment divided by its own
 square root, so that a few strong channels do not outweigh the others.
 
-    feature_ij = G_ij / sqrt(|G_ij| + e),    e = 1e-4 times the mean of G's diagonal.
+    feature_ij = G_ij / sqrt(|G_ij| + e),    e = a tenth of the mean of G's diagonal.
 
-The small e keeps the root's slope finite where channels have nothing to do with each other; there
-the rounding of two engines would differ by as much as the features do. As G is a mean over places,
-each feature is one too: place p adds z_ip z_jp / (h w sqrt(|G_ij| + e)), see `explain.heat_map`.
+The e keeps the root's slope finite where channels have nothing to do with each other; there it
+would magnify the rounding of engines and of half precision. It costs no accuracy. As G is a mean
+over places, each feature is one too: place p adds z_ip z_jp / (h w sqrt(|G_ij| + e)), see
+`explain.heat_map`.
 
 The directions are random and orthogonal, the same for every map of C channels, so the features of
 a photograph do not depend on the data set and can be cached.

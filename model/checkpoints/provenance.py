@@ -10,7 +10,9 @@ from model.heads.head import HeadConfig
 def describe_head(head: FittedHead) -> str:
     """Say what kind of head was fitted."""
     widths = [len(bias) for _, bias in head.head.layers[:-1]]
-    return f"MLP ({', '.join(map(str, widths))} hidden units)" if widths else "linear head"
+    if widths:
+        return f"MLP ({', '.join(map(str, widths))} hidden units)"
+    return "linear head, fitted by least squares" if head.kind == "ridge" else "linear head"
 
 
 def describe_training(fitted: FittedHead, config: HeadConfig, *, classic: bool, views: int) -> str:
@@ -32,10 +34,15 @@ def describe_training(fitted: FittedHead, config: HeadConfig, *, classic: bool, 
             f"{config.lr:g}, batch {config.batch_size}, {epochs} epochs, nothing cached."
         )
     else:
+        how = (
+            f"by least squares, {epochs} iterations of conjugate gradients"
+            if fitted.kind == "ridge"
+            else f"with AdamW and a one-cycle schedule, {epochs} epochs, label smoothing "
+            f"{config.label_smoothing:g}"
+        )
         text = (
             f"Features of {2 + views} views of each photograph were computed once; the head was "
-            f"fitted on them with AdamW and a one-cycle schedule, {epochs} epochs, label smoothing "
-            f"{config.label_smoothing:g}."
+            f"fitted on them {how}."
         )
     return f"{text} Epoch {fitted.best_epoch}, the best on the validation photographs, was kept."
 

@@ -4,12 +4,13 @@ import argparse
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 from model import recipes
 from model.backbones.device import DEVICES
 from model.backbones.weights import PACKAGED
 from model.commands import console
-from model.heads.head import HeadConfig
+from model.heads.head import HeadConfig, HeadType
 from model.training import TrainConfig
 
 
@@ -99,7 +100,11 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
 def _add_head_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("head")
     group.add_argument(
-        "--head", choices=("linear", "mlp"), help="(default: linear; classic recipe: mlp)"
+        "--head",
+        choices=get_args(HeadType),
+        help="linear: cross-entropy by AdamW; ridge: least squares; mlp: hidden layers; auto: "
+        "ridge where photographs are fewer than half the features, else linear (default: auto; "
+        "classic recipe: mlp)",
     )
     group.add_argument(
         "--hidden",
@@ -127,7 +132,8 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         recipes.resolve("classic", "fast"),
     )
     for name, meaning in numbers.items():
-        values = f"default: {fast[name]:g}; classic recipe: {classic[name]:g}"
+        given = "4 / number of features" if fast[name] is None else f"{fast[name]:g}"
+        values = f"default: {given}; classic recipe: {classic[name]:g}"
         if best[name] != fast[name]:
             values = f"default: {fast[name]:g}; best: {best[name]:g}; classic recipe: " + (
                 f"{classic[name]:g}"
@@ -238,7 +244,7 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
         if given is None:
             setattr(options, name, value)
     for name in ("hidden", "dropout"):
-        if options.head == "linear" and getattr(options, name) is not None:
+        if options.head != "mlp" and getattr(options, name) is not None:
             parser.error(f"--{name} is for --head mlp")
     options.hidden = options.hidden or list(HeadConfig.hidden)
     options.dropout = HeadConfig.dropout if options.dropout is None else options.dropout

@@ -1,6 +1,7 @@
 """Whether second moments help on these photographs: asked of the training photographs alone."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,10 +88,12 @@ def choose_pooling(
     drawn = np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
     groups = copies([digests[number] for number in drawn], signatures[drawn])
     classes, truth = np.unique(labels[drawn], return_inverse=True)
-    found = [
-        _left_out(ridge.standardise(features[drawn, :width]), truth, len(classes), groups)
-        for width in (mean_width, features.shape[1])
-    ]
+
+    def left_out(width: int) -> tuple[float, float]:
+        return _left_out(ridge.standardise(features[drawn, :width]), truth, len(classes), groups)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(left_out, (mean_width, features.shape[1])))
     (mean, _), (second, _) = found
     pooling: Pooling = "second-order" if found[1] > found[0] else "mean"
     return PoolingChoice(pooling, (mean, second), len(drawn))

@@ -115,9 +115,8 @@ def fit_classic(
     warnings.filterwarnings("ignore", message="This DataLoader will create")
     hidden = config.hidden if config.head == "mlp" else ()
     network = build(backbone.embed_dim, num_classes, hidden, config.dropout).to(backbone.device)
-    optimizer = torch.optim.Adam(
-        network.parameters(), lr=config.lr, weight_decay=config.weight_decay
-    )
+    rate = CLASSIC["lr"] if config.lr is None else config.lr
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate, weight_decay=config.weight_decay)
     how = {"batch_size": config.batch_size, "workers": workers, "seed": config.seed}
     train_loader = photo_loader(train, train=True, **how)
     valid_loader = photo_loader(valid, train=False, **how)
@@ -125,7 +124,7 @@ def fit_classic(
     fitted = FittedHead(to_head(network, zeros, ones))
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
-        row: Row = {"epoch": epoch, "learning_rate": config.lr}
+        row: Row = {"epoch": epoch, "learning_rate": rate}
         row["train_loss"], row["train_accuracy"] = _run_phase(
             backbone, network, train_loader, optimizer, config.label_smoothing
         )

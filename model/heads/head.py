@@ -1,9 +1,9 @@
 """The head on frozen features, a linear layer or an MLP, and what is told of its fitting."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -29,7 +29,7 @@ MAX_SEED = 2**64 - 1
 BLOCK = 1024
 """Photographs whose features are in memory as float32 at a time."""
 
-HeadType = Literal["linear", "mlp"]
+HeadType = Literal["auto", "linear", "ridge", "mlp"]
 Row = dict[str, float]
 
 
@@ -38,12 +38,15 @@ class HeadConfig:
     """How a head is fitted.
 
     Attributes:
-        head: `linear`, or `mlp` with ReLU between its layers.
+        head: `linear` (cross-entropy by AdamW), `ridge` (least squares by conjugate gradients), or
+            `mlp` with ReLU between its layers; `auto` is `ridge` for few photographs, see
+            `fit.resolve`, else `linear`.
         hidden: Widths of the MLP's hidden layers.
         dropout: Share of hidden values (MLP) set to zero in training, 0-1.
-        epochs: Passes over the training photographs.
+        epochs: Passes over the training photographs, of which the best is kept.
         batch_size: Photographs a step; small data sets use fewer, so that an epoch has some steps.
-        lr: Highest learning rate of the one-cycle schedule.
+        lr: Highest learning rate of the one-cycle schedule; None for 4 / D, at which a step moves
+            logits equally far whatever the number of features.
         weight_decay: AdamW's, which is multiplied by the learning rate.
         label_smoothing: Share of the target spread over all classes, 0-1.
         balance: Weigh classes inversely to their number of photographs.
@@ -51,12 +54,12 @@ class HeadConfig:
         seed: Seed of order, views and an MLP's first weights.
     """
 
-    head: HeadType = "linear"
+    head: HeadType = "auto"
     hidden: tuple[int, ...] = (1600, 1024)
     dropout: float = 0.1
     epochs: int = FAST["epochs"]
     batch_size: int = SHARED["batch_size"]
-    lr: float = FAST["lr"]
+    lr: float | None = SHARED["lr"]
     weight_decay: float = SHARED["weight_decay"]
     label_smoothing: float = SHARED["label_smoothing"]
     balance: bool = False
@@ -73,7 +76,7 @@ class HeadConfig:
             "dropout": (self.dropout, 0, 0.99),
             "epochs": (self.epochs, 1, MAX_EPOCHS),
             "batch-size": (self.batch_size, 1, 1_000_000),
-            "lr": (self.lr, 1e-9, 1e3),
+            "lr": (1.0 if self.lr is None else self.lr, 1e-9, 1e3),
             "weight-decay": (self.weight_decay, 0, 1e3),
             "label-smoothing": (self.label_smoothing, 0, 0.99),
             "patience": (self.patience, 0, MAX_EPOCHS),
@@ -82,8 +85,8 @@ class HeadConfig:
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:
                 raise ValueError(f"--{name} {value} is outside {low} to {high}.")
-        if self.head not in ("linear", "mlp"):
-            raise ValueError(f"--head '{self.head}' is not linear or mlp.")
+        if self.head not in get_args(HeadType):
+            raise ValueError(f"--head '{self.head}' is not one of {', '.join(get_args(HeadType))}.")
         sound = 1 <= len(self.hidden) <= MAX_HIDDEN
         if self.head == "mlp" and not (sound and all(1 <= w <= MAX_WIDTH for w in self.hidden)):
             raise ValueError(
@@ -171,3 +174,19 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1))
     return float((log_sum - shifted[np.arange(len(labels)), labels]).mean())
+
+
+def averaged(standard: Head, features: np.ndarray) -> Iterator[np.ndarray]:
+    """Average each photograph's first two views, centre and mirror image, and standardise them.
+
+    Args:
+        standard: Its mean and standard deviation; it may have those of more features, too.
+        features: `[N, V, D]`.
+
+    Yields:
+        Blocks of float32 `[<= 1024, D]`.
+    """
+    width = features.shape[2]
+    for start in range(0, len(features), BLOCK):
+        block = features[start : start + BLOCK, :2].mean(axis=1, dtype=np.float32)
+        yield (block - standard.mean[:width]) / standard.std[:width]

@@ -1,16 +1,14 @@
 """None of these: how little a photograph is like anything the classifier was trained on."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from model.heads.head import Head
+from model.heads.head import BLOCK, Head, averaged
 
 MAX_DIRECTIONS = 256
 _SHRINKAGE = 0.1
 _LEAST_DOUBT = 0.5  # nats
-_BLOCK = 1024
 _ITERATIONS = 9
 _FARTHEST = 1e30
 
@@ -40,20 +38,13 @@ class Embedding:
             float32 `[N, R]`.
         """
         basis = self.basis.astype(np.float32)
-        blocks = _standardised(head, features[..., : len(basis)])
+        blocks = averaged(head, features[..., : len(basis)])
         return np.concatenate([block @ basis for block in blocks])
 
     def distances(self, embedded: np.ndarray) -> np.ndarray:
         """Return the squared distance to the nearest class mean, `[N]`, for `[N, R]`."""
         squares = (embedded**2).sum(axis=1)[:, None] + (self.centers**2).sum(axis=1)
         return np.maximum(squares - 2 * embedded @ self.centers.T, 0).min(axis=1)
-
-
-def _standardised(head: Head, features: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield blocks `[<= 1024, D]` of the mean of each photograph's first two views."""
-    for start in range(0, len(features), _BLOCK):
-        block = features[start : start + _BLOCK, :2].mean(axis=1, dtype=np.float32)
-        yield (block - head.mean[: block.shape[1]]) / head.std[: block.shape[1]]
 
 
 def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embedding:
@@ -85,14 +76,14 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     classes = int(labels.max()) + 1
     span = None
     if count < width:
-        span = np.linalg.qr(np.concatenate(list(_standardised(head, features))).T)[0]
+        span = np.linalg.qr(np.concatenate(list(averaged(head, features))).T)[0]
     size = min(count, width)
     sums = np.zeros((classes, size))
     products = np.zeros((size, size))
-    for number, block in enumerate(_standardised(head, features)):
-        start = number * _BLOCK
+    for number, block in enumerate(averaged(head, features)):
+        start = number * BLOCK
         block = block if span is None else block @ span
-        inside = labels[start : start + _BLOCK, None] == np.arange(classes)
+        inside = labels[start : start + BLOCK, None] == np.arange(classes)
         sums += inside.T.astype(np.float32) @ block
         products += block.T @ block
     sizes = np.bincount(labels, minlength=classes)

@@ -167,7 +167,12 @@ def head(tmp_path: Path) -> Path:
         ("layers.1.bias", at(0, 3e38), "layers.1.weight is so large that a result can reach 3e+38"),
         ("layers.1.bias", None, "layers.1.bias is missing"),
         ("embedding.basis", at((0, 0), np.nan), "embedding.basis[0, 0] is nan; expected finite"),
-        ("embedding.basis", lambda a: a[:2], "float16 [2, 4]; expected float16 [6, any]"),
+        ("embedding.basis", lambda a: a[:0], "embedding.basis takes 0 features; expected 1 to 6"),
+        (
+            "embedding.basis",
+            lambda a: np.concatenate([a, a]),
+            "embedding.basis takes 12 features; expected 1 to 6",
+        ),
         ("embedding.basis", lambda a: a[:, :0], "embedding.basis has 0 directions; expected 1"),
         ("embedding.centers", at((0, 0), 1e30), "embedding.centers is so large that a result"),
         ("embedding.centers", None, "embedding.centers is missing"),

@@ -1,0 +1,90 @@
+"""The linear head as ridge regression on classes, solved by conjugate gradients.
+
+For few photographs with many features, least squares are more accurate than cross-entropy descended
+by AdamW, and take less time. With 916 photographs of flowers and 6,064 features 0.949 of 921 others
+were recognised instead of 0.943, with 1,500 photographs 0.961 of 818 instead of 0.947; from about
+half as many photographs as features on, AdamW was the better one.
+
+An iteration goes through the photographs once, so it counts as an epoch. To stop early is a
+regularisation of its own; the penalty keeps what follows from being harmful.
+
+Sources: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems", 1952;
+Rifkin and Klautau, "In defense of one-vs-all classification", JMLR 2004 (least squares on classes).
+"""
+
+import numpy as np
+
+from model.heads.head import Head, cross_entropy
+
+PENALTY = 0.1
+"""In units of the mean eigenvalue of X'X; from 0.03 to 0.3 accuracy hardly changes."""
+
+_LEAST_SMOOTHING = 1e-3
+
+
+class Ridge:
+    """A linear layer that is being fitted to all photographs at once."""
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        weights: np.ndarray | None,
+        smoothing: float,
+    ) -> None:
+        """Start from weights of zero.
+
+        Args:
+            values: Standardised features, float32 `[N, D]`.
+            labels: int64 `[N]`.
+            num_classes: C.
+            weights: Of the photographs, float32 `[N]`, 1 on average; None for 1 each.
+            smoothing: Share of the target spread over all classes, 0-1. It decides how many logits
+                a score of 1 is: so many that softmax gives the smoothed target. That is rather too
+                cautious; calibration corrects it where there are photographs enough to tell.
+        """
+        count, width = values.shape
+        self._labels = labels
+        smoothing = max(smoothing, _LEAST_SMOOTHING)
+        self._logits = np.float32(np.log1p((1 - smoothing) * num_classes / smoothing))
+        self._weights = np.ones((count, 1), np.float32) if weights is None else weights[:, None]
+        targets = np.eye(num_classes, dtype=np.float32)[labels]
+        self._shares = (self._weights * targets).mean(axis=0)
+        self._middle = (self._weights * values).mean(axis=0)
+        self._values = values - self._middle
+        trace = float(np.sum(self._weights * np.square(self._values), dtype=np.float64))
+        self._penalty = np.float32(PENALTY * trace / min(count, width))
+        self._solution = np.zeros((width, num_classes), np.float32)
+        self._scores = np.tile(self._shares, (count, 1))
+        self._residual = self._values.T @ (self._weights * (targets - self._shares))
+        self._direction = self._residual.copy()
+        self._squares = np.square(self._residual).sum(axis=0)
+
+    def epoch(self) -> tuple[float, float, float]:
+        """Take one iteration; return loss, accuracy and the mean length of the step."""
+        forward = self._values @ self._direction
+        curved = self._values.T @ (self._weights * forward) + self._penalty * self._direction
+        curvature = (self._direction * curved).sum(axis=0)
+        # A class without photographs has nothing to solve; one that is solved has no residual left.
+        step = np.divide(
+            self._squares, curvature, out=np.zeros_like(curvature), where=curvature > 1e-20
+        )
+        self._solution += step * self._direction
+        self._scores += step * forward
+        self._residual -= step * curved
+        squares = np.square(self._residual).sum(axis=0)
+        turn = np.divide(
+            squares, self._squares, out=np.zeros_like(squares), where=self._squares > 1e-20
+        )
+        self._direction = self._residual + turn * self._direction
+        self._squares = squares
+        logits = self._logits * self._scores
+        right = float((logits.argmax(axis=1) == self._labels).mean())
+        return cross_entropy(logits, self._labels), right, float(step.mean())
+
+    def head(self, mean: np.ndarray, std: np.ndarray) -> Head:
+        """Return a copy of the weights behind a standardisation; as `Linear.head`."""
+        weight = np.ascontiguousarray(self._logits * self._solution.T)
+        bias = self._logits * self._shares - weight @ self._middle
+        return Head(mean, std, [(weight, bias.astype(np.float32))])
