@@ -5,6 +5,7 @@ python -m model predict photographs/ --csv predictions.csv
 python -m model predict flower.jpg --figure flower.png
 python -m model evaluate photographs/ --checkpoint runs/roses
 python -m model audit photographs/ --csv problems.csv
+python -m model race photographs/
 python -m model export --onnx flowers.onnx
 python -m model verify --checkpoint runs/roses
 python -m model push USER/NAME --checkpoint runs/roses
@@ -12,7 +13,7 @@ python -m model push USER/NAME --checkpoint runs/roses
 
 import argparse
 
-from model.commands import audit, console, evaluate, export, predict, push, verify
+from model.commands import audit, console, evaluate, export, predict, push, race, verify
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -28,7 +29,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="python -m model", description=__doc__, formatter_class=console.HelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for module in (predict, evaluate, audit, export, verify, push):
+    for module in (predict, evaluate, audit, race, export, verify, push):
         module.add(commands)
     return parser.parse_args(arguments)
 

@@ -16,13 +16,7 @@ from model.training import TrainConfig
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
-    group.add_argument(
-        "--data-dir",
-        type=Path,
-        default=Path("data"),
-        metavar="ROOT",
-        help="for flowers102: the folder that holds flowers-102/, or where it is downloaded to",
-    )
+    console.add_data_dir(group)
     group.add_argument(
         "--class-names",
         type=Path,

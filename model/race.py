@@ -1,0 +1,152 @@
+"""A race between backbones: which recognises most of your photographs, before any training."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+
+from model.backbones.backbone import Backbone, open_backbone
+from model.backbones.transforms import CENTER
+from model.features.extract import extract
+from model.features.summaries import summarise
+from model.heads.choose_pooling import MOST, PoolingChoice, choose_pooling
+from model.photographs.dataset import Collection, Listing
+
+_BLOCK = 100  # photographs between two looks at the clock
+_TIMED = 7  # pictures whose time is taken
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """How one backbone did.
+
+    Attributes:
+        name: As `--backbone` takes it.
+        choice: Accuracy with each pooling, on photographs that were left out one after the other.
+        milliseconds: Median time of one picture, in ms.
+        width: D, the number of features with the better pooling.
+    """
+
+    name: str
+    choice: PoolingChoice
+    milliseconds: float
+    width: int
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy with the better pooling, 0-1."""
+        return self.choice.accuracies[self.choice.pooling == "second-order"]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % interval (Wilson's)."""
+        count = self.choice.photographs
+        found = binomtest(round(self.accuracy * count), count).proportion_ci(method="wilson")
+        return float(found.low), float(found.high)
+
+
+def sample(listing: Listing, count: int, seed: int) -> Listing:
+    """Draw photographs, of each class its share, and none of a test split.
+
+    Args:
+        listing: The photographs.
+        count: How many at most.
+        seed: Seed of the draw.
+
+    Returns:
+        A listing of these, in an order in which every beginning is such a draw, too.
+    """
+    rng = np.random.default_rng(seed)
+    places: dict[str, list[int]] = {}
+    for index, entry in enumerate(listing.entries):
+        if entry.split == "test":  # nothing is chosen by those
+            continue
+        places.setdefault(entry.class_id, []).append(index)
+    ranked = [
+        ((rank + rng.random()) / len(indices), index)
+        for _, indices in sorted(places.items())
+        for rank, index in enumerate(rng.permutation(indices).tolist())
+    ]
+    return replace(listing, entries=[listing.entries[index] for _, index in sorted(ranked)[:count]])
+
+
+def race(
+    data: Collection,
+    names: Sequence[str],
+    *,
+    seconds: float,
+    seed: int = 0,
+    device: str = "auto",
+    cache_dir: Path,
+    on_note: Callable[[str], None] | None = None,
+) -> list[Entrant]:
+    """Compare backbones on the same photographs by a ridge head that leaves each one out.
+
+    Args:
+        data: From a listing of `sample`, so that its first photographs stand for all.
+        names: Backbones, as `open_backbone`.
+        seconds: When the time is up, what all backbones have seen by then is compared.
+        seed: As `choose_pooling`.
+        device: As `device.resolve_device`.
+        cache_dir: The cache folder.
+        on_note: Called with a sentence where the time was up.
+
+    Returns:
+        The backbones, the most accurate first.
+
+    Raises:
+        ConnectionError: Weights cannot be downloaded.
+        ValueError: An unknown name, or fewer than 2 classes or 2 photographs of each.
+    """
+    started = time.perf_counter()
+    backbones = [
+        open_backbone(name, pooling="second-order", device=device, cache_dir=cache_dir)
+        for name in names
+    ]
+    count = min(len(data.photos), MOST)
+    if len(data.class_ids) < 2 or count < 2 * len(data.class_ids):
+        raise ValueError(
+            f"{data.name} has {count} usable photographs in {len(data.class_ids)} classes; a race "
+            "wants 2 classes or more, and 2 photographs or more of each."
+        )
+    least = min(count, max(_BLOCK, 4 * len(data.class_ids)))
+    found: list[list[np.ndarray]] = [[] for _ in backbones]
+    done = 0
+    while done < count and (done < least or time.perf_counter() - started < seconds):
+        block = data.photos.take(range(done, min(done + _BLOCK, count)))
+        for backbone, features in zip(backbones, found, strict=True):
+            title = f"{backbone.spec.name}, {done + 1}-{done + len(block)} of {count}"
+            rows = extract(backbone, block, [CENTER], cache_dir=cache_dir, title=title)
+            features.append(rows[:, 0])
+        done += len(block)
+    if done < count and on_note:
+        on_note(f"After {seconds:g} s all have seen {done:,} of {count:,} photographs.")
+    photos = data.photos.take(range(done))
+    signatures, _ = summarise(photos, cache_dir=cache_dir)
+    entrants = []
+    for backbone, features in zip(backbones, found, strict=True):
+        choice = choose_pooling(
+            np.concatenate(features),
+            backbone.mean_width,
+            photos.labels,
+            photos.digests,
+            signatures,
+            seed=seed,
+        )
+        width = backbone.embed_dim if choice.pooling == "second-order" else backbone.mean_width
+        entrants.append(Entrant(backbone.spec.name, choice, _milliseconds(backbone), width))
+    return sorted(entrants, key=lambda one: (-one.accuracy, one.milliseconds))
+
+
+def _milliseconds(backbone: Backbone) -> float:
+    size = backbone.transforms.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+    took = []
+    for _ in range(_TIMED):
+        started = time.perf_counter()
+        backbone.features(pixels)
+        took.append(time.perf_counter() - started)
+    return 1000 * float(np.median(took))
