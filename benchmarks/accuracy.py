@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py "$FLOWERS102_DIR"
     python benchmarks/accuracy.py "$FLOWERS102_DIR" --rows fast best
+    python benchmarks/accuracy.py "$FLOWERS102_DIR" --signs "$SIGNS_DIR" --rows hands
 
 Every row is a whole `python train.py`. FLOWERS holds `train`, `valid` and the data's `setid.mat`.
 Rows share one feature cache, so a row's seconds are those from cold only for the first that needs a
@@ -10,6 +11,7 @@ classic recipe takes about an hour on two cores; without it all rows take about 
 """
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
@@ -34,6 +36,7 @@ from model.photographs import scan
 
 ROOT = Path(__file__).resolve().parent.parent
 SCARCE, PLENTY = 10, 1000
+PEOPLE_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,19 @@ def scarce(flowers: Path, out: Path, seed: int) -> Path:
     return out
 
 
-def rows(flowers: Path) -> list[Row]:
+def people(signs: Path, out: Path, fold: int) -> Path:
+    """Hold out every fifth person of the photographs of hands."""
+    with (signs / "labels.csv").open(encoding="utf-8", newline="") as file:
+        person = {row["path"]: row["group"] for row in csv.DictReader(file)}
+    names = np.random.default_rng(0).permutation(sorted(set(person.values())))
+    held_out = set(names[fold::PEOPLE_FOLDS].tolist())
+    for split, inside in (("train", False), ("valid", True)):
+        chosen = [path for path, name in person.items() if (name in held_out) == inside]
+        link([signs / path for path in chosen], out / split)
+    return out
+
+
+def rows(flowers: Path, signs: Path | None) -> list[Row]:
     """List all runs."""
     best = ["--quality", "best"]
     main, own, unequal = "Recipes", "Official split", "Few or unequal photographs"
@@ -137,6 +152,14 @@ def rows(flowers: Path) -> list[Row]:
                 ["--balance"],
             ),
         ]
+    for fold in range(PEOPLE_FOLDS if signs else 0):
+        found.append(
+            Row(
+                "Hands of other people",
+                f"hands, fold {fold}",
+                lambda out, f=fold: people(signs or out, out, f),
+            )
+        )
     return found
 
 
@@ -219,6 +242,12 @@ def main() -> int:
     )
     parser.add_argument("flowers", type=Path, metavar="FLOWERS", help="the flowers' folder")
     parser.add_argument(
+        "--signs",
+        type=Path,
+        metavar="DIR",
+        help="photographs of hands, with a labels.csv of people",
+    )
+    parser.add_argument(
         "--rows", nargs="+", metavar="NAME", help="only rows whose names begin so (default: all)"
     )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep and reuse finished rows")
@@ -231,7 +260,7 @@ def main() -> int:
         raise FileNotFoundError(f"{options.flowers} has no train folder or no setid.mat.")
     wanted = [
         row
-        for row in rows(options.flowers)
+        for row in rows(options.flowers, options.signs)
         if not options.rows or row.name.startswith(tuple(options.rows))
     ]
     if not wanted:
@@ -244,9 +273,13 @@ def main() -> int:
     header += ["GMACs a view", "Parameters, M", "Seconds"]
     for table in dict.fromkeys(row.table for row in wanted):
         print(f"\n{table}")
-        print(
-            console.table(header, [cells(row, found) for row, found in done if row.table == table])
-        )
+        inside = [(row, found) for row, found in done if row.table == table]
+        print(console.table(header, [cells(row, found) for row, found in inside]))
+        if "fold" in inside[0][0].name:
+            splits = [found["splits"][row.split] for row, found in inside]
+            count = sum(split["photographs"] for split in splits)
+            right = sum(split["top1"] * split["photographs"] for split in splits)
+            print(f"all folds {right / count:.4f} of {count:,}")
     final = [found for row, found in done if row.name == "best"] or [done[-1][1]]
     print(f"valid {final[0]['splits']['valid']['top1']:.4f}")
     return 0
