@@ -4,7 +4,7 @@
 
 Each recipe is a whole `python train.py` from cold: its own empty cache, start-up and export
 included. Start-up is paid once, so the ratio rises with photographs and epochs: 1,000 photographs
-of the flowers and 20 epochs printed ratios of 29.1 and 29.2 (477 and 16.3 s) on two quiet cores.
+of the flowers and 20 epochs printed a ratio of 27.6 (475 and 17.2 s) on two quiet cores.
 """
 
 import argparse

@@ -97,8 +97,8 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         "--head",
         choices=get_args(HeadType),
         help="linear: cross-entropy by AdamW; ridge: least squares; mlp: hidden layers; auto: "
-        "ridge where photographs are fewer than half the features, else linear (default: auto; "
-        "classic recipe: mlp)",
+        "ridge where photographs are fewer than 3,000 and than half the features, else linear "
+        "(default: auto; classic recipe: mlp)",
     )
     group.add_argument(
         "--hidden",

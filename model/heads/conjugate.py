@@ -2,8 +2,9 @@
 
 For few photographs with many features, least squares are more accurate than cross-entropy descended
 by AdamW, and take less time. With 916 photographs of flowers and 6,064 features 0.949 of 921 others
-were recognised instead of 0.943, with 1,500 photographs 0.961 of 818 instead of 0.947; from about
-half as many photographs as features on, AdamW was the better one.
+were recognised instead of 0.943, with 1,500 photographs 0.961 of 818 instead of 0.947; with 3,000 the
+two were equal, and with 5,241 and 12,184 features AdamW was the better one (49 wrong of 3,931
+instead of 53).
 
 An iteration goes through the photographs once, so it counts as an epoch. To stop early is a
 regularisation of its own; the penalty keeps what follows from being harmful.
@@ -36,7 +37,7 @@ class Ridge:
         """Start from weights of zero.
 
         Args:
-            values: Standardised features, float32 `[N, D]`.
+            values: Standardised features, float32 `[N, D]`; they are changed in place.
             labels: int64 `[N]`.
             num_classes: C.
             weights: Of the photographs, float32 `[N]`, 1 on average; None for 1 each.
@@ -52,8 +53,10 @@ class Ridge:
         targets = np.eye(num_classes, dtype=np.float32)[labels]
         self._shares = (self._weights * targets).mean(axis=0)
         self._middle = (self._weights * values).mean(axis=0)
-        self._values = values - self._middle
-        trace = float(np.sum(self._weights * np.square(self._values), dtype=np.float64))
+        values -= self._middle
+        self._values = values
+        squares = np.einsum("nd,nd->n", values, values)
+        trace = float(np.sum(self._weights[:, 0] * squares, dtype=np.float64))
         self._penalty = np.float32(PENALTY * trace / min(count, width))
         self._solution = np.zeros((width, num_classes), np.float32)
         self._scores = np.tile(self._shares, (count, 1))

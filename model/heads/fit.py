@@ -115,6 +115,10 @@ def one_cycle(step: int, steps: int, highest: float) -> tuple[float, float]:
     return highest * rate, momentum
 
 
+FEW = 3000
+"""Photographs from which least squares are not better any more, whatever the number of features."""
+
+
 def resolve(config: HeadConfig, count: int, width: int) -> HeadType:
     """Decide which head `auto` is.
 
@@ -128,7 +132,7 @@ def resolve(config: HeadConfig, count: int, width: int) -> HeadType:
     """
     if config.head != "auto":
         return config.head
-    return "ridge" if 2 * count < width else "linear"
+    return "ridge" if count < min(FEW, width / 2) else "linear"
 
 
 # Numpy's threads wait for one another by spinning, and a head's products are small: on a busy
@@ -146,8 +150,8 @@ def fit_head(
 ) -> FittedHead:
     """Fit a head on standardised features; the best epoch on `valid` is kept.
 
-    By AdamW with a one-cycle schedule, one view of each photograph is drawn every epoch; by least
-    squares, the first two are averaged. Same seed, same machine: same weights.
+    By AdamW with a one-cycle schedule, one view of each photograph is drawn every epoch; least
+    squares take them all. Same seed, same machine: same weights.
 
     Args:
         train: N photographs.
@@ -168,9 +172,11 @@ def fit_head(
     kind = resolve(config, len(train.labels), train.features.shape[2])
     weights = class_weights(train.labels, num_classes)[train.labels] if config.balance else None
     if kind == "ridge":
-        values = np.concatenate(list(averaged(standard, train.features)))
+        values, labels = _rows(standard, train)
+        if weights is not None:
+            weights = weights.repeat(len(labels) // len(weights))
         smoothing = config.label_smoothing
-        training = learner = Ridge(values, train.labels, num_classes, weights, smoothing)
+        training = learner = Ridge(values, labels, num_classes, weights, smoothing)
     else:
         learner = _learner(kind, train, num_classes, config, device)
         training = _Descent(train, standard, learner, weights, config)
@@ -198,6 +204,22 @@ def fit_head(
             break
     fitted.valid_logits = cross_fit.logits
     return fitted
+
+
+def _rows(standard: Head, train: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Return what least squares are fitted to: standardised float32 `[R, D]`, and its labels.
+
+    Where there are random views, each view is a row: with 5 photographs a class and six views 0.914
+    were recognised, by the mean of centre and mirror image alone 0.889. Where there are only these
+    two, their mean does as well, and takes half the time.
+    """
+    views = train.features.shape[1]
+    if views <= 2:
+        return np.concatenate(list(averaged(standard, train.features))), train.labels
+    rows = train.features.reshape(-1, train.features.shape[2]).astype(np.float32)
+    rows -= standard.mean
+    rows /= standard.std
+    return rows, train.labels.repeat(views)
 
 
 class _Learner(Protocol):

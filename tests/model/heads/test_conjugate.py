@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.heads.conjugate import PENALTY, Ridge
-from model.heads.fit import Examples, fit_head, resolve
+from model.heads.fit import FEW, Examples, fit_head, resolve
 from model.heads.head import HeadConfig
 
 
@@ -20,7 +20,7 @@ def some_data(count: int = 60, width: int = 200, classes: int = 4) -> tuple[np.n
 def test_it_converges_to_the_solution_of_the_normal_equations(weighted: bool):
     values, labels = some_data()
     weights = np.linspace(0.5, 1.5, len(labels)).astype(np.float32) if weighted else None
-    fitted = Ridge(values, labels, 4, weights, smoothing=0.1)
+    fitted = Ridge(values.copy(), labels, 4, weights, smoothing=0.1)
     for _ in range(80):
         _, accuracy, _ = fitted.epoch()
     assert accuracy == 1
@@ -50,7 +50,21 @@ def test_a_class_without_photographs_and_constant_features_do_no_harm():
 def test_auto_takes_least_squares_for_few_photographs():
     assert resolve(HeadConfig(), 100, 201) == "ridge"
     assert resolve(HeadConfig(), 101, 201) == "linear"
+    assert resolve(HeadConfig(), FEW - 1, 100_000) == "ridge"
+    assert resolve(HeadConfig(), FEW, 100_000) == "linear"
     assert resolve(HeadConfig(head="mlp"), 10, 201) == "mlp"
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_every_view_of_each_photograph_is_used(views: int):
+    values, labels = some_data(40)
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(40, views, 200)) * 3
+    noise -= noise.mean(axis=1, keepdims=True)  # only all views together are without noise
+    examples = Examples((values[:, None] + noise).astype(np.float16), labels)
+    clean = Examples(values[:, None].astype(np.float16), labels)
+    found = fit_head(examples, clean, 4, HeadConfig(head="ridge", balance=True))
+    assert found.history[-1]["valid_accuracy"] == 1
 
 
 def test_weights_of_classes_and_patience_reach_it():
