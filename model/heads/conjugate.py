@@ -2,8 +2,8 @@
 
 For few photographs with many features, least squares are more accurate than cross-entropy descended
 by AdamW, and take less time. With 916 photographs of flowers and 6,064 features 0.949 of 921 others
-were recognised instead of 0.943, with 1,500 photographs 0.961 of 818 instead of 0.947; with 3,000 the
-two were equal, and with 5,241 and 12,184 features AdamW was the better one (49 wrong of 3,931
+were recognised instead of 0.943, with 1,500 photographs 0.961 of 818 instead of 0.947; with 3,000
+the two were equal, and with 5,241 and 12,184 features AdamW was the better one (49 wrong of 3,931
 instead of 53).
 
 An iteration goes through the photographs once, so it counts as an epoch. To stop early is a
