@@ -1,6 +1,10 @@
 """The default recipe against the tutorial's: same photographs, backbone, epochs and cores.
 
     python benchmarks/train_speed.py PHOTOS --photographs 1000 --epochs 20
+    python benchmarks/train_speed.py PHOTOS --photographs 1000 --epochs 5 --peer fastai
+
+With `--peer fastai` the other side is fastai's `vision_learner` (`pip install fastai`), with the
+same split and weights, instead of the tutorial's recipe.
 
 Each recipe is a whole `python train.py` from cold: its own empty cache, start-up and export
 included. Start-up is paid once, so the ratio rises with photographs and epochs: 1,000 photographs
@@ -8,6 +12,7 @@ of the flowers and 20 epochs printed a ratio of 27.6 (475 and 17.2 s) on two qui
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -89,6 +94,30 @@ def run(
     return seconds, busy, metrics["splits"]["valid"]["top1"]
 
 
+def run_fastai(data: Path, work: Path, options: argparse.Namespace) -> tuple[float, float, float]:
+    """Train fastai's learner once; as `run`."""
+    result, script = work / "fastai.json", ROOT / "benchmarks/peer_parts/fastai_head.py"
+    command = [sys.executable, str(script), str(data), options.backbone, str(options.epochs)]
+    started, before = time.perf_counter(), os.times()
+    subprocess.run([*command, str(options.seed), str(result)], check=True)
+    seconds, after = time.perf_counter() - started, os.times()
+    found = json.loads(result.read_text(encoding="utf-8"))["accuracy"]
+    return seconds, sum(after[2:4]) - sum(before[2:4]), found
+
+
+def hold_out(folder: Path, seed: int) -> None:
+    """Divide class folders of links into `train` and `valid`, a fifth of each class."""
+    rng = np.random.default_rng(seed)
+    for class_folder in sorted(folder.iterdir()):
+        links = sorted(class_folder.iterdir())
+        for rank, number in enumerate(rng.permutation(len(links))):
+            split = "valid" if rank < round(0.2 * len(links)) else "train"
+            target = folder / split / class_folder.name
+            target.mkdir(parents=True, exist_ok=True)
+            links[number].rename(target / links[number].name)
+        class_folder.rmdir()
+
+
 def main() -> int:
     """Draw the photographs, train both, print the table.
 
@@ -103,14 +132,22 @@ def main() -> int:
     parser.add_argument("--photographs", type=int, default=1000, help="in all; a fifth for valid")
     parser.add_argument("--epochs", type=int, default=20, help="for both")
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of both recipes")
+    parser.add_argument(
+        "--peer", choices=("classic", "fastai"), default="classic", help="what it is compared with"
+    )
     options = parser.parse_args()
+    if options.peer == "fastai" and importlib.util.find_spec("fastai") is None:
+        raise ValueError("--peer fastai wants fastai, which is not installed: pip install fastai")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         draw(options.photos, options.photographs, options.seed, work / "photographs")
-        results = {
-            recipe: run(recipe, work / "photographs", work, options)
-            for recipe in ("default", "classic")
-        }
+        hold_out(work / "photographs", options.seed)
+        results = {"default": run("default", work / "photographs", work, options)}
+        results[options.peer] = (
+            run_fastai(work / "photographs", work, options)
+            if options.peer == "fastai"
+            else run("classic", work / "photographs", work, options)
+        )
     print(
         f"{options.photographs:,} photographs, {options.backbone}, {options.epochs} epochs, "
         f"seed {options.seed}"
@@ -120,9 +157,9 @@ def main() -> int:
         for name, (took, busy, top1) in results.items()
     ]
     print(console.table(("Recipe", "Seconds", "Processor seconds", "Valid accuracy"), rows))
-    (default_took, _, default_top1), (classic_took, _, classic_top1) = results.values()
-    print(f"accuracy classic {classic_top1:.4f} default {default_top1:.4f}")
-    print(f"ratio {classic_took / default_took:.1f}")
+    (default_took, _, default_top1), (peer_took, _, peer_top1) = results.values()
+    print(f"accuracy {options.peer} {peer_top1:.4f} default {default_top1:.4f}")
+    print(f"ratio {peer_took / default_took:.1f}")
     return 0
 
 

@@ -22,7 +22,7 @@ ROOMS = (  # from the bottom up; those in one line do not use one another
     ("audit",),
     ("checkpoints",),
     ("classifier",),
-    ("evaluation", "predictions", "verify"),
+    ("evaluation", "predictions", "race", "verify"),
     ("training",),
     ("sharing",),
     ("commands",),

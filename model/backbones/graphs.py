@@ -20,7 +20,7 @@ FOLDER = Path(__file__).resolve().parent / "packaged"
 
 def path_of(spec: BackboneSpec) -> Path:
     """Name a graph's file after all that decides it; how photographs are framed does not."""
-    decides = [
+    decides: list[object] = [
         [asdict(member) for member in spec.members],
         [spec.stages, spec.transforms.image_size, EXTRACTOR_VERSION],
     ]

@@ -144,7 +144,8 @@ def _create(api: "HfApi", repo: str, kind: str, private: bool, hardware: Sequenc
     Raises:
         HubError: The Hub refuses.
     """
-    for choice in hardware or [""]:
+    *others, last = hardware or [""]
+    for choice in (*others, last):
         try:
             with explained(repo, writing=True):
                 api.create_repo(
@@ -154,12 +155,12 @@ def _create(api: "HfApi", repo: str, kind: str, private: bool, hardware: Sequenc
                     space_sdk="gradio" if kind == "space" else None,
                     space_hardware=choice or None,  # pyrefly: ignore[bad-argument-type]
                 )
-            return choice
         except HubError as error:
-            refused = error
-            if error.status != 402:
-                break
-    raise refused
+            if error.status != 402 or choice == last:
+                raise
+        else:
+            return choice
+    raise AssertionError("The last choice was neither made nor refused.")
 
 
 def _remove(api: "HfApi", repo: str, kind: str) -> str:
