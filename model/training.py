@@ -336,10 +336,9 @@ def _run_cached(
         if on_note:
             on_note(choice.render())
         if choice.pooling == "mean":
-            features = {
-                split: np.ascontiguousarray(values[..., : backbone.mean_width])
-                for split, values in features.items()
-            }
+            width = backbone.mean_width
+            # not copied: where there are many, they are mapped from a file
+            features = {split: values[..., :width] for split, values in features.items()}
             spec = replace(backbone.spec, pooling="mean")
             backbone = Backbone(spec, device=backbone.device, cache_dir=cache_dir)
         seconds["pooling"] = round(time.perf_counter() - extracted, 2)
