@@ -3,6 +3,8 @@
 
 python train.py photographs/                        one folder of photographs a class
 python train.py photographs/ --out runs/roses --quality best
+python train.py labels.csv                          a table: path,label[,split][,group]
+python train.py roses.zip --add more-roses/         an archive, and photographs that came later
 python train.py flowers102 --data-dir data          Oxford 102 Flowers, official split
 python train.py                                     scikit-learn's digits, no network needed
 """
@@ -20,19 +22,17 @@ from model.commands import stopping
 if __name__ == "__main__":
     stopping.at_once("train.py")  # until there is something to keep
 
-from model import training
+from model import loading, training
 from model.backbones.backbone import Backbone
 from model.checkpoints import card, checkpoint
 from model.checkpoints.plots import history_png
-from model.commands import console, train_options
+from model.commands import console, data_options, train_options
 from model.commands.train_options import configure, published_command
-from model.features.read import read_photos
 from model.heads.head import Row
 from model.photographs import images
 from model.photographs.class_names import escaped
 from model.photographs.dataset import DataSet
-from model.photographs.named import list_source
-from model.splits.split import SplitOptions, require_splittable, split_photos
+from model.splits.split import SplitOptions
 from model.training import TrainConfig
 
 INTERRUPTED = "stopped. Features computed so far are kept: the same command goes on from there."
@@ -92,6 +92,8 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
     ]
     print(f"\nBest epoch on valid: {trained.training['best_epoch']}\n")
     print(console.table(("Split", "Photographs", "Top-1", "Top-5", "Macro F1", "Loss"), rows))
+    for sentence in card.split_sentences(trained):
+        print(sentence)
     print(f"\n{card.trust_text(trained)}")
     if trained.evidence:
         size = (out / checkpoint.EVIDENCE).stat().st_size
@@ -115,28 +117,33 @@ def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbo
     Returns:
         The data set.
     """
-    how = SplitOptions(options.valid_fraction, options.test_fraction, options.seed)
-    listing = list_source(
-        options.data,
-        class_names=options.class_names,
-        data_dir=options.data_dir,
-        cache_dir=options.cache_dir,
-    )
-    require_splittable(listing, how, cache_dir=options.cache_dir)
     cached = config.recipe == "default"
-    collection = read_photos(
-        listing,
-        cache_dir=options.cache_dir,
-        workers=options.workers or None,
-        backbone=backbone if cached else None,
-        summaries=cached and (config.evidence or config.pooling == "auto"),
-        strict=options.strict,
+    source = loading.Source(
+        options.data,
+        options.add,
+        data_options.columns(options),
+        options.class_names,
+        options.data_dir,
+        options.group_by,
+    )
+    how = SplitOptions(
+        options.valid_fraction, options.test_fraction, options.seed, options.background
     )
     try:
-        return split_photos(collection, how)
-    except ValueError:
-        if collection.skipped:
-            listed = checkpoint.write_skipped(options.cache_dir / "skipped.csv", collection.skipped)
+        return loading.load(
+            source,
+            how,
+            cache_dir=options.cache_dir,
+            backbone=backbone if cached else None,
+            summaries=cached and config.evidence,
+            workers=options.workers or None,
+            strict=options.strict,
+        )
+    except loading.LeftOutError as error:
+        if error.collection.skipped:
+            listed = checkpoint.write_skipped(
+                options.cache_dir / "skipped.csv", error.collection.skipped
+            )
             print(f"{listed} lists all files that are left out.", file=sys.stderr)
         raise
 

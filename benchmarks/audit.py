@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model.audit import audit, duplicates
+from model.audit import audit
 from model.audit.findings import Audit
 from model.backbones.backbone import open_backbone
 from model.commands import console
@@ -31,6 +31,7 @@ from model.features.read import read_photos
 from model.photographs import images
 from model.photographs.dataset import Collection
 from model.photographs.scan import list_folder
+from model.splits import copies
 
 KINDS = ("resized", "recompressed", "mirrored", "cropped", "all")
 
@@ -92,11 +93,8 @@ def pairs_of(found: Audit) -> list[tuple[Path, Path]]:
 def groups(pairs: Sequence[tuple[Path, Path]], paths: Sequence[Path]) -> dict[Path, int]:
     """Number the groups that pairs make of photographs; each other one is a group of its own."""
     index = {path: i for i, path in enumerate(paths)}
-    joined = [duplicates.Pair(index[a], index[b], 1.0) for a, b in pairs]
-    group = dict(zip(paths, range(len(paths)), strict=True))
-    for members in duplicates.groups_of(joined, len(paths)):
-        group |= {paths[i]: int(members[0]) for i in members}
-    return group
+    joined = np.array([(index[a], index[b]) for a, b in pairs], np.int64).reshape(-1, 2)
+    return dict(zip(paths, copies.groups_of(joined, len(paths)).tolist(), strict=True))
 
 
 def main() -> int:

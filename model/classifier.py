@@ -212,8 +212,8 @@ class Classifier:
         heats: Sequence[HeatMap | None] = [None] * len(images)
         if explain:
             features, maps = self.backbone.maps(pixels)
-            head, views = self.checkpoint.head, self.checkpoint.views
-            heats = attribute(self.backbone, head, features, maps, views)
+            head = self.checkpoint.head.first(len(self.checkpoint.class_ids))
+            heats = attribute(self.backbone, head, features, maps, self.checkpoint.views)
         else:
             features = self.backbone.features(pixels)
         found = _answers(self.checkpoint, features, len(images))

@@ -13,7 +13,7 @@ from model.features.extract import extract
 from model.features.read import read_photos
 from model.photographs.class_names import path_text
 from model.photographs.dataset import Collection, Listing, Photos
-from model.photographs.scan import list_files, list_folder, split_folders
+from model.photographs.scan import split_folders
 from model.trust import calibrate
 from model.trust.metrics import most_confused
 
@@ -26,7 +26,7 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
         checkpoint: The checkpoint.
 
     Returns:
-        Folder name -> class index.
+        Folder name -> class index; -1 for the background.
 
     Raises:
         ValueError: A folder matches no class, or two match the same.
@@ -35,6 +35,9 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
     by_name = {name.casefold(): i for i, name in enumerate(checkpoint.class_names)}
     matched: dict[str, int] = {}
     for folder in folders:
+        if folder and folder == checkpoint.calibration.background:
+            matched[folder] = -1
+            continue
         index = by_id.get(folder, by_name.get(folder.casefold()))
         if index is None:
             known = ", ".join(f"'{class_id}'" for class_id in checkpoint.class_ids[:5])
@@ -49,49 +52,72 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
     return matched
 
 
-def evaluate_folder(
-    classifier: Classifier, folder: Path, *, unknown: Path | None = None, cache_dir: Path
+def evaluate(
+    classifier: Classifier,
+    listing: Listing,
+    *,
+    split: str = "",
+    unknown: Listing | None = None,
+    cache_dir: Path,
 ) -> dict[str, Any]:
-    """Measure a classifier on photographs in class folders; bad files are named and left out.
+    """Measure a classifier on labelled photographs; bad files are named and left out.
+
+    Photographs of the classifier's background class, where there are some, are measured apart.
 
     Args:
         classifier: The classifier.
-        folder: A folder of class folders.
-        unknown: A folder, searched recursively, of photographs that belong to none of the classes.
+        listing: The photographs.
+        split: Only those of this split; "" for all.
+        unknown: Photographs that belong to none of the classes, whatever their labels.
         cache_dir: The cache folder.
 
     Returns:
         As `calibrate.measure`, with `most_confused` (true name, predicted name, photographs) and
-        `skipped` (path and reason); with `unknown` also `unknown_photographs`, `unknown_auroc`
-        (chance that one of them scores higher than a known photograph) and `unknown_rejected`
-        (share called "none of these").
+        `skipped` (path and reason). With photographs of the background: `background`, their
+        number, and `background_rejected` (share called "none of these"). With `unknown`:
+        `unknown_photographs`, `unknown_auroc` (chance that one of them scores higher than a known
+        photograph) and `unknown_rejected` (share called "none of these").
 
     Raises:
-        FileNotFoundError: A folder does not exist.
-        ValueError: No photographs, folders of splits, or folders that match no class.
+        ValueError: No photographs, folders of splits, or labels that match no class.
     """
     checkpoint = classifier.checkpoint
-    strangers = list_files(unknown) if unknown else None
-    listing = list_folder(folder, splits=False)
+    if split:
+        listing = replace(listing, entries=[one for one in listing.entries if one.split == split])
     folders = sorted({entry.class_id for entry in listing.entries})
-    splits = split_folders(folder)
-    if splits and not set(folders) <= set(checkpoint.class_ids):
-        choices = " or ".join(str(path) for path in splits.values())
-        raise ValueError(f"{folder} holds folders of splits. Name one of them: {choices}.")
+    if not set(folders) <= set(checkpoint.class_ids) and listing.folder.is_dir():
+        _require_no_splits(listing.folder, folders)
     matched = match_classes(folders, checkpoint)
-    collection = _read(listing, "in class folders", cache_dir)
+    collection = _read(listing, f"of {split}" if split else "in class folders", cache_dir)
     classes = np.array([matched[class_id] for class_id in collection.class_ids])
-    photos = replace(collection.photos, labels=classes[collection.photos.labels])
+    labels = classes[collection.photos.labels]
+    known_ones, background = (np.flatnonzero(found) for found in (labels >= 0, labels < 0))
+    photos = collection.photos.take(known_ones.tolist())
+    if not len(photos):
+        raise ValueError(f"{listing.name} has photographs of the background class only.")
     skipped = collection.skipped
     known = _assess(classifier, photos, "Features", cache_dir)
-    result = calibrate.measure(known, photos.labels, checkpoint.class_ids)
+    result = calibrate.measure(known, labels[known_ones], checkpoint.class_ids)
     result["most_confused"] = most_confused(result, checkpoint.class_names)
-    if strangers:
-        others = _read(strangers, "in it", cache_dir)
+    if len(background):
+        others = collection.photos.take(background.tolist())
+        found = _assess(classifier, others, "Background", cache_dir)
+        result["background"] = len(background)
+        result["background_rejected"] = float(found.none_of_these.mean())
+    if unknown:
+        others = _read(unknown, "in it", cache_dir)
         skipped = [*skipped, *others.skipped]
         result |= _unknown_figures(known, _assess(classifier, others.photos, "Unknown", cache_dir))
     result["skipped"] = [{"path": path_text(bad.path), "reason": bad.reason} for bad in skipped]
     return result
+
+
+def _require_no_splits(folder: Path, class_ids: list[str]) -> None:
+    """Stop at folders of splits, whose names were taken for classes."""
+    splits = split_folders(folder)
+    if splits and {path.name for path in splits.values()} & set(class_ids):
+        choices = " or ".join(str(path) for path in splits.values())
+        raise ValueError(f"{folder} holds folders of splits. Name one of them: {choices}.")
 
 
 def _read(listing: Listing, where: str, cache_dir: Path) -> Collection:

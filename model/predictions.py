@@ -9,27 +9,40 @@ from PIL import Image
 
 from model.cache import default_workers
 from model.classifier import Classifier, Prediction
-from model.photographs import images, layout
+from model.photographs import images
 from model.photographs.class_names import path_text
+from model.photographs.sources import is_source, list_unlabelled
+from model.photographs.tables import DEFAULT_COLUMNS, Columns
 
 _BATCH = 8
 _TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
 
 
-def find(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield files, and the photographs in folders.
+def find(
+    names: Sequence[str], *, data_dir: Path, cache_dir: Path, columns: Columns = DEFAULT_COLUMNS
+) -> Iterator[Path]:
+    """Yield files, and the photographs in folders, tables, archives and data sets of the Hub.
 
     Args:
-        paths: Files (whatever their ending) and folders (searched recursively, by ending).
+        names: Files (whatever their ending), or as `sources.list_unlabelled`.
+        data_dir: As `list_unlabelled`.
+        cache_dir: As `list_unlabelled`.
+        columns: As `list_unlabelled`.
 
     Yields:
-        Files.
+        Files; those that a table names and that are not there, too.
+
+    Raises:
+        ConnectionError: As `list_unlabelled`.
+        ValueError: As `list_unlabelled`.
     """
-    for path in paths:
-        if path.is_dir():
-            yield from (p for p in layout.walk(path) if p.suffix.lower() in images.SUFFIXES)
-        else:
-            yield path
+    for name in names:
+        if not is_source(name):
+            yield Path(name)
+            continue
+        listing = list_unlabelled(name, data_dir=data_dir, cache_dir=cache_dir, columns=columns)
+        yield from (entry.path for entry in listing.entries)
+        yield from (bad.path for bad in listing.skipped if not bad.path.is_dir())
 
 
 def decode_all(

@@ -11,9 +11,9 @@ from scipy.stats import binomtest
 from model.backbones.backbone import Backbone, open_backbone
 from model.backbones.transforms import CENTER
 from model.features.extract import extract
-from model.features.summaries import summarise
 from model.heads.choose_pooling import MOST, PoolingChoice, choose_pooling
 from model.photographs.dataset import Collection, Listing
+from model.splits.looks import group_photographs
 
 _BLOCK = 100  # photographs between two looks at the clock
 _TIMED = 7  # pictures whose time is taken
@@ -78,6 +78,7 @@ def race(
     names: Sequence[str],
     *,
     seconds: float,
+    group_by: str = "auto",
     seed: int = 0,
     device: str = "auto",
     cache_dir: Path,
@@ -89,6 +90,7 @@ def race(
         data: From a listing of `sample`, so that its first photographs stand for all.
         names: Backbones, as `open_backbone`.
         seconds: When the time is up, what all backbones have seen by then is compared.
+        group_by: As `groups.group`: what is left out together.
         seed: As `choose_pooling`.
         device: As `device.resolve_device`.
         cache_dir: The cache folder.
@@ -124,16 +126,15 @@ def race(
         done += len(block)
     if done < count and on_note:
         on_note(f"After {seconds:g} s all have seen {done:,} of {count:,} photographs.")
-    photos = data.photos.take(range(done))
-    signatures, _ = summarise(photos, cache_dir=cache_dir)
+    labels = data.photos.labels[:done]
+    groups = group_photographs(data, group_by, cache_dir=cache_dir).numbers[:done]
     entrants = []
     for backbone, features in zip(backbones, found, strict=True):
         choice = choose_pooling(
             np.concatenate(features),
             backbone.mean_width,
-            photos.labels,
-            photos.digests,
-            signatures,
+            labels,
+            groups,
             seed=seed,
         )
         width = backbone.embed_dim if choice.pooling == "second-order" else backbone.mean_width

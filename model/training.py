@@ -19,7 +19,7 @@ from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.provenance import describe_head, describe_training, versions
 from model.explain.evidence import Evidence
 from model.features.extract import extract
-from model.features.summaries import summarise
+from model.features.summaries import Summaries, summarise
 from model.heads.choose_pooling import choose_pooling
 from model.heads.fit import Examples, FittedHead, fit_head, standardisation
 from model.heads.head import Head, HeadConfig, Row
@@ -209,17 +209,38 @@ def _measure(
 ) -> tuple[Calibration, dict[str, dict[str, Any]]]:
     """Calibrate on `valid`; return that, and the figures of every measured split."""
     started = time.perf_counter()
-    head, labels = run.fitted.head, {name: photos.labels for name, photos in data.splits.items()}
-    calibration, of_valid = _calibrate(run, labels["valid"], config)
+    calibration, of_valid = _calibrate(run, data, config)
     splits = {
-        split: calibrate.measure(
-            calibrate.assess(calibration, head, features), labels[split], data.class_ids
-        )
+        split: _measure_split(calibration, run.fitted.head, data, split, features)
         for split, features in run.held_out.items()
     }
     splits["valid"] |= of_valid
     run.seconds["calibration"] = round(time.perf_counter() - started, 2)
     return calibration, splits
+
+
+def _only(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the rows of a mask, without copying them where these are all."""
+    return values if mask.all() else values[mask]
+
+
+def _measure_split(
+    calibration: Calibration, head: Head, data: DataSet, split: str, features: np.ndarray
+) -> dict[str, Any]:
+    """Measure a split: the known classes, what of them is in train as well, and the background."""
+    known, labels = data.known(split), data.splits[split].labels
+    found = calibrate.assess(calibration, head, _only(features, known))
+    result = calibrate.measure(found, labels[known], data.class_ids)
+    in_train = data.in_train(split)[known]
+    if in_train.any():
+        right = (found.logits.argmax(axis=1) == labels[known])[~in_train]
+        result["in_train"] = int(in_train.sum())
+        result["top1_without"] = float(right.mean()) if len(right) else None
+    if data.background and not known.all():
+        others = calibrate.assess(calibration, head, features[~known])
+        result["background"] = int((~known).sum())
+        result["background_rejected"] = float(others.none_of_these.mean())
+    return result
 
 
 def _provenance(config: TrainConfig, fitted: FittedHead) -> dict[str, Any]:
@@ -243,23 +264,27 @@ def _describe_data(data: DataSet) -> dict[str, Any]:
         "fingerprint": data.fingerprint,
         "photographs": {split: len(photos) for split, photos in data.splits.items()},
         "skipped": len(data.skipped),
+        "grouped_by": data.grouped_by,
+        "groups": len(np.unique(np.concatenate(list(data.groups.values())))),
     }
 
 
-def _calibrate(
-    run: _Run, labels: np.ndarray, config: TrainConfig
-) -> tuple[Calibration, dict[str, Any]]:
+def _calibrate(run: _Run, data: DataSet, config: TrainConfig) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate on `valid`; return that, and its figures there, each part by the others."""
-    head, features, embedding = run.fitted.head, run.held_out["valid"], run.embedding
+    head, embedding, known = run.fitted.head, run.embedding, data.known("valid")
+    labels, features = data.splits["valid"].labels[known], _only(run.held_out["valid"], known)
     logits = run.fitted.valid_logits
-    if logits is None:
-        logits = head.view_logits(features)
+    logits = head.view_logits(features) if logits is None else _only(logits, known)
     distances = embedding.distances(embedding.project(head, features)) if embedding else None
-    wanted = {"coverage": config.coverage, "known_pass_rate": config.known_pass_rate}
+    wanted = {
+        "coverage": config.coverage,
+        "known_pass_rate": config.known_pass_rate,
+        "background": data.background,
+    }
     calibration = calibrate.fit_calibration(logits, labels, distances, embedding, **wanted)
-    seed = config.head.seed
+    groups = data.groups["valid"][known]
     return calibration, calibrate.cross_fitted_figures(
-        logits, labels, distances, seed=seed, **wanted
+        logits, labels, distances, seed=config.head.seed, groups=groups, **wanted
     )
 
 
@@ -267,33 +292,36 @@ def _know(
     data: DataSet,
     features: np.ndarray,
     standard: Head,
-    summaries: tuple[np.ndarray, list[bytes]] | None,
+    summaries: Summaries | None,
     config: TrainConfig,
 ) -> tuple[Embedding, Evidence | None]:
     """Find where distances are measured, and keep what shows the photographs that are like one.
 
     Args:
         data: The data set.
-        features: `[N, V, D]`, those that are no second moments.
+        features: `[N, V, D]`, those that are no second moments, of known photographs alone.
         standard: Their standardisation, at least.
-        summaries: Signatures and thumbnails; None where no evidence is to be kept.
+        summaries: Of these photographs; None where no evidence is to be kept.
         config: What to train.
 
     Returns:
         Both.
     """
-    photos = data.splits["train"]
+    known = np.flatnonzero(data.known("train")).tolist()
+    photos = data.splits["train"].take(known)
     embedding = fit_embedding(standard, features, photos.labels)
     if summaries is None:
         return embedding, None
     embedded = embedding.project(standard, features)
-    signatures, thumbnails = summaries
+    kept = summaries.take(known)
     names = [
         f"{data.class_ids[label]}/{path.name}"
         for label, path in zip(photos.labels, photos.paths, strict=True)
     ]
-    pictures = thumbnails if config.thumbnails else None
-    evidence = Evidence.build(embedded, photos.labels, photos.digests, names, signatures, pictures)
+    pictures = kept.thumbnails if config.thumbnails else None
+    evidence = Evidence.build(
+        embedded, photos.labels, photos.digests, names, kept.signatures, pictures
+    )
     return embedding, evidence
 
 
@@ -320,17 +348,15 @@ def _run_cached(
     }
     extracted = time.perf_counter()
     seconds = {"features": round(extracted - started, 2)}
-    asked = config.pooling == "auto" and backbone.spec.pooling == "second-order"
     summaries = None
-    if config.evidence or asked:
+    if config.evidence:
         summaries = summarise(photos, cache_dir=cache_dir, workers=config.workers)
-    if asked and summaries:
+    if config.pooling == "auto" and backbone.spec.pooling == "second-order":
         choice = choose_pooling(
             features["train"][:, 0],
             backbone.mean_width,
             photos.labels,
-            photos.digests,
-            summaries[0],
+            data.groups["train"],
             seed=seed,
         )
         if on_note:
@@ -346,13 +372,15 @@ def _run_cached(
     train = features.pop("train")
     standard, means = standardisation(train), train[..., : backbone.mean_width]
     with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
-        kept = summaries if config.evidence else None
-        known = pool.submit(_know, data, means, standard, kept, config)
+        known = pool.submit(
+            _know, data, _only(means, data.known("train")), standard, summaries, config
+        )
         fitted = fit_head(
             Examples(train, photos.labels),
             Examples(features["valid"], data.splits["valid"].labels),
-            len(data.class_ids),
+            data.outputs,
             config.head,
+            valid_groups=data.groups["valid"],
             standard=standard,
             device=backbone.device,
             on_epoch=on_epoch,
@@ -376,7 +404,7 @@ def _run_classic(
         backbone,
         data.splits["train"],
         data.splits["valid"],
-        len(data.class_ids),
+        data.outputs,
         config.head,
         workers=workers,
         on_epoch=on_epoch,

@@ -1,6 +1,6 @@
 """A small stand-in for the Hugging Face Hub: repositories in memory, over HTTP, with its refusals.
 
-It answers what huggingface_hub asks of the Hub for models and Spaces; it is not the Hub.
+It answers what huggingface_hub asks of the Hub for models, Spaces and data sets; it is not the Hub.
 """
 
 import base64
@@ -24,7 +24,7 @@ USER = "alice"
 
 @dataclass
 class Repository:
-    """One model or Space."""
+    """One model, Space or data set."""
 
     kind: str
     private: bool = False
@@ -114,13 +114,13 @@ def make_app(hub: Hub) -> FastAPI:
         hub.objects[oid] = content
         return Response()
 
-    for kind in ("model", "space"):
+    for kind in ("model", "space", "dataset"):
         _add_repository(app, hub, kind)
     return app
 
 
 def _add_repository(app: FastAPI, hub: Hub, kind: str) -> None:
-    api, plain = f"/api/{kind}s/{{user}}/{{name}}", "/spaces" * (kind == "space")
+    api, plain = f"/api/{kind}s/{{user}}/{{name}}", f"/{kind}s" if kind != "model" else ""
 
     def find(user: str, name: str, request: Request) -> Repository | None:
         found = hub.repositories.get((kind, f"{user}/{name}"))
@@ -191,7 +191,7 @@ def _add_repository(app: FastAPI, hub: Hub, kind: str) -> None:
             "id": f"{user}/{name}",
             "sha": repository.head if revision == "main" else revision,
             "private": repository.private,
-            "tags": card.get("tags", []) if kind == "model" else ["gradio"],
+            "tags": ["gradio"] if kind == "space" else card.get("tags", []),
             "cardData": card,
             "siblings": [{"rfilename": path} for path in files],
         }
@@ -199,6 +199,8 @@ def _add_repository(app: FastAPI, hub: Hub, kind: str) -> None:
 
     @app.get(f"{api}/tree/{{revision}}")
     async def tree(user: str, name: str, revision: str, request: Request) -> Response:
+        if refused := hub.refusal("tree", request, writing=False):
+            return refused
         repository = find(user, name, request)
         if repository is None:
             return missing()

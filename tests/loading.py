@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
+from model import loading
 from model.backbones.backbone import Backbone
-from model.features.read import read_photos
 from model.photographs.dataset import DataSet
-from model.photographs.named import list_source
-from model.splits.split import SplitOptions, require_splittable, split_photos
+from model.splits.split import SplitOptions
 
 
 def load_source(
@@ -15,18 +14,26 @@ def load_source(
     cache_dir: Path,
     class_names: Path | None = None,
     data_dir: Path = Path("data"),
+    group_by: str = "none",
+    added: tuple[Path, ...] = (),
     strict: bool = False,
     backbone: Backbone | None = None,
     summaries: bool = False,
-    **split: float,
+    **split: float | str,
 ) -> DataSet:
-    """List, read and split; `split` are the fields of `SplitOptions`."""
-    options = SplitOptions(**split)  # type: ignore[arg-type]
-    listing = list_source(
-        str(source), class_names=class_names, data_dir=data_dir, cache_dir=cache_dir
+    """List, read, group and split; `split` are the fields of `SplitOptions`."""
+    wanted = loading.Source(
+        str(source),
+        [str(more) for more in added],
+        class_names=class_names,
+        data_dir=data_dir,
+        group_by=group_by,
     )
-    require_splittable(listing, options, cache_dir=cache_dir)
-    collection = read_photos(
-        listing, cache_dir=cache_dir, backbone=backbone, summaries=summaries, strict=strict
+    return loading.load(
+        wanted,
+        SplitOptions(**split),  # type: ignore[arg-type]
+        cache_dir=cache_dir,
+        backbone=backbone,
+        summaries=summaries,
+        strict=strict,
     )
-    return split_photos(collection, options)

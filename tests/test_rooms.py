@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 ROOMS = (  # from the bottom up; those in one line do not use one another
-    ("cache", "recipes"),
+    ("cache", "hub", "recipes"),
     ("photographs",),
     ("backbones",),
     ("features",),
     ("splits",),
+    ("loading",),
     ("heads",),
     ("trust",),
     ("explain",),

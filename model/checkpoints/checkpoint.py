@@ -135,7 +135,7 @@ def save(
     with named_errors(out), temporary_folder(out.parent, _saving(out)) as temporary:
         folder = temporary / _NEW
         folder.mkdir()
-        config = {
+        config: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "backbone": checkpoint.backbone.to_json(),
             "head": {
@@ -150,6 +150,8 @@ def save(
             "class_names": checkpoint.class_names,
             "training": checkpoint.training,
         }
+        if checkpoint.calibration.background:
+            config["background"] = checkpoint.calibration.background
         _write_json(folder / CONFIG, config)
         _write_json(folder / METRICS, checkpoint.metrics)
         _write_json(folder / GOLDEN, checkpoint.golden.to_json())
@@ -372,9 +374,13 @@ def load(folder: Path, *, verify: bool = True) -> Checkpoint:
 
 
 def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
-    num_classes = len(config["class_ids"])
+    num_classes, background = len(config["class_ids"]), config.get("background", "")
     head, embedding = tensors.head(
-        folder / HEAD, config["head"]["num_features"], config["head"]["hidden"], num_classes
+        folder / HEAD,
+        config["head"]["num_features"],
+        config["head"]["hidden"],
+        num_classes,
+        background=bool(background),
     )
     doubt, distance = (config["detector"][name] for name in ("doubt", "distance"))
     if (distance is None) != (embedding is None):
@@ -392,7 +398,9 @@ def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
     return Checkpoint(
         backbone=config["backbone"],
         head=head,
-        calibration=Calibration(Trust(**config["trust"]), Detector(doubt, distance), embedding),
+        calibration=Calibration(
+            Trust(**config["trust"]), Detector(doubt, distance), embedding, background
+        ),
         evidence=kept,
         class_ids=config["class_ids"],
         class_names=config["class_names"],

@@ -127,6 +127,7 @@ class _Config(TypedDict):
     trust: _Trust
     detector: _Detector
     views: Annotated[list[str], Meta(min_length=1, max_length=len(EVALUATION_VIEWS))]
+    background: NotRequired[_ClassId]
     class_ids: Annotated[list[_ClassId], Meta(min_length=2, max_length=MAX_CLASSES)]
     class_names: Annotated[list[_Name], Meta(min_length=2, max_length=MAX_CLASSES)]
     training: _Training
@@ -168,6 +169,10 @@ class _Split(TypedDict):
     coverage: _Share
     mean_set_size: _Positive
     known_pass_rate: _Share
+    in_train: NotRequired[_Count]
+    top1_without: NotRequired[_Share | None]
+    background: NotRequired[_Count]
+    background_rejected: NotRequired[_Share]
     confusion_matrix: NotRequired[Annotated[list[_Row], Meta(max_length=_MAX_MATRIX)]]
     confusions: NotRequired[list[Annotated[list[_Count], Meta(min_length=3, max_length=3)]]]
 
@@ -188,6 +193,8 @@ class _Data(TypedDict):
     photographs: _Counts
     fingerprint: NotRequired[_Sha256]
     skipped: NotRequired[_Count]
+    grouped_by: NotRequired[_Line]
+    groups: NotRequired[_Count]
 
 
 class _Metrics(TypedDict):
@@ -334,6 +341,8 @@ def config(folder: Path) -> dict[str, Any]:
         "backbone.members": members,
     }.items():
         _require_different(CONFIG, field, values)
+    if found.get("background") in found["class_ids"]:
+        raise InvalidFile(CONFIG, "background: expected a class that is none of class_ids")
     for index, view in enumerate(found["views"]):
         if view not in EVALUATION_VIEWS:
             known = ", ".join(EVALUATION_VIEWS)

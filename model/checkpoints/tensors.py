@@ -119,7 +119,12 @@ def _largest(values: np.ndarray) -> float:
 
 
 def head(
-    path: Path, num_features: int, hidden: list[int], num_classes: int
+    path: Path,
+    num_features: int,
+    hidden: list[int],
+    num_classes: int,
+    *,
+    background: bool = False,
 ) -> tuple[Head, Embedding | None]:
     """Read and check the head, and the embedding where there is one.
 
@@ -128,6 +133,7 @@ def head(
         num_features: D.
         hidden: Widths of the hidden layers.
         num_classes: C.
+        background: The head has one output more, for a class that is not shown.
 
     Returns:
         Both.
@@ -136,7 +142,7 @@ def head(
         FileNotFoundError: There is no such file.
         InvalidFile: The tensor that is wrong.
     """
-    widths = [num_features, *hidden, num_classes]
+    widths = [num_features, *hidden, num_classes + background]
     with _opened(path) as file:
         mean, std = file.get("mean", "float32", widths[0]), file.get("std", "float32", widths[0])
         file.require("std", std, std >= _LEAST_STD, f"numbers of at least {_LEAST_STD:g}")

@@ -1,4 +1,4 @@
-"""`python -m model audit`: look for problems in a data folder."""
+"""`python -m model audit`: look for problems in labelled photographs."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.commands import console
+from model.commands import console, data_options
 from model.commands.opening import require_folder_of
 from model.photographs import images
 from model.photographs.class_names import escaped
@@ -22,17 +22,19 @@ def add(commands: Any) -> None:
         commands,
         "audit",
         run,
-        help="look for problems in a data folder",
-        description="Look for copies, likely label errors and outliers in a folder of class "
-        "folders, with or without train, valid and test above them.",
+        help="look for problems in labelled photographs",
+        description="Look for copies, likely label errors and outliers in labelled photographs.",
     )
     console.add_device(command)
     console.add_cache_dir(command)
     console.add_max_pixels(command)
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="the data folder")
+    command.add_argument("data", metavar="DATA", help=data_options.DATA)
+    data_options.add_columns(command)
+    data_options.add_group_by(command)
+    data_options.add_data_dir(command)
     console.add_checkpoint(
         command,
-        "use its backbone; its classes need not be FOLDER's "
+        "use its backbone; its classes need not be DATA's "
         "(default: the default backbone, which is quick)",
     )
     command.add_argument("--top", type=int, default=20, metavar="N", help="rows a table on screen")
@@ -51,7 +53,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Look for problems in a data folder.
+    """Look for problems in labelled photographs.
 
     Returns:
         Exit status 0.
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     from model.backbones.backbone import Backbone, open_backbone
     from model.checkpoints import checkpoint as checkpoints
     from model.features.read import read_photos
-    from model.photographs.scan import list_folder
+    from model.photographs.sources import list_source
 
     images.allow(options.max_pixels)
     require_folder_of(options.csv)
@@ -81,10 +83,16 @@ def run(options: argparse.Namespace) -> int:
         backbone = Backbone(checkpoints.load(found_at.folder).backbone, **places)
     else:
         backbone = open_backbone(pooling="second-order", **places)  # as train.py: one cache
-    data = read_photos(list_folder(options.folder), cache_dir=options.cache_dir)
+    listing = list_source(
+        options.data,
+        data_dir=options.data_dir,
+        cache_dir=options.cache_dir,
+        columns=data_options.columns(options),
+    )
+    data = read_photos(listing, cache_dir=options.cache_dir, backbone=backbone, summaries=True)
     for bad in data.skipped:
         print(escaped(f"{bad.path} {bad.reason}"), file=sys.stderr)
-    found = audits.audit(data, backbone, cache_dir=options.cache_dir)
+    found = audits.audit(data, backbone, group_by=options.group_by, cache_dir=options.cache_dir)
     if options.json:
         print(json.dumps(found.summary(options.top), ensure_ascii=False, allow_nan=False))
     else:

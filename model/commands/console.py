@@ -159,17 +159,6 @@ def add_device(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA or CPU")
 
 
-def add_data_dir(parser: argparse._ActionsContainer) -> None:
-    """Add `--data-dir`."""
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=Path("data"),
-        metavar="ROOT",
-        help="for flowers102: the folder that holds flowers-102/, or where it is downloaded to",
-    )
-
-
 def add_cache_dir(parser: argparse._ActionsContainer) -> None:
     """Add `--cache-dir` to a parser or a group of options."""
     parser.add_argument(

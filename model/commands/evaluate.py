@@ -3,14 +3,14 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from model.checkpoints.checkpoint import SHIPPED
-from model.commands import console
+from model.commands import console, data_options
 from model.commands.opening import CHECKPOINT, open_classifier
 from model.photographs import images
 from model.photographs.class_names import escaped
+from model.photographs.dataset import SPLITS
 
 
 def add(commands: Any) -> None:
@@ -20,35 +20,51 @@ def add(commands: Any) -> None:
         "evaluate",
         run,
         help="measure a checkpoint on labelled photographs",
-        description="Measure a checkpoint on a folder of class folders, matched by class id, "
+        description="Measure a checkpoint on labelled photographs, matched by class id, "
         "then by class name.",
     )
     console.add_device(command)
     console.add_cache_dir(command)
     console.add_max_pixels(command)
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of class folders")
+    command.add_argument("data", metavar="DATA", help=data_options.DATA)
+    command.add_argument(
+        "--split",
+        choices=SPLITS,
+        help="only the photographs of this split, where DATA has splits",
+    )
+    data_options.add_columns(command)
+    data_options.add_data_dir(command)
     command.add_argument(
         "--unknown",
-        type=Path,
-        metavar="FOLDER",
-        help="photographs of none of the classes, searched recursively: how many are recognised",
+        metavar="DATA",
+        help="photographs of none of the classes, whatever their labels: how many are recognised",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure a checkpoint on a folder of class folders.
+    """Measure a checkpoint on labelled photographs.
 
     Returns:
         Exit status 0.
     """
-    from model.evaluation import evaluate_folder
+    from model.evaluation import evaluate
+    from model.photographs.sources import list_source, list_unlabelled
 
     images.allow(options.max_pixels)
     classifier = open_classifier(options, options.device, threads=1)
-    result = evaluate_folder(
-        classifier, options.folder, unknown=options.unknown, cache_dir=options.cache_dir
+    places = {
+        "data_dir": options.data_dir,
+        "cache_dir": options.cache_dir,
+        "columns": data_options.columns(options),
+    }
+    result = evaluate(
+        classifier,
+        list_source(options.data, splits=bool(options.split), **places),
+        split=options.split or "",
+        unknown=list_unlabelled(options.unknown, **places) if options.unknown else None,
+        cache_dir=options.cache_dir,
     )
     for bad in result["skipped"]:
         print(escaped(f"{bad['path']} {bad['reason']}"), file=sys.stderr)
@@ -67,6 +83,11 @@ def run(options: argparse.Namespace) -> int:
         "Known pass": f"{result['known_pass_rate']:.2%}",
     }
     print(console.table(list(figures), [list(figures.values())]))
+    if "background" in result:
+        print(
+            f"{result['background']:,} photographs of the background: "
+            f"{result['background_rejected']:.2%} called 'none of these'"
+        )
     for true, predicted, count in result["most_confused"]:
         print(f"  {count} x {true} taken for {predicted}")
     if options.unknown:

@@ -11,10 +11,11 @@ from typing import Any, TextIO
 from model import predictions
 from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Prediction
-from model.commands import console
+from model.commands import console, data_options
 from model.commands.opening import CHECKPOINT, open_classifier, require_folder_of
 from model.photographs import images
 from model.photographs.class_names import escaped
+from model.photographs.tables import Columns
 
 
 def add(commands: Any) -> None:
@@ -31,8 +32,13 @@ def add(commands: Any) -> None:
     console.add_max_pixels(command)
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
     command.add_argument(
-        "images", nargs="+", type=Path, metavar="IMAGE", help="photographs, or folders of them"
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="photographs, or anything that holds some: folders, tables, archives, hf:USER/NAME",
     )
+    data_options.add_columns(command, ("path",))
+    data_options.add_data_dir(command)
     command.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
     output = command.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -57,9 +63,14 @@ def run(options: argparse.Namespace) -> int:
     """
     require_folder_of(options.csv, options.figure)
     images.allow(options.max_pixels)
-    paths = list(predictions.find(options.images))
+    columns = Columns(path=options.path_column)
+    paths = list(
+        predictions.find(
+            options.images, data_dir=options.data_dir, cache_dir=options.cache_dir, columns=columns
+        )
+    )
     if not paths:
-        raise ValueError(f"No photographs in {', '.join(map(str, options.images))}.")
+        raise ValueError(f"No photographs in {', '.join(options.images)}.")
     if options.figure and len(paths) != 1:
         raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
     if options.top < 1:

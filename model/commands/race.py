@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from model.backbones.weights import PACKAGED
-from model.commands import console
+from model.commands import console, data_options
 from model.photographs import images
 from model.photographs.class_names import escaped
 from model.recipes import BEST
@@ -25,13 +25,13 @@ def add(commands: Any) -> None:
         run,
         help="compare backbones on a data folder, before training",
         description="Compare backbones on photographs in class folders. Each photograph is left "
-        "out of a ridge head in turn, together with its copies, and then recognised by it; nothing "
+        "out of a ridge head in turn, together with its group, and then recognised by it; nothing "
         "is trained, and nothing but the cache is written.",
     )
     console.add_device(command)
     console.add_cache_dir(command)
     console.add_max_pixels(command)
-    command.add_argument("data", metavar="DATA", help="as train.py's DATA")
+    command.add_argument("data", metavar="DATA", help=data_options.DATA)
     command.add_argument(
         "--backbones",
         default=",".join([*PACKAGED, BEST["backbone"]]),
@@ -52,7 +52,9 @@ def add(commands: Any) -> None:
         metavar="N",
         help="photographs to compare on, of each class its share",
     )
-    console.add_data_dir(command)
+    data_options.add_columns(command)
+    data_options.add_group_by(command)
+    data_options.add_data_dir(command)
     command.add_argument("--seed", type=int, default=0, help="of the draw")
 
 
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     """
     from model.features.read import read_photos
     from model.heads.choose_pooling import MOST
-    from model.photographs.named import list_source
+    from model.photographs.sources import list_source
     from model.race import race, sample
 
     images.allow(options.max_pixels)
@@ -79,7 +81,12 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--seconds {options.seconds} must be above 0.")
     if not 2 <= options.photographs <= MOST:
         raise ValueError(f"--photographs {options.photographs} is outside 2 to {MOST}.")
-    listing = list_source(options.data, data_dir=options.data_dir, cache_dir=options.cache_dir)
+    listing = list_source(
+        options.data,
+        data_dir=options.data_dir,
+        cache_dir=options.cache_dir,
+        columns=data_options.columns(options),
+    )
     drawn = sample(listing, options.photographs, options.seed)
     data = read_photos(drawn, cache_dir=options.cache_dir, summaries=True)
     for bad in data.skipped:
@@ -88,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
         data,
         names,
         seconds=options.seconds,
+        group_by=options.group_by,
         seed=options.seed,
         device=options.device,
         cache_dir=options.cache_dir,
@@ -124,7 +132,7 @@ def render(entrants: list["Entrant"], data: str) -> str:
     quick = min(close, key=lambda one: one.milliseconds)
     lines = [
         console.table(header, rows),
-        f"\nAccuracy on {best.choice.photographs:,} photographs, each left out with its copies.",
+        f"\nAccuracy on {best.choice.photographs:,} photographs, each left out with its group.",
     ]
     if quick is not best:
         lines.append(

@@ -9,14 +9,31 @@ from typing import get_args
 from model import recipes
 from model.backbones.device import DEVICES
 from model.backbones.weights import PACKAGED
-from model.commands import console
+from model.commands import console, data_options
 from model.heads.head import HeadConfig, HeadType
 from model.training import TrainConfig
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
-    console.add_data_dir(group)
+    group.add_argument(
+        "--add",
+        action="append",
+        default=[],
+        metavar="MORE",
+        help="more photographs, from anything that DATA may be; may be repeated; where a "
+        "photograph has another label there, that one counts",
+    )
+    data_options.add_columns(group)
+    data_options.add_group_by(group)
+    group.add_argument(
+        "--background",
+        default="",
+        metavar="NAME",
+        help="a class of things that are none of the others: trained against, never shown, part "
+        'of "none of these"',
+    )
+    data_options.add_data_dir(group)
     group.add_argument(
         "--class-names",
         type=Path,
@@ -217,8 +234,7 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
         nargs="?",
         default="digits",
         metavar="DATA",
-        help="a folder of class folders, with or without train, valid and test above them; or the "
-        "name digits or flowers102",
+        help=data_options.DATA,
     )
     _add_data_options(parser)
     _add_backbone_options(parser)

@@ -89,6 +89,8 @@ def read_photos(
         folder=listing.folder,
         photos=photos,
         splits=np.array([entry.split for entry, _ in kept], dtype="<U5"),
+        groups=[entry.group for entry, _ in kept],
+        sources=np.array([entry.source for entry, _ in kept], dtype=np.int64),
         class_ids=class_ids,
         class_names=display_names(class_ids, listing.names),
         skipped=skipped,
@@ -226,7 +228,7 @@ class FilePass:
     def _use(self, digest: str, image: Image.Image) -> np.ndarray | None:
         """Make what is wanted of a decoded photograph; return the views that wait for a batch."""
         if self._summaries:
-            self._store.add_summary(digest, *summary(image))
+            self._store.add_summary(digest, summary(image))
         views = self._views.frame(digest, image) if self._views else None
         if views is not None and self._batch == 1:
             self._compute([(digest, views)])

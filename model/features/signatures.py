@@ -1,9 +1,12 @@
 """Copies of a photograph, recognised by a signature of its light and shade; and its thumbnail."""
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
+from model.photographs.exif import Shot, shot
 
 SIGNATURE_BYTES = 32
 _SIDE = 16  # fields a side; _SIDE**2 bits are SIGNATURE_BYTES
@@ -41,9 +44,23 @@ def thumbnail(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def summary(image: Image.Image) -> tuple[bytes, bytes]:
-    """Return the signature of a decoded photograph as bytes, and its thumbnail."""
-    return signature(image).tobytes(), thumbnail(image)
+class Summary(NamedTuple):
+    """What is remembered of a photograph's looks.
+
+    Attributes:
+        signature: As `signature`, 32 bytes.
+        thumbnail: As `thumbnail`, a JPEG.
+        shot: When and by what it was taken; None where it does not say.
+    """
+
+    signature: bytes
+    thumbnail: bytes
+    shot: Shot | None
+
+
+def summary(image: Image.Image) -> Summary:
+    """Summarise a decoded photograph."""
+    return Summary(signature(image).tobytes(), thumbnail(image), shot(image))
 
 
 def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:

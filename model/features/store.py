@@ -10,19 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from model.features.signatures import Summary
+from model.photographs.exif import Shot
+
 Stamp = tuple[bytes, int, int, int]
 """Absolute path, size in bytes, time of change of content and of state, in ns."""
 
 _log = logging.getLogger(__name__)
+_VERSION = 2  # raise it when the tables change; a file of another version is not opened
 _CHUNK = 1024  # rows that are asked for or written at a time
 _TABLES = (
     "file (path BLOB PRIMARY KEY, size INT, mtime INT, ctime INT, digest BLOB)",
     "sound (digest BLOB PRIMARY KEY)",
-    "summary (digest BLOB PRIMARY KEY, signature BLOB, thumbnail BLOB)",
+    "summary (digest BLOB PRIMARY KEY, signature BLOB, thumbnail BLOB, camera TEXT, seconds REAL)",
 )
 _INSERT_FILE = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)"
 _INSERT_SOUND = "INSERT OR IGNORE INTO sound VALUES (?)"
-_INSERT_SUMMARY = "INSERT OR IGNORE INTO summary VALUES (?, ?, ?)"
+_INSERT_SUMMARY = "INSERT OR IGNORE INTO summary VALUES (?, ?, ?, ?, ?)"
 _INSERTS = (_INSERT_FILE, _INSERT_SOUND, _INSERT_SUMMARY)
 
 
@@ -30,7 +34,7 @@ class PhotographStore:
     """What is remembered of photographs, in one SQLite file that may be deleted at any time.
 
     Three tables: the content hash of a file by its path, the contents that were decoded without an
-    error, and the signature and thumbnail of a content. Contents that failed are not remembered:
+    error, and the summary of a content. Contents that failed are not remembered:
     they are few, and the next version may read them. Several threads may use one store.
     """
 
@@ -45,7 +49,7 @@ class PhotographStore:
             OSError: It is locked, or cannot be written.
         """
         self._lock = threading.Lock()
-        self._path = cache_dir / f"photographs-{decoder_version}.sqlite"
+        self._path = cache_dir / f"photographs-{_VERSION}-{decoder_version}.sqlite"
         self._database = _open_database(self._path)
         self._sound: set[bytes] = {key for (key,) in self._select("SELECT digest FROM sound")}
         self._new: dict[str, list[tuple]] = {insert: [] for insert in _INSERTS}
@@ -119,27 +123,29 @@ class PhotographStore:
         """Remember that the content with this SHA-256 (hexadecimal) can be decoded."""
         self._add(_INSERT_SOUND, (_key(digest),))
 
-    def add_summary(self, digest: str, signature: bytes, thumbnail: bytes) -> None:
-        """Remember a content's signature and thumbnail (a JPEG)."""
-        self._add(_INSERT_SUMMARY, (_key(digest), signature, thumbnail))
+    def add_summary(self, digest: str, summary: Summary) -> None:
+        """Remember a content's summary."""
+        signature, thumbnail, shot = summary
+        self._add(_INSERT_SUMMARY, (_key(digest), signature, thumbnail, *(shot or (None, None))))
 
-    def summaries(self, digests: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
-        """Read signatures and thumbnails.
+    def summaries(self, digests: Sequence[str]) -> dict[str, Summary]:
+        """Read summaries.
 
         Args:
             digests: SHA-256 of contents, hexadecimal.
 
         Returns:
-            Digest -> signature and thumbnail, of those that are there.
+            Digest -> summary, of those that are there.
         """
         self.save()
         found = {}
         for start in range(0, len(digests), _CHUNK):
             keys = {_key(digest): digest for digest in digests[start : start + _CHUNK]}
             marks = ",".join("?" * len(keys))
-            query = f"SELECT digest, signature, thumbnail FROM summary WHERE digest IN ({marks})"
-            rows = self._select(query, list(keys))
-            found |= {keys[key]: (signature, thumbnail) for key, signature, thumbnail in rows}
+            query = f"SELECT * FROM summary WHERE digest IN ({marks})"
+            for key, signature, thumbnail, camera, seconds in self._select(query, list(keys)):
+                shot = None if seconds is None else Shot(camera, seconds)
+                found[keys[key]] = Summary(signature, thumbnail, shot)
         return found
 
     def _select(self, query: str, values: Sequence[bytes] = ()) -> list[tuple]:

@@ -1,7 +1,9 @@
-"""Signatures and thumbnails of photographs that were checked, made where they are missing."""
+"""Summaries of photographs that were checked, made where they are missing."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,14 +13,35 @@ from model.features.signatures import SIGNATURE_BYTES, summary
 from model.features.store import PhotographStore
 from model.photographs import images
 from model.photographs.dataset import Photos
+from model.photographs.exif import Shot
 
 _CHUNK = 1024  # photographs that are in the queue at a time
 
 
-def summarise(
-    photos: Photos, *, cache_dir: Path, workers: int | None = None
-) -> tuple[np.ndarray, list[bytes]]:
-    """Return signatures and thumbnails; those made before are read from the store.
+class Summaries(NamedTuple):
+    """Summaries of N photographs.
+
+    Attributes:
+        signatures: uint8 `[N, 32]`, as `signatures.signature`.
+        thumbnails: N JPEGs of at most 96 px a side.
+        shots: When and by what each was taken; None where it does not say.
+    """
+
+    signatures: np.ndarray
+    thumbnails: list[bytes]
+    shots: list[Shot | None]
+
+    def take(self, indices: Sequence[int]) -> "Summaries":
+        """Return those at these indices, in this order."""
+        return Summaries(
+            self.signatures[indices],
+            [self.thumbnails[i] for i in indices],
+            [self.shots[i] for i in indices],
+        )
+
+
+def summarise(photos: Photos, *, cache_dir: Path, workers: int | None = None) -> Summaries:
+    """Summarise photographs; summaries made before are read from the store.
 
     Args:
         photos: N checked photographs.
@@ -26,7 +49,7 @@ def summarise(
         workers: Threads; by default one a core.
 
     Returns:
-        Signatures uint8 `[N, 32]` and N thumbnails.
+        N summaries.
 
     Raises:
         ValueError: A file cannot be read any more, or has changed.
@@ -41,8 +64,12 @@ def summarise(
     if len(found) < len(paths):
         raise OSError(f"{cache_dir} does not keep what is written there. Give another --cache-dir.")
     rows = [found[digest] for digest in photos.digests]
-    bits = np.frombuffer(b"".join(bits for bits, _ in rows), np.uint8)
-    return bits.reshape(-1, SIGNATURE_BYTES), [jpeg for _, jpeg in rows]
+    bits = np.frombuffer(b"".join(row.signature for row in rows), np.uint8)
+    return Summaries(
+        bits.reshape(-1, SIGNATURE_BYTES),
+        [row.thumbnail for row in rows],
+        [row.shot for row in rows],
+    )
 
 
 def _make(store: PhotographStore, paths: dict[str, Path], missing: list[str], workers: int) -> None:
@@ -50,7 +77,7 @@ def _make(store: PhotographStore, paths: dict[str, Path], missing: list[str], wo
 
     def one(digest: str) -> None:
         image = decode_again(paths[digest], digest)
-        store.add_summary(digest, *summary(image))
+        store.add_summary(digest, summary(image))
 
     pool = ThreadPoolExecutor(workers)
     try:

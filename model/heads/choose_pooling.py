@@ -1,16 +1,13 @@
 """Whether second moments help on these photographs: asked of the training photographs alone."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from model.backbones.spec import Pooling
-from model.features.signatures import differing_bits, same_below
 from model.heads import ridge
+from model.splits.groups import members
 
 MOST = 2000
 """Photographs that are asked; a decomposition of so many takes some seconds."""
@@ -36,36 +33,16 @@ class PoolingChoice:
         mean, second = self.accuracies
         return (
             f"Pooling: {self.pooling}. Of {self.photographs:,} training photographs, each left out "
-            f"with its copies, means alone recognise {mean:.2%} and second moments beside them "
+            f"with its group, means alone recognise {mean:.2%} and second moments beside them "
             f"{second:.2%}."
         )
-
-
-def copies(digests: Sequence[str], signatures: np.ndarray) -> list[np.ndarray]:
-    """Group photographs that are copies of one another: the same bytes, or nearly the same look.
-
-    Args:
-        digests: N SHA-256.
-        signatures: uint8 `[N, 32]`.
-
-    Returns:
-        Groups of indices, int64 `[m]` with m of 2 or more.
-    """
-    contents = np.unique(digests, return_inverse=True)[1]
-    alike = contents[:, None] == contents
-    alike |= differing_bits(signatures, signatures) <= same_below(signatures)
-    number = connected_components(csr_array(alike), directed=False)[1]
-    order = np.argsort(number, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
-    return [group for group in groups if len(group) > 1]
 
 
 def choose_pooling(
     features: np.ndarray,
     mean_width: int,
     labels: np.ndarray,
-    digests: Sequence[str],
-    signatures: np.ndarray,
+    groups: np.ndarray,
     *,
     seed: int,
 ) -> PoolingChoice:
@@ -75,8 +52,7 @@ def choose_pooling(
         features: `[N, D]`, one view of each photograph.
         mean_width: How many of the features, the first, are not second moments.
         labels: int64 `[N]`.
-        digests: N SHA-256.
-        signatures: uint8 `[N, 32]`.
+        groups: int64 `[N]`: photographs with one number are left out together.
         seed: Seed of the draw where there are more than `MOST` photographs.
 
     Returns:
@@ -86,11 +62,11 @@ def choose_pooling(
     """
     count = len(labels)
     drawn = np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
-    groups = copies([digests[number] for number in drawn], signatures[drawn])
+    together = members(groups[drawn])
     classes, truth = np.unique(labels[drawn], return_inverse=True)
 
     def left_out(width: int) -> tuple[float, float]:
-        return _left_out(ridge.standardise(features[drawn, :width]), truth, len(classes), groups)
+        return _left_out(ridge.standardise(features[drawn, :width]), truth, len(classes), together)
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(left_out, (mean_width, features.shape[1])))

@@ -6,9 +6,21 @@ FOLDS = 5
 """Parts of the validation photographs in cross-fitting."""
 
 
-def fold_numbers(count: int, seed: int) -> np.ndarray:
-    """Deal photographs into `FOLDS` parts: int64 `[count]`, as equal as can be."""
-    return np.random.default_rng(seed).permutation(count) % min(FOLDS, max(1, count))
+def fold_numbers(count: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """Deal photographs into `FOLDS` parts, with as many groups in each as can be.
+
+    Args:
+        count: Photographs.
+        seed: Seed of the deal.
+        groups: int64 `[count]`: photographs with one number come into one part; None where each
+            stands alone.
+
+    Returns:
+        int64 `[count]`, the numbers of the parts.
+    """
+    units = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1]
+    dealt = int(units.max()) + 1 if count else 0
+    return (np.random.default_rng(seed).permutation(dealt) % min(FOLDS, max(1, dealt)))[units]
 
 
 class CrossFit:
@@ -19,16 +31,19 @@ class CrossFit:
     epoch's logits, not all epochs'.
     """
 
-    def __init__(self, labels: np.ndarray, num_classes: int, seed: int) -> None:
+    def __init__(
+        self, labels: np.ndarray, num_classes: int, seed: int, groups: np.ndarray | None = None
+    ) -> None:
         """Start before the first epoch.
 
         Args:
             labels: int64 `[M]`.
             num_classes: C.
             seed: Seed of the parts.
+            groups: As `fold_numbers`.
         """
         self.labels = labels
-        self.folds = fold_numbers(len(labels), seed)
+        self.folds = fold_numbers(len(labels), seed, groups)
         self.logits = np.zeros((len(labels), num_classes), np.float32)
         self._best: list[tuple[float, float]] = [(-1.0, 0.0)] * (int(self.folds.max()) + 1)
 

@@ -144,6 +144,7 @@ def fit_head(
     num_classes: int,
     config: HeadConfig,
     *,
+    valid_groups: np.ndarray | None = None,
     standard: Head | None = None,
     device: str = "cpu",
     on_epoch: Callable[[Row], None] | None = None,
@@ -158,6 +159,8 @@ def fit_head(
         valid: M photographs.
         num_classes: C.
         config: How to fit.
+        valid_groups: int64 `[M]`: photographs with one number are in one part of cross-fitting;
+            None where each stands alone.
         standard: `standardisation(train.features)`, where it was computed already.
         device: Where an MLP is computed; a linear head is so small that the CPU takes it.
         on_epoch: Called with each row of the history.
@@ -181,7 +184,7 @@ def fit_head(
         learner = _learner(kind, train, num_classes, config, device)
         training = _Descent(train, standard, learner, weights, config)
     fitted = FittedHead(learner.head(standard.mean, standard.std), kind=kind)
-    cross_fit = CrossFit(valid.labels, num_classes, config.seed)
+    cross_fit = CrossFit(valid.labels, num_classes, config.seed, valid_groups)
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
         train_loss, train_accuracy, learning_rate = training.epoch()

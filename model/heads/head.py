@@ -113,6 +113,11 @@ class Head:
         """C."""
         return len(self.layers[-1][1])
 
+    def first(self, count: int) -> "Head":
+        """Return the head without the outputs behind the first `count`."""
+        weight, bias = self.layers[-1]
+        return Head(self.mean, self.std, [*self.layers[:-1], (weight[:count], bias[:count])])
+
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Score features.
 

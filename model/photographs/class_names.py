@@ -82,7 +82,7 @@ def read_class_names(file: Path) -> dict[str, str]:
         names = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FileNotFoundError(f"Class names file {file} does not exist.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"Class names file {file} is not valid JSON: {error}.") from None
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise ValueError(f'Class names file {file} must be a JSON object, {{"class id": "name"}}.')

@@ -1,8 +1,8 @@
 """Labelled photographs: as a source lists them, as they were read, and in splits."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +19,21 @@ class Skipped(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A listed photograph; split is empty where the source has no splits."""
+    """A listed photograph.
+
+    Attributes:
+        path: The file.
+        class_id: Its label; "" where the source gives none.
+        split: `train`, `valid` or `test`; "" where the source has no splits.
+        group: What it has in common with others, such as a person; "" where nothing is known.
+        source: 0 for the data set itself, 1 for what was added to it first, and so on.
+    """
 
     path: Path
     class_id: str
     split: str = ""
+    group: str = ""
+    source: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ class Collection:
         folder: As `Listing`.
         photos: N photographs, in the order of the listing.
         splits: N split names; empty where the source has none.
+        groups: N names of groups as the source gives them; empty where it gives none.
+        sources: int64 `[N]`, as `Entry`.
         class_ids: The C class ids that have a photograph, sorted.
         class_names: C display names, all different.
         skipped: The files that were left out.
@@ -92,10 +104,36 @@ class Collection:
     folder: Path
     photos: Photos
     splits: np.ndarray
+    groups: list[str]
+    sources: np.ndarray
     class_ids: list[str]
     class_names: list[str]
     skipped: list[Skipped]
     notes: list[str]
+
+    def label(self, class_id: str) -> int:
+        """Return the index of a class."""
+        return self.class_ids.index(class_id)
+
+    def added_classes(self) -> list[str]:
+        """Return the classes of which the data set itself, source 0, has no photograph."""
+        own = set(self.photos.labels[self.sources == 0].tolist())
+        return [class_id for i, class_id in enumerate(self.class_ids) if i not in own]
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Collection":
+        """Return the photographs at these indices; classes that have none left are gone."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        photos = self.photos.take(chosen.tolist())
+        left, labels = np.unique(photos.labels, return_inverse=True)
+        return replace(
+            self,
+            photos=replace(photos, labels=labels.astype(np.int64)),
+            splits=self.splits[chosen],
+            groups=[self.groups[i] for i in chosen],
+            sources=self.sources[chosen],
+            class_ids=[self.class_ids[i] for i in left],
+            class_names=[self.class_names[i] for i in left],
+        )
 
 
 @dataclass(frozen=True)
@@ -107,6 +145,10 @@ class DataSet:
         class_ids: C class ids, sorted.
         class_names: C display names, all different.
         splits: `train`, `valid` and perhaps `test`.
+        groups: Split -> int64 `[N]`, the numbers of its photographs' groups, over all splits.
+        grouped_by: As `--group-by`.
+        background: The class that is trained against and never shown: photographs with the label
+            C belong to it; "" for none.
         skipped: The files that were left out.
         notes: What a person should know, a sentence each.
     """
@@ -115,14 +157,31 @@ class DataSet:
     class_ids: list[str]
     class_names: list[str]
     splits: dict[str, Photos]
+    groups: dict[str, np.ndarray]
+    grouped_by: str = "none"
+    background: str = ""
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
+    def outputs(self) -> int:
+        """How many classes a head tells apart: C, and the background where there is one."""
+        return len(self.class_ids) + bool(self.background)
+
+    def known(self, split: str) -> np.ndarray:
+        """Tell which photographs of a split belong to a class that is shown: bool `[N]`."""
+        return self.splits[split].labels < len(self.class_ids)
+
+    def in_train(self, split: str) -> np.ndarray:
+        """Tell which photographs of a split have one of their group in `train`: bool `[N]`."""
+        return np.isin(self.groups[split], self.groups["train"])
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over split, class and content of every photograph, whatever the file names."""
+        class_ids = [*self.class_ids, self.background]
         rows = sorted(
-            f"{split} {self.class_ids[label]} {digest}"
+            f"{split} {class_ids[label]} {digest}"
             for split, photos in self.splits.items()
             for label, digest in zip(photos.labels, photos.digests, strict=True)
         )

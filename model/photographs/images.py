@@ -277,6 +277,8 @@ def _decode(content: bytes, least_side: int | None) -> Image.Image:
         _load(original)
         image = _convert(original, reduction(original.size, least_side))
         image = _upright(_outside_white(image, original), original)
+        if block := original.info.get("exif"):  # not every conversion of the pixels keeps it
+            image.info["exif"] = block
         del original
     return image
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from model.photographs import images
-from model.photographs.dataset import Skipped
+from model.photographs.dataset import Entry, Skipped
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -62,9 +62,41 @@ def is_photograph(path: Path) -> bool:
     return path.suffix.lower() in images.SUFFIXES and path.is_file()
 
 
+def wrong_ending(path: Path) -> str:
+    """Say of a file that its ending is not a photograph's."""
+    ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
+    return f"has {ending}, not that of a photograph"
+
+
 def leads_up(folder: Path, start: Path) -> bool:
     """Tell whether a link leads from `start` to `start` itself or a folder above it."""
     return start.resolve().is_relative_to(folder.resolve())
+
+
+def absolute(path: Path) -> Path:
+    """Return an absolute path without `..`; links are not followed."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def below_one_folder(folder: Path, entries: list[Entry]) -> tuple[Path, list[Entry]]:
+    """Find a folder that photographs lie below.
+
+    Args:
+        folder: The folder to prefer.
+        entries: The photographs.
+
+    Returns:
+        `folder`, if all of them lie below it, and the entries; else the lowest folder that they
+        have in common, and the entries with absolute paths. On different drives there is none,
+        and `folder` is returned.
+    """
+    if all(entry.path.is_relative_to(folder) for entry in entries):
+        return folder, entries
+    outside = [entry._replace(path=absolute(entry.path)) for entry in entries]
+    try:
+        return Path(os.path.commonpath([entry.path.parent for entry in outside])), outside
+    except ValueError:
+        return folder, outside
 
 
 def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:

@@ -15,35 +15,21 @@ DIGITS, FLOWERS = "digits", "flowers102"
 _FLOWERS_PHOTOGRAPHS = 8189
 
 
-def list_source(
-    name: str, *, class_names: Path | None = None, data_dir: Path, cache_dir: Path
-) -> Listing:
-    """List a folder or a named data set.
+def list_digits(cache_dir: Path, class_names: Path | None = None) -> Listing:
+    """List scikit-learn's 1,797 scanned digits; they need no network.
 
     Args:
-        name: A folder, `digits` or `flowers102`. A folder with such a name needs `./` before it.
-        class_names: JSON file of display names, in place of the source's own.
-        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
-        cache_dir: The cache folder.
+        cache_dir: The cache folder, where they are written as PNG files.
+        class_names: JSON file of display names.
 
     Returns:
-        The photographs; none has been opened.
+        The photographs.
 
     Raises:
-        ConnectionError: `flowers102` is not there and cannot be downloaded.
-        FileNotFoundError: The folder or the names file does not exist.
-        ValueError: `flowers102` is not complete, or as `list_folder`.
+        FileNotFoundError: The names file does not exist.
+        ValueError: The names file is not valid.
     """
-    if name == FLOWERS:
-        return _flowers102(data_dir, class_names)
-    if name == DIGITS:
-        return replace(list_folder(_digits(cache_dir), class_names=class_names), name=name)
-    if not Path(name).is_dir():
-        raise FileNotFoundError(
-            f"{name} is not a folder, nor 'digits' or 'flowers102'. Expected a folder with one "
-            "folder of photographs a class."
-        )
-    return list_folder(Path(name), class_names=class_names)
+    return replace(list_folder(_digits(cache_dir), class_names=class_names), name=DIGITS)
 
 
 def _digits(cache_dir: Path) -> Path:
@@ -68,8 +54,21 @@ def _digits(cache_dir: Path) -> Path:
     return folder
 
 
-def _flowers102(data_dir: Path, class_names: Path | None) -> Listing:
-    """List torchvision's Flowers102 in its official split, downloading it if need be."""
+def list_flowers102(data_dir: Path, class_names: Path | None = None) -> Listing:
+    """List Oxford 102 Flowers in its official split, downloading it if need be.
+
+    Args:
+        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
+        class_names: JSON file of display names, in place of the data set's own.
+
+    Returns:
+        The photographs.
+
+    Raises:
+        ConnectionError: It is not there and cannot be downloaded.
+        FileNotFoundError: The names file does not exist.
+        ValueError: It is not complete, or the names file is not valid.
+    """
     import scipy.io
     from torchvision.datasets import Flowers102
 

@@ -20,6 +20,7 @@ from model.photographs.layout import (
     require_class_folders,
     split_of,
     walk,
+    wrong_ending,
 )
 
 
@@ -108,8 +109,7 @@ def list_class_folders(folder: Path, split: str, skipped: list[Skipped]) -> Iter
             if path.suffix.lower() in images.SUFFIXES:
                 yield Entry(path, class_id, split)
             else:
-                ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
-                skipped.append(Skipped(path, f"has {ending}, not that of a photograph"))
+                skipped.append(Skipped(path, wrong_ending(path)))
 
 
 def list_folder(folder: Path, *, class_names: Path | None = None, splits: bool = True) -> Listing:

@@ -80,6 +80,7 @@ class _Graph(nn.Module):
         self.extractor = classifier.backbone.module
         self.mirrored = [view == MIRROR for view in checkpoint.views]
         self.count = len(checkpoint.head.layers)
+        self.shown = len(checkpoint.class_ids)  # a background's output stands behind these
         self.detector = checkpoint.calibration.detector
         self.trust = checkpoint.calibration.trust
         self._keep("mean", checkpoint.head.mean)
@@ -105,13 +106,15 @@ class _Graph(nn.Module):
             if number:
                 values = values.relu()
             values = values @ getattr(self, f"weight{number}") + getattr(self, f"bias{number}")
-        logits = values.mean(0) / self.trust.temperature
+        scored = values.mean(0) / self.trust.temperature
+        logits = scored[:, : self.shown]
         sets = logits >= logits.amax(1, keepdim=True) - self.trust.margin
-        return logits.softmax(1), self._unknown_score(features, logits), sets
+        return logits.softmax(1), self._unknown_score(features, scored), sets
 
-    def _unknown_score(self, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def _unknown_score(self, features: torch.Tensor, scored: torch.Tensor) -> torch.Tensor:
         median, high = self.detector.doubt
-        score = (-logits.log_softmax(1).amax(1) - median) / (high - median)
+        doubt = -scored.log_softmax(1)[:, : self.shown].amax(1)
+        score = (doubt - median) / (high - median)
         if not self.embeds or self.detector.distance is None:
             return score
         embedded = (features[:2].mean(0) - self.mean) / self.std

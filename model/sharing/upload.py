@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.checkpoints.checkpoint import FILES
-from model.checkpoints.hub import HubError, explained, require_name
+from model.checkpoints.hub import require_name
+from model.hub import HubError, explained
 from model.sharing import publish
 
 if TYPE_CHECKING:

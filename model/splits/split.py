@@ -1,8 +1,8 @@
-"""The split: the source's own, or a seeded stratified one where it brings none."""
+"""The split: the source's own, or a seeded stratified one that keeps groups together."""
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy as np
 from model.features.read import FilePass
 from model.photographs import images
 from model.photographs.class_names import MAX_CLASSES
-from model.photographs.dataset import SPLITS, Collection, DataSet, Listing, Photos
+from model.photographs.dataset import SPLITS, Collection, DataSet, Listing
+from model.splits.groups import Groups
+from model.splits.stratify import Draw, least_photographs, require_enough, stratify
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,13 @@ class SplitOptions:
             photograph.
         test_fraction: Share of each class for `test`; 0 for none.
         seed: Seed of the draw.
+        background: A class that is trained against and never shown; "" for none.
     """
 
     valid_fraction: float = 0.2
     test_fraction: float = 0.0
     seed: int = 0
+    background: str = ""
 
     def __post_init__(self) -> None:
         """Check the shares.
@@ -40,7 +44,7 @@ class SplitOptions:
                 "must be shares above 0 (test may be 0) that leave something for training."
             )
 
-    def to_draw(self, present: set[str]) -> dict[str, float]:
+    def to_draw(self, present: set[str]) -> Draw:
         """Say which splits are to be taken out of `train`.
 
         Args:
@@ -82,8 +86,9 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
         )
     draw = options.to_draw(present)
     classes: dict[str, list[Path]] = {}
+    own = {entry.class_id for entry in listing.entries if not entry.source}
     for entry in listing.entries:
-        if entry.split in ("", "train"):
+        if entry.split in ("", "train") and entry.class_id in own:
             classes.setdefault(entry.class_id, []).append(entry.path)
     if len(classes) > MAX_CLASSES:
         raise ValueError(
@@ -92,50 +97,118 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
         )
     with FilePass(cache_dir) as files:
         for class_id, paths in classes.items():
-            if len(paths) < _least_photographs(draw):
+            if len(paths) < least_photographs(draw):
                 usable = sum(digest is not None for digest in files.read(paths, []))
                 if usable:  # a class without any is left out with a note
-                    _require_enough(usable, class_id, draw, listing.name)
+                    require_enough(usable, class_id, draw, listing.name)
 
 
-def split_photos(collection: Collection, options: SplitOptions) -> DataSet:
-    """Put photographs into splits: their own, or a stratified draw.
+def split_photos(collection: Collection, options: SplitOptions, groups: Groups) -> DataSet:
+    """Put photographs into splits: their own, or a stratified draw that keeps groups together.
 
     Args:
         collection: The photographs that can be read.
         options: How to split where there are no splits.
+        groups: Which of them belong together.
 
     Returns:
         The data set.
 
     Raises:
-        ValueError: One class only, a class with too few photographs, or a split that lacks a class.
+        ValueError: One class only, a class with too few photographs or groups, a split that lacks a
+            class, or no photograph of the background.
     """
-    name, class_ids, photos = collection.name, collection.class_ids, collection.photos
-    if len(class_ids) < 2:
+    present = set(collection.splits.tolist())
+    draw = options.to_draw(present)
+    draws = _draws(collection, draw, (present & set(SPLITS)) - {"train"}, options)
+    kept, notes = _large_enough(collection, draws, groups)
+    collection = collection.take(kept)
+    numbers = groups.numbers[kept]
+    name, class_ids = collection.name, collection.class_ids
+    _require_classes(collection, options.background)
+    split_names = np.where(collection.splits == "", "train", collection.splits).astype("<U5")
+    drawn = {class_id: draws[class_id] for class_id in class_ids if draws[class_id]}
+    if drawn:
+        split_names = stratify(collection, split_names, numbers, drawn, options.seed)
+    chosen = {split: np.flatnonzero(split_names == split) for split in SPLITS}
+    chosen = {split: indices for split, indices in chosen.items() if len(indices)}
+    data = DataSet(
+        name,
+        class_ids,
+        collection.class_names,
+        {split: collection.photos.take(indices.tolist()) for split, indices in chosen.items()},
+        {split: numbers[indices] for split, indices in chosen.items()},
+        groups.by,
+        skipped=collection.skipped,
+        notes=[*collection.notes, *notes, *groups.notes],
+    )
+    _require_every_class(data, options.background)
+    data.notes.extend(_about_draw(data, draw, options.seed))
+    data.notes.extend(_about_copies(data))
+    return _set_aside(data, options.background) if options.background else data
+
+
+def _draws(
+    collection: Collection, draw: Draw, present: set[str], options: SplitOptions
+) -> dict[str, Draw]:
+    """Say which splits are to be taken out of `train` for each class.
+
+    A class that was added to a source with splits of its own has no photograph there yet, so that
+    these are drawn, too.
+    """
+    draws = dict.fromkeys(collection.class_ids, draw)
+    for class_id in collection.added_classes():
+        own = set(collection.splits[collection.photos.labels == collection.label(class_id)])
+        shares = {split: options.valid_fraction for split in present - own}
+        wanted = draw | shares
+        draws[class_id] = {split: wanted[split] for split in SPLITS if split in wanted}
+    return draws
+
+
+def _large_enough(
+    collection: Collection, draws: dict[str, Draw], groups: Groups
+) -> tuple[np.ndarray, list[str]]:
+    """Leave out classes that `--add` brought and that cannot be split yet.
+
+    Returns:
+        Indices of the photographs that stay, and a sentence for each class that does not.
+    """
+    left_out, notes = [], []
+    for class_id in collection.added_classes():
+        label = collection.label(class_id)
+        members = np.flatnonzero(collection.photos.labels == label)
+        in_train = [i for i in members if collection.splits[i] in ("", "train")]
+        try:
+            different = len({collection.photos.digests[i] for i in in_train})
+            require_enough(
+                different,
+                class_id,
+                draws[class_id],
+                collection.name,
+                groups=len(np.unique(groups.numbers[in_train])),
+            )
+        except ValueError as error:
+            left_out.append(label)
+            notes.append(f"Class '{class_id}' of --add is left out until it has more. {error}")
+    return np.flatnonzero(~np.isin(collection.photos.labels, left_out)), notes
+
+
+def _require_classes(collection: Collection, background: str) -> None:
+    """Stop where fewer than two classes are left to tell apart."""
+    class_ids = collection.class_ids
+    if background and background not in class_ids:
+        known = ", ".join(f"'{class_id}'" for class_id in class_ids[:5])
         raise ValueError(
-            f"{name} has usable photographs in {len(class_ids)} class folders"
-            f"{f' ({class_ids[0]})' if class_ids else ''}; a classifier needs at least 2."
+            f"--background {background}: {collection.name} has no usable photograph of that class. "
+            f"Its classes: {known}{' …' if len(class_ids) > 5 else ''}."
+        )
+    shown = [class_id for class_id in class_ids if class_id != background]
+    if len(shown) < 2:
+        raise ValueError(
+            f"{collection.name} has usable photographs in {len(shown)} class folders"
+            f"{f' ({shown[0]})' if shown else ''}; a classifier needs at least 2."
             f"{_why_left_out(collection)}"
         )
-    draw = options.to_draw(set(collection.splits.tolist()))
-    drawn = _stratified(collection, draw, options.seed)
-    splits = {
-        split: photos.take(np.flatnonzero(drawn == split).tolist())
-        for split in SPLITS
-        if (drawn == split).any()
-    }
-    _require_every_class(splits, class_ids, name)
-    notes = list(collection.notes)
-    if draw:
-        pool = sum(len(splits[split]) for split in ("train", *draw))
-        shares = " and ".join(
-            f"{len(splits[split]):,} ({len(splits[split]) / pool:.1%}) for {split}"
-            for split in draw
-        )
-        notes.append(f"Split by class with seed {options.seed}: {shares}, the rest for train.")
-    notes += _shared_photographs(splits)
-    return DataSet(name, class_ids, collection.class_names, splits, collection.skipped, notes)
 
 
 def _why_left_out(collection: Collection) -> str:
@@ -153,71 +226,62 @@ def _why_left_out(collection: Collection) -> str:
     )
 
 
-def _least_photographs(draw: dict[str, float]) -> int:
-    """Return how many photographs to train on a class needs."""
-    return 2 + len(draw)
-
-
-def _require_enough(
-    count: int, class_id: str, draw: dict[str, float], name: str, *, files: int | None = None
-) -> None:
-    """Stop at a class with too few photographs; `files` is how many there are with the copies."""
-    needed = _least_photographs(draw)
-    if count < needed:
-        kind = "usable" if files in (None, count) else "different"
-        copies = f" (and {files - count} copies)" if files is not None and files > count else ""
-        raise ValueError(
-            f"Class '{class_id}' in {name} has {count} {kind} photographs{copies} to train on; "
-            f"a {'/'.join(['train', *draw])} split needs at least {needed}. "
-            "Add photographs or remove the folder."
-        )
-
-
-def _stratified(collection: Collection, draw: dict[str, float], seed: int) -> np.ndarray:
-    """Take splits out of the training photographs of each class: N split names.
-
-    Photographs with the same bytes stay together, so that none is both learnt and measured.
-    """
-    photos = collection.photos
-    split_names = np.where(collection.splits == "", "train", collection.splits).astype("<U5")
-    rng = np.random.default_rng(seed)
-    placed: dict[str, str] = {}
-    for label, class_id in enumerate(collection.class_ids):
-        members = np.flatnonzero((photos.labels == label) & (split_names == "train"))
-        members = rng.permutation(members)
-        free = [i for i in members if photos.digests[i] not in placed]
-        unique = list(dict.fromkeys(photos.digests[i] for i in free))
-        _require_enough(len(unique), class_id, draw, collection.name, files=len(members))
-        different = len(unique)
-        for left, (split, share) in zip(range(len(draw), 0, -1), draw.items(), strict=True):
-            # every split to come, and train, keeps at least one
-            count = min(max(1, round(share * different)), len(unique) - left)
-            for digest in unique[:count]:
-                placed[digest] = split
-            unique = unique[count:]
-        placed |= dict.fromkeys(unique, "train")
-        for i in members:
-            split_names[i] = placed[photos.digests[i]]
-    return split_names
-
-
-def _require_every_class(splits: dict[str, Photos], class_ids: list[str], name: str) -> None:
-    for split, photos in splits.items():
-        missing = [class_ids[i] for i in sorted(set(range(len(class_ids))) - set(photos.labels))]
+def _require_every_class(data: DataSet, background: str) -> None:
+    """Stop at a split without photographs of a class; the background may be in train alone."""
+    class_ids = data.class_ids
+    for split, photos in data.splits.items():
+        absent = set(range(len(class_ids))) - set(photos.labels.tolist())
+        missing = [class_ids[i] for i in sorted(absent)]
+        missing = [c for c in missing if c != background or split == "train"]
         if missing:
             listed = ", ".join(f"'{class_id}'" for class_id in missing[:5])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise ValueError(
-                f"The {split} split of {name} has no usable photograph of class {listed}{more}. "
-                "Every split needs every class: add photographs, or remove it from the others."
+                f"The {split} split of {data.name} has no usable photograph of class {listed}"
+                f"{more}. Every split needs every class: add photographs, or remove it from the "
+                "others."
             )
 
 
-def _shared_photographs(splits: dict[str, Photos]) -> list[str]:
-    """Name photographs whose bytes stand in two splits: they make held-out accuracy too high."""
+def _set_aside(data: DataSet, background: str) -> DataSet:
+    """Take the background out of the classes; its photographs get the label C."""
+    place = data.class_ids.index(background)
+    last = len(data.class_ids) - 1
+
+    def relabelled(labels: np.ndarray) -> np.ndarray:
+        moved = np.where(labels > place, labels - 1, labels)
+        return np.where(labels == place, last, moved)
+
+    return replace(
+        data,
+        class_ids=[*data.class_ids[:place], *data.class_ids[place + 1 :]],
+        class_names=[*data.class_names[:place], *data.class_names[place + 1 :]],
+        splits={
+            split: replace(photos, labels=relabelled(photos.labels))
+            for split, photos in data.splits.items()
+        },
+        background=background,
+    )
+
+
+def _about_draw(data: DataSet, draw: Draw, seed: int) -> list[str]:
+    if not draw:
+        return []
+    pool = sum(len(data.splits[split]) for split in ("train", *draw))
+    shares = " and ".join(
+        f"{len(data.splits[split]):,} ({len(data.splits[split]) / pool:.1%}) for {split}"
+        for split in draw
+    )
+    numbers = np.concatenate([data.groups[split] for split in ("train", *draw)])
+    together = ", groups together" if len(np.unique(numbers)) < len(numbers) else ""
+    return [f"Split by class with seed {seed}{together}: {shares}, the rest for train."]
+
+
+def _about_copies(data: DataSet) -> list[str]:
+    """Name what stands in two splits, by its bytes or by its group: it makes figures too high."""
     first: dict[str, tuple[str, Path]] = {}
     notes = []
-    for split, photos in splits.items():
+    for split, photos in data.splits.items():
         for path, digest in zip(photos.paths, photos.digests, strict=True):
             other = first.setdefault(digest, (split, path))
             if other[0] != split:
@@ -225,4 +289,11 @@ def _shared_photographs(splits: dict[str, Photos]) -> list[str]:
                     f"The same photograph is in two splits: {other[1]} ({other[0]}) and {path} "
                     f"({split}). The measured accuracy will be too high."
                 )
+    for split in data.splits:
+        if split != "train" and (count := int(data.in_train(split).sum())):
+            notes.append(
+                f"{count:,} of the {len(data.splits[split]):,} photographs of {split} have a copy "
+                "or another photograph of their group in train; the accuracy without them is "
+                "given, too."
+            )
     return notes

@@ -58,11 +58,14 @@ class Calibration:
         trust: Temperature, margin and threshold.
         detector: The scales of doubt and distance.
         embedding: Where distances are measured; None for the classic recipe.
+        background: The class that the head's last output stands for and that is never shown; "" for
+            none. C counts the classes that are shown.
     """
 
     trust: Trust
     detector: Detector
     embedding: Embedding | None
+    background: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class Assessment:
     """What a checkpoint says of N photographs.
 
     Attributes:
-        logits: float32 `[N, C]`, divided by the temperature: their softmax is the probabilities.
+        logits: float32 `[N, C]`, divided by the temperature: their softmax is the probabilities,
+            given that it is one of the classes.
         sets: bool `[N, C]`, the prediction sets.
         unknown_scores: `[N]`, higher is more unlike the known photographs.
         none_of_these: bool `[N]`.
@@ -84,9 +88,26 @@ class Assessment:
     embedded: np.ndarray | None
 
 
-def doubt(logits: np.ndarray) -> np.ndarray:
-    """Return -log of the highest probability, in nats: `[N]` for logits `[N, C]`."""
-    return np.log(np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1))
+def shown(logits: np.ndarray, background: str) -> np.ndarray:
+    """Return the logits `[N, C]` of the classes that are shown: all but a background, the last."""
+    return logits[:, :-1] if background else logits
+
+
+def doubt(logits: np.ndarray, background: str = "") -> np.ndarray:
+    """Return -log of the highest probability of a class that is shown, in nats.
+
+    The more probable the background, the greater the doubt of everything else.
+
+    Args:
+        logits: `[N, C]`, or `[N, C + 1]` with a background.
+        background: As `Calibration`.
+
+    Returns:
+        `[N]`.
+    """
+    highest = logits.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(logits - highest).sum(axis=1))
+    return log_sum + (highest[:, 0] - shown(logits, background).max(axis=1))
 
 
 def assess(calibration: Calibration, head: Head, features: np.ndarray) -> Assessment:
@@ -101,10 +122,11 @@ def assess(calibration: Calibration, head: Head, features: np.ndarray) -> Assess
         The answers.
     """
     settings, embedding = calibration.trust, calibration.embedding
-    logits = head.view_logits(features) / np.float32(settings.temperature)
+    scored = head.view_logits(features) / np.float32(settings.temperature)
+    logits = shown(scored, calibration.background)
     embedded = embedding.project(head, features) if embedding else None
     distances = embedding.distances(embedded) if embedding and embedded is not None else None
-    scores = calibration.detector.score(doubt(logits), distances)
+    scores = calibration.detector.score(doubt(scored, calibration.background), distances)
     sets = prediction_sets(logits, settings.margin)
     return Assessment(logits, sets, scores, scores > settings.unknown_threshold, embedded)
 
@@ -117,30 +139,35 @@ def fit_calibration(
     *,
     coverage: float,
     known_pass_rate: float,
+    background: str = "",
 ) -> Calibration:
-    """Fit on photographs that the head was not fitted on.
+    """Fit on photographs that the head was not fitted on, all of them of classes that are shown.
 
     Args:
-        logits: `[M, C]` as the head gives them, cross-fitted (`cross_fit.CrossFit`).
-        labels: int64 `[M]`.
+        logits: `[M, C]` as the head gives them, or `[M, C + 1]` with a background, cross-fitted
+            (`cross_fit.CrossFit`).
+        labels: int64 `[M]`, below C.
         distances: `[M]`, as `Embedding.distances`; None for the classic recipe.
         embedding: The checkpoint's.
         coverage: Wanted share of photographs whose set holds the right class, 0-1.
         known_pass_rate: Wanted share of photographs that are not "none of these", 0-1.
+        background: As `Calibration`.
 
     Returns:
         The calibration; what it promises is lower than what was wanted where M is too small.
     """
     temperature = fit_temperature(logits, labels)
     calibrated = logits / temperature
-    margin, promised = conformal_quantile(set_scores(calibrated, labels), coverage)
-    doubts = doubt(calibrated)
+    margin, promised = conformal_quantile(
+        set_scores(shown(calibrated, background), labels), coverage
+    )
+    doubts = doubt(calibrated, background)
     detector = fit_detector(doubts, distances)
     scores = detector.score(doubts, distances)
     threshold, passing = conformal_quantile(scores, known_pass_rate)
     # What scores below 1 is ordinary, whatever a handful of photographs says.
     settings = Trust(temperature, promised, margin, passing, max(threshold, 1.0))
-    return Calibration(settings, detector, embedding)
+    return Calibration(settings, detector, embedding, background)
 
 
 def cross_fitted_figures(
@@ -151,6 +178,8 @@ def cross_fitted_figures(
     coverage: float,
     known_pass_rate: float,
     seed: int,
+    groups: np.ndarray | None = None,
+    background: str = "",
 ) -> dict[str, Any]:
     """Measure calibration on the very photographs that it is fitted on, each part by the others.
 
@@ -161,12 +190,16 @@ def cross_fitted_figures(
         coverage: As `fit_calibration`.
         known_pass_rate: As `fit_calibration`.
         seed: Seed of the parts.
+        groups: int64 `[M]`: photographs with one number are in one part; None where each stands
+            alone.
+        background: As `Calibration`.
 
     Returns:
         As `figures`.
     """
-    folds = fold_numbers(len(labels), seed)
-    calibrated, sets = np.empty_like(logits), np.empty(logits.shape, bool)
+    folds = fold_numbers(len(labels), seed, groups)
+    calibrated = np.empty_like(shown(logits, background))
+    sets = np.empty(calibrated.shape, bool)
     unknown = np.empty(len(labels), bool)
     for fold in np.unique(folds):
         inside = folds == fold
@@ -178,11 +211,13 @@ def cross_fitted_figures(
             None,
             coverage=coverage,
             known_pass_rate=known_pass_rate,
+            background=background,
         )
-        calibrated[inside] = logits[inside] / found.trust.temperature
+        scaled = logits[inside] / found.trust.temperature
+        calibrated[inside] = shown(scaled, background)
         sets[inside] = prediction_sets(calibrated[inside], found.trust.margin)
         far = None if distances is None else distances[inside]
-        scores = found.detector.score(doubt(calibrated[inside]), far)
+        scores = found.detector.score(doubt(scaled, background), far)
         unknown[inside] = scores > found.trust.unknown_threshold
     return figures(calibrated, sets, unknown, labels)
 

@@ -21,8 +21,9 @@ import train
 from demo import deploy as spaces
 from demo.__main__ import parse
 from model.backbones import graphs
-from model.checkpoints.hub import HubError, Located
+from model.checkpoints.hub import Located
 from model.commands import console
+from model.hub import HubError
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "alice/which-flower"

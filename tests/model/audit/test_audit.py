@@ -45,7 +45,7 @@ def planted(tmp_path: Path) -> Path:
     drawn_photograph(1 / 3, 777).save(folder / "train" / "daisy" / "wrong.png")  # a rose
     same_photograph(folder / "train/tulip/001.png", folder / "valid/tulip/same.png")
     mirrored = ImageOps.mirror(Image.open(folder / "train/rose/002.png"))
-    mirrored.save(folder / "train/rose/mirrored.jpg", quality=95)
+    mirrored.save(folder / "train/rose/mirrored.jpg", quality=100)
     Image.effect_mandelbrot((48, 40), (-2, -1.2, 1, 1.2), 90).save(folder / "train/rose/zoo.png")
     (folder / "train" / "rose" / "broken.jpg").write_bytes(b"no photograph")
     return folder

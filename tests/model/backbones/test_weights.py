@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from model.backbones import weights
 from model.backbones.weights import PACKAGED
+from model.hub import transport_errors
 
 
 def test_an_unknown_name_suggests_the_nearest():
@@ -33,7 +34,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     def fail(*_args: object, **_options: object) -> None:
         calls.append("request")
-        raise weights.transport_errors()[0]("[Errno -3] Temporary failure in name resolution")
+        raise transport_errors()[0]("[Errno -3] Temporary failure in name resolution")
 
     def download(*_args: object, **_options: object) -> None:
         raise AssertionError("a download was tried: it would go on trying for 24 s")

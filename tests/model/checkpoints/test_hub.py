@@ -16,11 +16,12 @@ import tiny
 from huggingface_hub import ModelCard, constants
 from small_checkpoint import audited
 
+from model import hub
 from model.backbones.backbone import Backbone
 from model.checkpoints import checkpoint as checkpoints
-from model.checkpoints import hub
-from model.checkpoints.hub import HubError, locate
+from model.checkpoints.hub import locate
 from model.classifier import Classifier
+from model.hub import HubError
 from model.sharing import publish, upload
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -496,7 +496,7 @@ def run(command: str, folder: Path, cache_dir: Path, *arguments: str) -> int:
 
 def test_the_command_line_says_one_sentence_and_exits_2(folder: Path, cache_dir: Path, capsys):
     change(folder, "metrics.json", put(*VALID, "ece", value="x"))
-    assert run("predict", folder, cache_dir, str(folder / "history.csv")) == 2
+    assert run("predict", folder, cache_dir, str(folder / "history.png")) == 2
     captured = capsys.readouterr()
     said = "metrics.json: splits.valid.ece: expected a number, got a text. Get the checkpoint"
     assert said in captured.err

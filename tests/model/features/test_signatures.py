@@ -47,7 +47,7 @@ def test_the_data_sets_own_copies_do_not_loosen_or_tighten_it():
 def test_real_copies_are_recognised_and_others_are_not(flowers102_dir: Path, cache_dir: Path):
     train = [e.path for e in list_folder(flowers102_dir / "train").entries][::32]
     valid = [e.path for e in list_folder(flowers102_dir / "valid").entries][::16]
-    signatures, _ = summarise(photos_of(train), cache_dir=cache_dir)
+    signatures, *_ = summarise(photos_of(train), cache_dir=cache_dir)
     limit = same_below(signatures)
     copies = [signature(recompressed(images.decode(path), 60, 0.5)) for path in train[::8]]
     bits = differing_bits(np.stack(copies), signatures)
@@ -62,7 +62,7 @@ def test_thumbnails_are_small_jpegs_in_the_order_of_the_paths(tmp_path: Path):
     for index, size in enumerate([(300, 200), (100, 400), (50, 40)]):
         paths.append(tmp_path / f"{index}.png")
         drawn_photograph(0.3, index, size).save(paths[-1])
-    signatures, thumbnails = summarise(photos_of(paths), cache_dir=tmp_path, workers=2)
+    signatures, thumbnails, _ = summarise(photos_of(paths), cache_dir=tmp_path, workers=2)
     assert signatures.shape == (3, 32)
     opened = [Image.open(io.BytesIO(jpeg)) for jpeg in thumbnails]
     assert [image.size for image in opened] == [(96, 64), (24, 96), (50, 40)]

@@ -10,6 +10,7 @@ from drawing import drawn_photograph
 from PIL import Image
 
 from model.features.read import read_photos
+from model.features.signatures import Summary
 from model.features.store import PhotographStore
 from model.features.summaries import summarise
 from model.photographs import images
@@ -75,18 +76,31 @@ def test_what_the_check_decoded_is_not_decoded_for_its_thumbnail(tmp_path: Path,
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(images, "decode", decode)
-    signatures, thumbnails = summarise(photos_of(paths), cache_dir=tmp_path)
+    signatures, thumbnails, _ = summarise(photos_of(paths), cache_dir=tmp_path)
     assert (signatures == expected[0]).all()
     assert thumbnails == expected[1]
 
 
 def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path):
+    large = Summary(bytes(32), bytes(2000), None)
     with (
         pytest.raises(OSError, match=r"The cache cannot be written .* --cache-dir"),
         PhotographStore(tmp_path, images.DECODER_VERSION) as store,
     ):
         store._database.execute("PRAGMA max_page_count = 6")
         for index in range(200):
-            store.add_summary(f"{index:032x}".ljust(64, "0"), bytes(32), bytes(2000))
+            store.add_summary(f"{index:032x}".ljust(64, "0"), large)
     with PhotographStore(tmp_path, images.DECODER_VERSION) as again:  # and nothing is half there
         assert not again.summaries([f"{index:032x}".ljust(64, "0") for index in range(200)])
+
+
+def test_when_a_photograph_was_taken_is_remembered(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
+    paths = [tmp_path / "dated.jpg", tmp_path / "undated.jpg"]
+    drawn_photograph(0.3, 0).save(paths[0], exif=exif)
+    drawn_photograph(0.3, 1).save(paths[1])
+    made = summarise(photos_of(paths), cache_dir=tmp_path).shots
+    assert made[0] and made[0].camera == "A camera" and made[1] is None
+    assert summarise(photos_of(paths), cache_dir=tmp_path).shots == made

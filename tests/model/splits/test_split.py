@@ -84,7 +84,8 @@ def test_copies_in_given_splits_are_a_warning_that_names_both(
     original, copy = folder / "train" / "rose" / "001.jpg", folder / "valid" / "rose" / "copy.jpg"
     same_photograph(original, copy)
     loaded = load_source(folder, cache_dir=cache_dir)
-    (note,) = loaded.notes
+    _, note, count = loaded.notes
+    assert "1 of the 10 photographs of valid have a copy" in count
     assert str(original) in note
     assert str(copy) in note
     assert "(train)" in note

@@ -1,0 +1,68 @@
+"""The options by which a command is told where its photographs are and which belong together."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from model.photographs.tables import Columns
+
+DATA = (
+    "a folder of class folders, with or without train, valid and test above them; a table "
+    "(CSV, TSV or Parquet: path,label[,split][,group]); a zip or tar of class folders; "
+    "hf:USER/NAME[@REVISION][:SPLIT] on the Hugging Face Hub; or the name digits or flowers102"
+)
+"""What DATA may be."""
+
+GROUP_BY = ("auto", "folder", "none")
+"""What `--group-by` may be beside a column or a regular expression."""
+
+
+def add_data_dir(parser: argparse._ActionsContainer) -> None:
+    """Add `--data-dir`."""
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        metavar="ROOT",
+        help="for flowers102: the folder that holds flowers-102/, or where it is downloaded to",
+    )
+
+
+_COLUMNS = {
+    "path": "the file, absolute or relative to the table",
+    "label": "the class",
+    "split": "train, valid or test",
+    "group": "what belongs together, such as a person",
+}
+
+
+def add_columns(parser: argparse._ActionsContainer, names: Iterable[str] = _COLUMNS) -> None:
+    """Add the flags that name a table's columns."""
+    for name in names:
+        parser.add_argument(
+            f"--{name}-column",
+            default=name,
+            metavar="NAME",
+            help=f"column of a table that holds {_COLUMNS[name]}",
+        )
+
+
+def add_group_by(parser: argparse._ActionsContainer) -> None:
+    """Add `--group-by`."""
+    parser.add_argument(
+        "--group-by",
+        default="auto",
+        metavar="auto|folder|none|COLUMN|REGEX",
+        help="which photographs belong together and never lie on two sides of a split; auto: "
+        "copies and near copies, bursts of one camera, frames of one video, and what a table "
+        "groups; folder: the photographs of one folder; none: files with the same bytes only",
+    )
+
+
+def columns(options: argparse.Namespace) -> Columns:
+    """Return what a table's columns are called; `--group-by` may name one, too."""
+    group = options.group_column
+    by = getattr(options, "group_by", "auto")
+    if by not in GROUP_BY:
+        group = by
+    return Columns(options.path_column, options.label_column, options.split_column, group)

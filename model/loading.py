@@ -1,0 +1,100 @@
+"""Photographs of one source or several, read, grouped and split: what training begins with."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.backbones.backbone import Backbone
+from model.features.read import read_photos
+from model.photographs.dataset import Collection, DataSet
+from model.photographs.sources import list_source
+from model.photographs.tables import DEFAULT_COLUMNS, Columns
+from model.splits.added import join, settle
+from model.splits.looks import group_photographs
+from model.splits.split import SplitOptions, require_splittable, split_photos
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which photographs are wanted.
+
+    Attributes:
+        data: As `sources.list_source`.
+        added: More of these; where two hold the same photograph, the later one's label counts.
+        columns: What a table's columns are called; `group` is the one that `group_by` names, if it
+            names one.
+        class_names: JSON file of display names, in place of the source's own.
+        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
+        group_by: As `groups.group`.
+    """
+
+    data: str
+    added: Sequence[str] = ()
+    columns: Columns = DEFAULT_COLUMNS
+    class_names: Path | None = None
+    data_dir: Path = Path("data")
+    group_by: str = "auto"
+
+
+class LeftOutError(ValueError):
+    """The photographs cannot be split; `collection` tells which files were left out."""
+
+    def __init__(self, message: str, collection: Collection) -> None:
+        """Keep the message and the collection."""
+        super().__init__(message)
+        self.collection = collection
+
+
+def load(
+    source: Source,
+    options: SplitOptions,
+    *,
+    cache_dir: Path,
+    backbone: Backbone | None = None,
+    summaries: bool = False,
+    workers: int | None = None,
+    strict: bool = False,
+) -> DataSet:
+    """List photographs, read them, group them, and split them.
+
+    Args:
+        source: Which photographs.
+        options: How to split where the source has no splits.
+        cache_dir: The cache folder.
+        backbone: Whose features are computed while the files are read; None for none.
+        summaries: Make signatures and thumbnails on the way, whether or not groups need them.
+        workers: Threads; by default one a core.
+        strict: Stop at bad files instead of leaving them out.
+
+    Returns:
+        The data set.
+
+    Raises:
+        ConnectionError: A data set cannot be downloaded.
+        FileNotFoundError: There is no such source.
+        LeftOutError: The photographs that can be read cannot be split.
+        ValueError: What else is wrong with the source, or with `group_by`.
+    """
+    list_one = functools.partial(
+        list_source, data_dir=source.data_dir, cache_dir=cache_dir, columns=source.columns
+    )
+    first = list_one(source.data, class_names=source.class_names)
+    listing = join(first, [list_one(name) for name in source.added])
+    require_splittable(listing, options, cache_dir=cache_dir)
+    collection = read_photos(
+        listing,
+        cache_dir=cache_dir,
+        workers=workers,
+        backbone=backbone,
+        summaries=summaries or source.group_by == "auto",
+        strict=strict,
+    )
+    settled = settle(collection)
+    groups = group_photographs(
+        settled, source.group_by, backbone=backbone, cache_dir=cache_dir, workers=workers
+    )
+    try:
+        return split_photos(settled, options, groups)
+    except ValueError as error:
+        raise LeftOutError(str(error), collection) from error

@@ -1,0 +1,351 @@
+"""Parquet files that hold photographs: what split each belongs to, and its pictures as files.
+
+Pictures are written as they are and recognised by their first bytes; none is decoded here.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from model.cache import named_errors, temporary_folder
+from model.photographs import images
+from model.photographs.class_names import escaped, normal_form, require_name
+from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
+from model.photographs.layout import split_of
+from model.photographs.tables import DEFAULT_COLUMNS, Columns
+
+SPARE_BYTES = 1_000_000_000
+"""Bytes that downloads and unpacked photographs leave free on their disk."""
+
+_LISTING = "listing.json"
+_BATCH = 16  # rows of a Parquet file in memory at a time; a photograph may have 10 MB
+_STARTS = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG\r\n\x1a\n": ".png",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ".tif"),
+}
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), ".avif"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"), ".heic"),
+}
+
+
+def require_room(name: str, folder: Path, needed: int) -> None:
+    """Make sure that a disk has room for so many bytes and `SPARE_BYTES` beside them.
+
+    Args:
+        name: What needs them, for the message.
+        folder: Where they are to be written; it need not exist yet.
+        needed: Bytes.
+
+    Raises:
+        ValueError: The disk has too little room.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed > free - SPARE_BYTES:
+        raise ValueError(
+            f"{name} needs {needed / 1e9:,.1f} GB in {folder}, where {free / 1e9:,.1f} GB are free "
+            f"and {SPARE_BYTES / 1e9:.0f} GB must remain. Free some space, or use another "
+            "--cache-dir or HF_HOME."
+        )
+
+
+def shards_by_split(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Sort Parquet files by the split that their names say they belong to.
+
+    Args:
+        paths: Their paths in a data set.
+
+    Returns:
+        Split -> its files. The split has the folders above it in its name where they differ.
+    """
+    shards: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        shards.setdefault(_split_in(path), []).append(path)
+    if len({Path(split).parent for split in shards}) == 1:
+        shards = {Path(split).name: files for split, files in shards.items()}
+    return shards
+
+
+def _split_in(path: str) -> str:
+    """Return the name of the split that a Parquet file is of, with the folders that tell it apart.
+
+    `data/train-00000-of-00002.parquet` and `default/train/0000.parquet` are of `data/train` and
+    `default/train`.
+    """
+    *above, file = PurePosixPath(path).with_suffix("").parts
+    stem = re.sub(r"[-_.]?\d.*", "", file)
+    if above and not split_of(stem) and (not stem or split_of(above[-1])):
+        return "/".join(above)
+    return "/".join([*above, stem])
+
+
+def is_unpacked(folder: Path) -> bool:
+    """Tell whether `unpack` has written a folder."""
+    return (folder / _LISTING).is_file()
+
+
+def list_unpacked(folder: Path, split: str) -> Listing:
+    """List the photographs that `unpack` has written.
+
+    Args:
+        folder: The folder.
+        split: The split that they belong to; "" to use the column of splits, where one was read.
+
+    Returns:
+        The photographs in the order of their rows; rows that are skipped have the Parquet file and
+        the number of the row as their path.
+    """
+    kept = json.loads((folder / _LISTING).read_text(encoding="utf-8"))
+    entries = [Entry(folder / file, label, split or of, by) for file, label, of, by in kept["rows"]]
+    skipped = [Skipped(Path(place), reason) for place, reason in kept["skipped"]]
+    return Listing(str(folder), folder, entries, skipped=skipped, notes=kept["notes"])
+
+
+def load_pyarrow(name: str) -> Any:
+    """Return `pyarrow.parquet`.
+
+    Args:
+        name: The data set that needs it, for the message.
+
+    Raises:
+        ValueError: It is not installed.
+    """
+    try:
+        return import_module("pyarrow.parquet")
+    except ImportError:
+        raise ValueError(
+            f"{name} keeps its photographs in Parquet files, and pyarrow, which reads them, "
+            "is not installed. Install it: pip install pyarrow"
+        ) from None
+
+
+def unpack(name: str, shards: dict[str, Path], columns: Columns, folder: Path, most: int) -> None:
+    """Write the photographs of Parquet files and a list of them into a new folder.
+
+    Args:
+        name: The data set, for messages.
+        shards: Path in the data set -> the file.
+        columns: What the columns are called; with the split "", no column of splits is read.
+        folder: The folder to write; it appears when it is complete.
+        most: Photographs that it may hold.
+
+    Raises:
+        ValueError: A file cannot be read, has no such column, a label that cannot name a class or
+            a split that is none, or there are more photographs than allowed or than fit.
+    """
+    with temporary_folder(folder.parent) as temporary, named_errors(folder):
+        (made := temporary / "made").mkdir()
+        listing = _write_all(name, shards, columns, made, most)
+        kept = {
+            "rows": [(entry.path.as_posix(), *entry[1:4]) for entry in listing.entries],
+            "skipped": [(path.as_posix(), reason) for path, reason in listing.skipped],
+            "notes": listing.notes,
+        }
+        (made / _LISTING).write_text(json.dumps(kept), encoding="utf-8")
+        try:
+            made.replace(folder)
+        except OSError:  # another process was faster
+            if not is_unpacked(folder):
+                raise
+
+
+@contextmanager
+def _reading(name: str, shard: str) -> Generator[None]:
+    """Turn what pyarrow raises in this context into one sentence with its remedy."""
+    try:
+        yield
+    except Exception as error:  # pyarrow's errors have no class in common but this one
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{shard} of {name} cannot be read as Parquet ({reason}). If its download was "
+            "damaged, remove it from the cache of huggingface_hub and repeat."
+        ) from error
+
+
+class _Chosen(NamedTuple):
+    """Columns that are read, "" for none, and the names of the labels' numbers."""
+
+    picture: str
+    label: str
+    split: str
+    group: str
+    names: list[str]
+    note: str
+
+
+class _Row(NamedTuple):
+    """What a row holds; empty where it lacks it."""
+
+    picture: bytes
+    label: str
+    split: str
+    group: str
+
+
+def _write_all(
+    name: str, shards: dict[str, Path], columns: Columns, folder: Path, most: int
+) -> Listing:
+    """Write the photographs of Parquet files into a folder; list them by their paths in it."""
+    parquet = load_pyarrow(name)
+    entries: list[Entry] = []
+    skipped: list[Skipped] = []
+    notes: dict[str, None] = {}
+    labels: set[str] = set()
+    for shard, path in shards.items():
+        with _reading(name, shard):
+            table = parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+        with table:
+            chosen = _choose_columns(name, table.schema_arrow, columns)
+            notes |= dict.fromkeys([chosen.note] if chosen.note else [])
+            if len(entries) + table.metadata.num_rows > most:
+                raise ValueError(f"{name} has more than {most:,} photographs, which is the limit.")
+            for number, row in enumerate(_rows(name, shard, table, chosen)):
+                if flaw := _flaw(row):
+                    skipped.append(Skipped(Path(f"{shard}/row {number + 1}"), flaw))
+                    continue
+                if row.label not in labels:
+                    require_name(row.label, f"{name}: the label")
+                    labels.add(row.label)
+                require_room(name, folder, len(row.picture))
+                file = f"{len(entries) // 1000:04}/{len(entries):07}{_ending(row.picture)}"
+                (folder / file).parent.mkdir(exist_ok=True)
+                (folder / file).write_bytes(row.picture)
+                entries.append(Entry(Path(file), row.label, row.split, row.group))
+    entries, more = _with_splits(name, entries, columns)
+    return Listing(name, folder, entries, skipped=skipped, notes=[*notes, *more])
+
+
+def _with_splits(
+    name: str, entries: list[Entry], columns: Columns
+) -> tuple[list[Entry], list[str]]:
+    """Turn the words in the column of splits into splits, or say why it is not used."""
+    words = {entry.split for entry in entries}
+    splits = {word: split_of(word) or "" for word in words}
+    entries = [entry._replace(split=splits[entry.split]) for entry in entries]
+    if all(splits.values()) or words == {""}:
+        return entries, []
+    wrong = min(word for word in words if not splits[word])
+    flaw = (
+        f"'{escaped(wrong[:50])}' in the column '{escaped(columns.split)}', which is none of the "
+        f"splits {', '.join(SPLITS[:-1])} and {SPLITS[-1]}."
+    )
+    if columns.split != DEFAULT_COLUMNS.split:
+        raise ValueError(f"{name} has {flaw} Name another column with --split-column.")
+    entries = [entry._replace(split="") for entry in entries]
+    return entries, [f"The column '{columns.split}' is not used: {name} has {flaw}"]
+
+
+def _rows(name: str, shard: str, table: Any, chosen: _Chosen) -> Iterator[_Row]:
+    """Yield what the rows of a Parquet file hold."""
+    wanted = (chosen.picture, chosen.label, chosen.split, chosen.group)
+    there = list(dict.fromkeys(column for column in wanted if column))
+    batches = table.iter_batches(batch_size=_BATCH, columns=there)
+    while True:
+        with _reading(name, shard):
+            if (batch := next(batches, None)) is None:
+                return
+            cells = {column: batch.column(column).to_pylist() for column in there}
+        cells[""] = [None] * batch.num_rows
+        for picture, value, *more in zip(*(cells[column] for column in wanted), strict=True):
+            content = picture.get("bytes") if isinstance(picture, dict) else picture
+            if chosen.names and isinstance(value, int):
+                value = chosen.names[value] if 0 <= value < len(chosen.names) else None
+            yield _Row(content or b"", _text(value), *map(_text, more))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else normal_form(str(value).strip())
+
+
+def _flaw(row: _Row) -> str:
+    """Say why a row is left out, or nothing."""
+    if not row.picture:
+        return "holds no picture"
+    if not _ending(row.picture):
+        return f"is none of {images.FORMATS_TEXT}"
+    return "" if row.label else "has no label"
+
+
+def _ending(content: bytes) -> str:
+    """Return the file ending of a picture by its first bytes; "" where they begin none."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return ".webp"
+    if content[4:8] == b"ftyp":
+        return _BRANDS.get(content[8:12], "")
+    return next((ending for start, ending in _STARTS.items() if content.startswith(start)), "")
+
+
+def _choose_columns(data_set: str, schema: Any, columns: Columns) -> _Chosen:
+    """Choose the columns of pictures, labels, splits and groups of a Parquet file."""
+    kinds: dict[str, Any] = dict(zip(schema.names, schema.types, strict=True))
+    there = ", ".join(f"{escaped(name)} ({str(kind)[:40]})" for name, kind in kinds.items())
+    features = _features(schema.metadata)
+    pictures = _picture_columns(kinds, features)
+    picture = next((name for name in (columns.path, "image") if name in pictures), None)
+    if picture is None and len(pictures) != 1:
+        raise ValueError(
+            f"{data_set} has {len(pictures) or 'no'} columns of pictures. Expected one, or one "
+            f"that is called image. Its columns are {there}. Choose one with --path-column."
+        )
+    labels = [columns.label] if columns.label in kinds else []
+    if not labels and columns.label == DEFAULT_COLUMNS.label:
+        classes = [n for n in kinds if features.get(n, {}).get("_type") == "ClassLabel"]
+        labels = classes or [name for name in kinds if name == "labels"]
+
+    def of_texts(role: str, column: str, is_needed: bool) -> str:
+        if column in kinds and _holds_texts(kinds[column]):
+            return column
+        if is_needed:
+            raise ValueError(
+                f"{data_set} has no column '{column}' of texts or whole numbers to be the "
+                f"{role}s. Its columns are {there}. Choose one with --{role}-column."
+            )
+        return ""
+
+    label = of_texts("label", labels[0] if labels else columns.label, True)
+    split = of_texts("split", columns.split, columns.split not in ("", DEFAULT_COLUMNS.split))
+    group = of_texts("group", columns.group, columns.group != DEFAULT_COLUMNS.group)
+    others = " or ".join(f"--label-column {name}" for name in labels[1:])
+    note = f"The labels are the column {label}. To choose another: {others}." if others else ""
+    names = features.get(label, {}).get("names")
+    is_named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return _Chosen(picture or pictures[0], label, split, group, names if is_named else [], note)
+
+
+def _features(metadata: dict[bytes, bytes] | None) -> dict[str, dict[str, Any]]:
+    """Return what `datasets` has noted of the columns; nothing for another program's file."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: kind for name, kind in features.items() if isinstance(kind, dict)}
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return {}
+
+
+def _picture_columns(kinds: dict[str, Any], features: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the columns marked as images, else those made of bytes and a path, else of bytes."""
+    types = import_module("pyarrow.types")
+    structs = [
+        name
+        for name, kind in kinds.items()
+        if types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    ]
+    plain = [n for n, kind in kinds.items() if types.is_binary(kind) or types.is_large_binary(kind)]
+    marked = [n for n in (*structs, *plain) if features.get(n, {}).get("_type") == "Image"]
+    return marked or structs or plain
+
+
+def _holds_texts(kind: Any) -> bool:
+    types = import_module("pyarrow.types")
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_boolean)
+    return any(test(kind) for test in tests)

@@ -1,0 +1,166 @@
+"""What DATA may be: a folder, a table, an archive, a data set of the Hub, or one with a name."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from model.photographs import archives, cells
+from model.photographs.archives import is_archive, unpack
+from model.photographs.dataset import Listing
+from model.photographs.layout import absolute, is_photograph, walk
+from model.photographs.named import DIGITS, FLOWERS, list_digits, list_flowers102
+from model.photographs.scan import class_folders, list_files, list_folder, split_folders
+from model.photographs.tables import (
+    DEFAULT_COLUMNS,
+    LABEL_FILES,
+    Columns,
+    is_table,
+    list_table,
+    missing_columns,
+)
+
+HUB = "hf:"
+"""Begins the name of a data set on the Hugging Face Hub."""
+
+
+def is_source(name: str) -> bool:
+    """Tell whether a name stands for several photographs, and not for one file."""
+    path = Path(name)
+    if path.is_dir() or name.startswith(HUB):
+        return True
+    return is_table(path) or is_archive(path) or (name in (FLOWERS, DIGITS) and not path.exists())
+
+
+def list_source(
+    name: str,
+    *,
+    class_names: Path | None = None,
+    data_dir: Path,
+    cache_dir: Path,
+    columns: Columns = DEFAULT_COLUMNS,
+    splits: bool = True,
+) -> Listing:
+    """List labelled photographs.
+
+    Args:
+        name: A folder of class folders or with a `labels.csv`, a table, an archive of such a
+            folder, `hf:OWNER/NAME`, `digits` or `flowers102`. A folder that has one of these names
+            needs `./` before it.
+        class_names: JSON file of display names, in place of the source's own.
+        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
+        cache_dir: The cache folder; archives are unpacked there.
+        columns: What the columns of a table are called.
+        splits: Use the source's splits; without, every split is "" and every folder is a class.
+
+    Returns:
+        The photographs; none has been opened.
+
+    Raises:
+        ConnectionError: The data set is not there and cannot be downloaded.
+        FileNotFoundError: There is no such source, or no such names file.
+        ValueError: `flowers102` is not complete, or as `list_folder`, `list_table` and `unpack`.
+    """
+    path = Path(name)
+    if name == FLOWERS:
+        listing = list_flowers102(data_dir, class_names)
+    elif name == DIGITS:
+        listing = list_digits(cache_dir, class_names)
+    elif name.startswith(HUB):
+        from model.photographs.hub_data import list_hub
+
+        listing = list_hub(name, columns=columns, class_names=class_names, cache_dir=cache_dir)
+    elif path.is_dir():
+        listing = _list_folder(path, columns, class_names, splits)
+    elif is_table(path):
+        listing = list_table(path, columns=columns, class_names=class_names)
+    elif is_archive(path):
+        folder, notes = unpack(path, cache_dir)
+        listing = _list_folder(folder, columns, class_names, splits)
+        _require_inside(path, folder, listing)
+        listing = replace(listing, name=name, notes=[*notes, *listing.notes])
+    else:
+        raise _not_there(name)
+    return listing if splits else _without_splits(listing)
+
+
+def list_unlabelled(
+    name: str | Path, *, data_dir: Path, cache_dir: Path, columns: Columns = DEFAULT_COLUMNS
+) -> Listing:
+    """List photographs whose labels do not matter.
+
+    Args:
+        name: As `list_source`; a folder or archive may have any folders in it, and of a table only
+            the column of paths is needed.
+        data_dir: As `list_source`.
+        cache_dir: As `list_source`.
+        columns: As `list_source`.
+
+    Returns:
+        The photographs; every class id, split and group is "".
+
+    Raises:
+        ConnectionError: As `list_source`.
+        FileNotFoundError: There is no such source.
+        ValueError: As `list_source`.
+    """
+    path = Path(name)
+    if str(name) in (FLOWERS, DIGITS) or str(name).startswith(HUB):
+        listing = list_source(str(name), data_dir=data_dir, cache_dir=cache_dir, columns=columns)
+    elif path.is_dir():
+        listing = list_files(path)
+    elif is_table(path):
+        listing = list_table(path, columns=columns, labelled=False)
+    elif is_archive(path):
+        folder, notes = unpack(path, cache_dir)
+        listing = replace(list_files(folder), name=str(name), notes=notes)
+    else:
+        raise _not_there(str(name))
+    entries = [entry._replace(class_id="", split="", group="") for entry in listing.entries]
+    return replace(listing, entries=entries, names={})
+
+
+def _not_there(name: str) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{name} is not a folder, a table ({', '.join(cells.ENDINGS)}), an archive "
+        f"({', '.join(archives.ENDINGS)}), a data set of the Hugging Face Hub ({HUB}OWNER/NAME), "
+        f"nor '{DIGITS}' or '{FLOWERS}'."
+    )
+
+
+def _list_folder(folder: Path, columns: Columns, class_names: Path | None, splits: bool) -> Listing:
+    """List a folder by the table in it, or by its class folders."""
+    table = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
+    if table is None:
+        return list_folder(folder, class_names=class_names, splits=splits)
+    try:
+        flaw = missing_columns(table, columns)
+    except ValueError as error:
+        flaw = str(error)
+    if flaw and (len(class_folders(folder)) > 1 or split_folders(folder)):
+        listing = list_folder(folder, class_names=class_names, splits=splits)
+        return replace(listing, notes=[f"{table.name} is not used: {flaw}", *listing.notes])
+    listing = list_table(table, columns=columns, class_names=class_names)
+    known = {absolute(file.path) for file in (*listing.entries, *listing.skipped)}
+    unlisted = sum(is_photograph(p) and absolute(p) not in known for p in walk(folder))
+    notes = list(listing.notes)
+    if unlisted:
+        what, verb = ("photograph", "is") if unlisted == 1 else ("photographs", "are")
+        notes.append(
+            f"{unlisted:,} {what} in {folder} {verb} not in {table.name} and {verb} left out."
+        )
+    return replace(listing, name=str(folder), notes=notes)
+
+
+def _require_inside(archive: Path, folder: Path, listing: Listing) -> None:
+    """Make sure that the table in an archive names none of this computer's other files."""
+    root = absolute(folder)
+    for entry in listing.entries:
+        if not absolute(entry.path).is_relative_to(root):
+            raise ValueError(
+                f"The table in {archive} lists {entry.path}, which is not in the archive. "
+                "Remove that row, or unpack the archive and give its folder."
+            )
+
+
+def _without_splits(listing: Listing) -> Listing:
+    entries = [entry._replace(split="") for entry in listing.entries]
+    return replace(listing, entries=sorted(entries, key=lambda entry: entry.class_id))

@@ -1,0 +1,247 @@
+"""Photographs that a table lists: a path and a label in each row, perhaps a split and a group."""
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.photographs import images
+from model.photographs.cells import ENDINGS, Row, column_names, read_rows
+from model.photographs.class_names import (
+    escaped,
+    find_names_file,
+    normal_form,
+    read_class_names,
+    require_name,
+)
+from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
+from model.photographs.layout import absolute, below_one_folder, notes_on, split_of, wrong_ending
+
+LABEL_FILES = ("labels.csv", "labels.tsv")
+"""Tables that are used where a data folder holds one."""
+
+_SHOWN_COLUMNS = 20
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table are called.
+
+    Attributes:
+        path: The photograph, from the table's folder or absolute.
+        label: Its class.
+        split: `train`, `valid` or `test`, or another word that a folder of such a split may have
+            as its name; not needed.
+        group: What it has in common with others, such as a person; not needed.
+    """
+
+    path: str = "path"
+    label: str = "label"
+    split: str = "split"
+    group: str = "group"
+
+
+DEFAULT_COLUMNS = Columns()
+
+
+def is_table(path: Path) -> bool:
+    """Tell by its ending whether a file is a table."""
+    return path.suffix.lower() in ENDINGS and path.is_file()
+
+
+def missing_columns(path: Path, columns: Columns) -> str:
+    """Say which column a table of labelled photographs lacks.
+
+    Args:
+        path: The table.
+        columns: What its columns are called.
+
+    Returns:
+        A sentence, and the remedy; "" where it has a path and a label.
+
+    Raises:
+        ValueError: As `column_names`.
+    """
+    return _missing(path, column_names(path), [("path", columns.path), ("label", columns.label)])
+
+
+def list_table(
+    path: Path,
+    *,
+    columns: Columns = DEFAULT_COLUMNS,
+    class_names: Path | None = None,
+    labelled: bool = True,
+) -> Listing:
+    """List the photographs of a table. All cells are text: 007 is a label, and so is NA.
+
+    Args:
+        path: A CSV file (separated by commas or semicolons), TSV file or Parquet file.
+        columns: What its columns are called. The group is used where there is such a column.
+        class_names: JSON file of display names; by default a `cat_to_name.json` that is near.
+        labelled: Read labels, splits and groups; without, every class id is "".
+
+    Returns:
+        The photographs, those of `train` first. Files that are not there, or are no photographs
+        by their name, are among those skipped.
+
+    Raises:
+        FileNotFoundError: The names file does not exist.
+        ValueError: The table cannot be read, lacks a column, has no row, gives a photograph two
+            labels, splits or groups, has a label that cannot name a class or a split that is none,
+            or has splits in some rows only.
+    """
+    roles = _columns_of(path, columns, labelled)
+    rows = _Rows(path, roles)
+    for row in read_rows(path, list(roles.values())):
+        rows.add(row)
+    if not rows.count:
+        raise ValueError(f"{path} has a header and no rows. Add a row for each photograph.")
+    entries = sorted(rows.entries(), key=lambda entry: (_rank(entry.split), entry.class_id))
+    folder, entries = below_one_folder(path.parent, entries)
+    notes = []
+    if rows.repeated:
+        notes.append(
+            f"{path.name} lists photographs more than once; the repeated rows, {rows.repeated:,}, "
+            "are left out."
+        )
+    found = find_names_file(path.parent, ()) if labelled and not class_names else None
+    names_file = class_names or found
+    names = read_class_names(names_file) if names_file else {}
+    notes += notes_on(path.parent, (), (), found)
+    return Listing(str(path), folder, entries, names, rows.skipped, notes)
+
+
+def _columns_of(path: Path, columns: Columns, labelled: bool) -> dict[str, str]:
+    """Map what is read to the column it is in: "path", "label", and perhaps "split", "group"."""
+    names = column_names(path)
+    roles = {"path": columns.path}
+    if labelled:
+        roles["label"] = columns.label
+        if columns.split in names or columns.split != DEFAULT_COLUMNS.split:
+            roles["split"] = columns.split
+        if columns.group in names:
+            roles["group"] = columns.group
+    if flaw := _missing(path, names, roles.items()):
+        raise ValueError(flaw)
+    for name in roles.values():
+        if names.count(name) > 1:
+            raise ValueError(f"{path} has {names.count(name)} columns '{escaped(name)}'. Keep one.")
+    return roles
+
+
+def _missing(path: Path, names: Sequence[str], roles: Iterable[tuple[str, str]]) -> str:
+    for role, name in roles:
+        if name not in names:
+            shown = ", ".join(f"'{escaped(other[:50])}'" for other in names[:_SHOWN_COLUMNS])
+            more = f" and {len(names) - _SHOWN_COLUMNS} more" * (len(names) > _SHOWN_COLUMNS)
+            return (
+                f"{path} has no column '{escaped(name)}'; its columns are {shown}{more}. "
+                f"Name another one with --{role}-column."
+            )
+    return ""
+
+
+class _Rows:
+    """The rows of a table, checked one by one."""
+
+    def __init__(self, path: Path, roles: dict[str, str]) -> None:
+        self.path = path
+        self.folder = absolute(path.parent)
+        self.roles = tuple(roles)
+        self.count = 0
+        self.repeated = 0
+        self.skipped: list[Skipped] = []
+        self._taken: dict[Path, tuple[Entry, str]] = {}
+
+    def add(self, row: Row) -> None:
+        """Take a row, or note why its photograph is skipped."""
+        self.count += 1
+        cells = dict(zip(self.roles, row.cells, strict=True))
+        place = f"({self.path.name}, {row.place})"
+        if not cells["path"]:
+            self.skipped.append(Skipped(self.path, f"has no path in {row.place}"))
+            return
+        path = self._path(cells["path"])
+        if "label" in cells and not cells["label"]:
+            self.skipped.append(Skipped(path, f"has no label {place}"))
+            return
+        if flaw := _flaw(path):
+            self.skipped.append(Skipped(path, f"{flaw} {place}"))
+            return
+        label = normal_form(cells.get("label", ""))
+        require_name(label, f"{self.path}, {row.place}: the label")
+        split = self._split(cells.get("split", ""), row.place)
+        entry = Entry(path, label, split, cells.get("group", ""))
+        earlier, there = self._taken.setdefault(path, (entry, row.place))
+        if there != row.place:
+            self._require_equal(earlier, there, entry, row.place)
+            self.repeated += 1
+
+    def entries(self) -> list[Entry]:
+        """Return the photographs in the order of the table; all of them have a split, or none."""
+        places: dict[bool, str] = {}
+        for entry, place in self._taken.values():
+            places.setdefault(bool(entry.split), place)
+        if len(places) > 1:
+            raise ValueError(
+                f"{self.path}, {places[False]} has no split, and {places[True]} has one. "
+                f"Give every row {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, or none of them."
+            )
+        return [entry for entry, _ in self._taken.values()]
+
+    def _path(self, text: str) -> Path:
+        r"""Find the file that a cell names; `\` separates folders where no name contains it."""
+        path = self.path.parent / text
+        if "\\" in text and not os.path.lexists(path):
+            text = text.replace("\\", "/")
+            path = self.path.parent / text
+        if ".." not in path.parts and not Path(text).is_absolute():
+            return path
+        outside = absolute(path)
+        if outside.is_relative_to(self.folder):
+            return self.path.parent / outside.relative_to(self.folder)
+        return outside
+
+    def _split(self, text: str, place: str) -> str:
+        split = split_of(text) if text else ""
+        if split is None:
+            raise ValueError(
+                f"{self.path}, {place} has the split '{escaped(text[:50])}'. Expected "
+                f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}; name another column with "
+                "--split-column."
+            )
+        return split
+
+    def _require_equal(self, earlier: Entry, there: str, entry: Entry, place: str) -> None:
+        for what, first, second in (
+            ("label", earlier.class_id, entry.class_id),
+            ("split", earlier.split, entry.split),
+            ("group", earlier.group, entry.group),
+        ):
+            if first != second:
+                raise ValueError(
+                    f"{self.path} gives {entry.path} the {what} '{escaped(first)}' in {there} and "
+                    f"'{escaped(second)}' in {place}. Keep one of them."
+                )
+
+
+def _flaw(path: Path) -> str:
+    """Say why a file cannot be a photograph, by its name and what the system knows of it."""
+    if "\0" in str(path):
+        return "is not there"
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "is not there"
+    except OSError as error:
+        return f"cannot be read, {(error.strerror or str(error)).lower()}"
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    if path.suffix.lower() not in images.SUFFIXES:
+        return wrong_ending(path)
+    return "" if stat.S_ISREG(mode) else "is not a file"
+
+
+def _rank(split: str) -> int:
+    return SPLITS.index(split) if split else 0

@@ -1,0 +1,92 @@
+"""Photographs that are added to a data set: one listing, and what to do where labels disagree."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from model.photographs.class_names import display_names
+from model.photographs.dataset import Collection, Listing
+
+
+def join(first: Listing, added: Sequence[Listing]) -> Listing:
+    """Add listings to one.
+
+    A class of theirs that is no class id of the first, but the name of one of its classes, is that
+    class. Where the first has no splits, theirs are not kept.
+
+    Args:
+        first: The data set.
+        added: What is added, in order.
+
+    Returns:
+        All photographs, those of the first with source 0.
+    """
+    if not added:
+        return first
+    class_ids = sorted({entry.class_id for entry in first.entries})
+    shown = dict(zip(class_ids, display_names(class_ids, first.names), strict=True))
+    by_name = {name.casefold(): class_id for class_id, name in shown.items()}
+    has_splits = any(entry.split for entry in first.entries)
+    entries, names = list(first.entries), {}
+    notes = list(first.notes)
+    for source, listing in enumerate(added, start=1):
+        for entry in listing.entries:
+            class_id = entry.class_id
+            if class_id not in shown:
+                class_id = by_name.get(class_id.casefold(), class_id)
+            split = entry.split if has_splits else ""
+            entries.append(entry._replace(class_id=class_id, split=split, source=source))
+        names |= {key: name for key, name in listing.names.items() if key not in shown}
+        if not has_splits and any(entry.split for entry in listing.entries):
+            notes.append(f"{listing.name} has splits and {first.name} has none: they are not kept.")
+        notes += listing.notes
+    return replace(
+        first,
+        entries=entries,
+        names=names | first.names,
+        skipped=[*first.skipped, *(bad for listing in added for bad in listing.skipped)],
+        notes=notes,
+    )
+
+
+def settle(data: Collection) -> Collection:
+    """Decide between sources that hold the same photograph: the later one's label counts.
+
+    Where they agree, the earlier photograph stays, and with it its split. Within one source nothing
+    is decided.
+
+    Args:
+        data: The photographs of all sources.
+
+    Returns:
+        Those that stay; a sentence for each label that was replaced, the first ten of them.
+    """
+    if not data.sources.any():
+        return data
+    digests, labels, sources = data.photos.digests, data.photos.labels, data.sources
+    places: dict[str, list[int]] = {}
+    for index, digest in enumerate(digests):
+        places.setdefault(digest, []).append(index)
+    stays = np.ones(len(digests), bool)
+    replaced: list[str] = []
+    for indices in places.values():
+        last = max(indices, key=lambda i: (sources[i], i))
+        for i in indices:
+            if sources[i] == sources[last]:
+                continue
+            if labels[i] == labels[last]:
+                stays[last] = False
+                continue
+            stays[i] = False
+            replaced.append(
+                f"{data.photos.paths[i]} was '{data.class_ids[labels[i]]}' and is "
+                f"'{data.class_ids[labels[last]]}' by {data.photos.paths[last]}, which was added."
+            )
+    notes = replaced[:10]
+    if len(replaced) > 10:
+        notes.append(f"{len(replaced) - 10:,} more got another label by what was added.")
+    if repeated := int((~stays).sum()) - len(replaced):
+        notes.append(f"{repeated:,} added photographs were there already.")
+    settled = data.take(np.flatnonzero(stays))
+    return replace(settled, notes=[*data.notes, *notes])

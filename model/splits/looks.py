@@ -1,0 +1,46 @@
+"""Groups of photographs, with what `auto` must know of their looks made or read from the cache."""
+
+from pathlib import Path
+
+import numpy as np
+
+from model.backbones.backbone import Backbone
+from model.backbones.transforms import EVALUATION_VIEWS
+from model.features.extract import extract
+from model.features.summaries import summarise
+from model.photographs.dataset import Collection
+from model.splits.groups import Groups, group
+
+
+def group_photographs(
+    data: Collection,
+    by: str,
+    *,
+    backbone: Backbone | None = None,
+    cache_dir: Path,
+    workers: int | None = None,
+) -> Groups:
+    """Group photographs.
+
+    Args:
+        data: N photographs.
+        by: As `groups.group`.
+        backbone: By whose features `auto` looks for near copies; without, by light and shade.
+        cache_dir: The cache folder.
+        workers: Threads; by default one a core.
+
+    Returns:
+        The groups.
+
+    Raises:
+        ValueError: As `groups.group`; a file cannot be read any more, or has changed.
+    """
+    if by != "auto" or not len(data.photos):
+        return group(data, by)
+    features: np.ndarray | None = None
+    if backbone:
+        features = extract(
+            backbone, data.photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=workers
+        )[..., : backbone.mean_width]
+    summaries = summarise(data.photos, cache_dir=cache_dir, workers=workers)
+    return group(data, by, summaries=summaries, features=features, workers=workers)

@@ -1,0 +1,192 @@
+"""A seeded draw of splits, of each class its share, in which no group is torn apart."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from model.photographs.dataset import Collection
+
+Draw = dict[str, float]
+"""Split -> the share of each class that it gets, above 0 and below 1."""
+
+_ATTEMPTS = 20  # orders of groups that are tried, where classes share groups
+
+
+def least_photographs(draw: Draw) -> int:
+    """Return how many photographs to train on a class needs: one a split, and one more."""
+    return 2 + len(draw)
+
+
+def require_enough(
+    count: int,
+    class_id: str,
+    draw: Draw,
+    name: str,
+    *,
+    files: int | None = None,
+    groups: int | None = None,
+) -> None:
+    """Stop at a class with too few photographs, or too few groups.
+
+    Args:
+        count: How many different photographs it has to train on.
+        class_id: The class.
+        draw: The splits that are to be drawn of them.
+        name: The data set.
+        files: How many photographs there are with the copies.
+        groups: How many groups they form.
+
+    Raises:
+        ValueError: It cannot be split.
+    """
+    needed, splits = least_photographs(draw), "/".join(["train", *draw])
+    if count < needed:
+        kind = "usable" if files in (None, count) else "different"
+        copies = f" (and {files - count} copies)" if files is not None and files > count else ""
+        raise ValueError(
+            f"Class '{class_id}' in {name} has {count} {kind} photographs{copies} to train on; "
+            f"a {splits} split needs at least {needed}. Add photographs or remove the folder."
+        )
+    if groups is not None and groups < 1 + len(draw):
+        raise ValueError(
+            f"Class '{class_id}' in {name} has {count} different photographs to train on in "
+            f"{groups} {'group' if groups == 1 else 'groups'} of photographs that belong together; "
+            f"a {splits} split needs at least {1 + len(draw)} groups. Add photographs of others, "
+            "or let nothing but copies belong together: --group-by none."
+        )
+
+
+def stratify(
+    data: Collection,
+    split_names: np.ndarray,
+    groups: np.ndarray,
+    draws: Mapping[str, Draw],
+    seed: int,
+) -> np.ndarray:
+    """Take splits out of the training photographs of classes.
+
+    Args:
+        data: N photographs.
+        split_names: `[N]`, where they are now.
+        groups: int64 `[N]`: photographs with one number stay together.
+        draws: Class id -> the splits that are drawn of its training photographs.
+        seed: Seed of the draw.
+
+    Returns:
+        `[N]` split names.
+
+    Raises:
+        ValueError: A class has too few photographs or groups, or no draw gives every split a
+            photograph of every class.
+    """
+    rng = np.random.default_rng(seed)
+    draw = _Draw(data, split_names, groups, draws)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return draw.attempt(rng)
+        except _Unlucky as error:
+            if attempt == _ATTEMPTS - 1:
+                raise ValueError(str(error)) from error
+    raise AssertionError("unreachable")
+
+
+class _Unlucky(Exception):
+    """In this order of groups, a split is left without photographs of a class."""
+
+
+class _Draw:
+    """The photographs to be drawn from, and one attempt after the other to do so."""
+
+    def __init__(
+        self,
+        data: Collection,
+        split_names: np.ndarray,
+        groups: np.ndarray,
+        draws: Mapping[str, Draw],
+    ) -> None:
+        self._data, self._names, self._groups, self._draws = data, split_names, groups, draws
+        labels, in_train = data.photos.labels, split_names == "train"
+        self._members: dict[str, np.ndarray] = {}
+        open_to_draw = np.zeros(len(labels), bool)
+        for class_id, draw in draws.items():
+            chosen = in_train & (labels == data.label(class_id))
+            open_to_draw |= chosen
+            members = self._members[class_id] = np.flatnonzero(chosen)
+            different = len({data.photos.digests[i] for i in members})
+            count = len(np.unique(groups[members]))
+            require_enough(different, class_id, draw, data.name, files=len(members), groups=count)
+        self._fixed = dict.fromkeys(groups[in_train & ~open_to_draw].tolist(), "train")
+
+    def attempt(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw once.
+
+        Raises:
+            _Unlucky: A split got no photograph of a class.
+        """
+        placed = dict(self._fixed)
+        shuffled = {key: rng.permutation(members) for key, members in self._members.items()}
+        # who has few groups has no choice once others have placed them
+        fewest_first = sorted(shuffled, key=lambda key: len(set(self._groups[shuffled[key]])))
+        for class_id in fewest_first:
+            self._place(class_id, shuffled[class_id], placed)
+        result = self._names.copy()
+        for members in shuffled.values():
+            for i in members:
+                result[i] = placed[int(self._groups[i])]
+        return result
+
+    def _place(self, class_id: str, members: np.ndarray, placed: dict[int, str]) -> None:
+        """Place the groups of a class that no other class has placed."""
+        units: dict[int, set[str]] = {}
+        for i in members:
+            units.setdefault(int(self._groups[i]), set()).add(self._data.photos.digests[i])
+        sizes = {unit: len(digests) for unit, digests in units.items()}
+        draw, total = self._draws[class_id], sum(sizes.values())
+        have = dict.fromkeys([*draw, "train"], 0)
+        for unit, size in sizes.items():
+            if unit in placed:
+                have[placed[unit]] = have.get(placed[unit], 0) + size
+        free = [unit for unit in sizes if unit not in placed]
+        for split, share in draw.items():
+            wanted = max(1, round(share * total))
+            waiting = sum(not have[other] for other in have if other != split)
+            taken = _fill(free, sizes, wanted - have[split], len(free) - waiting, not have[split])
+            placed |= dict.fromkeys(taken, split)
+            have[split] += sum(sizes[unit] for unit in taken)
+            free = [unit for unit in free if unit not in placed]
+        placed |= dict.fromkeys(free, "train")
+        have["train"] += sum(sizes[unit] for unit in free)
+        if empty := [split for split, count in have.items() if not count]:
+            raise _Unlucky(
+                f"Class '{class_id}' in {self._data.name} has {len(sizes)} groups of photographs "
+                f"that belong together, which other classes share, so that none is left for "
+                f"{' and '.join(empty)}. Add photographs of others, or let nothing but copies "
+                "belong together: --group-by none."
+            )
+
+
+def _fill(
+    free: list[int], sizes: dict[int, int], wanted: int, most: int, needs_one: bool
+) -> list[int]:
+    """Choose groups, in their order, that together come as near as can be to a number.
+
+    Args:
+        free: The groups.
+        sizes: Group -> photographs.
+        wanted: How many photographs.
+        most: How many groups may be taken.
+        needs_one: Take the smallest group where none comes near.
+
+    Returns:
+        The chosen groups.
+    """
+    taken: list[int] = []
+    for unit in free:
+        if len(taken) >= most or wanted <= 0:
+            break
+        if abs(wanted - sizes[unit]) < wanted:
+            taken.append(unit)
+            wanted -= sizes[unit]
+    if not taken and needs_one and most > 0:
+        taken = [min(free, key=lambda unit: sizes[unit])]
+    return taken
