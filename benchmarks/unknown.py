@@ -2,11 +2,15 @@
 
     python benchmarks/unknown.py "$FLOWERS102_DIR"
     python benchmarks/unknown.py "$FLOWERS102_DIR" --others FOLDER
+    python benchmarks/unknown.py "$FLOWERS102_DIR" --background
 
 The hard half: 20 classes are left out of training (three seeded draws), and their photographs are
-set against `valid` of the other classes. The easy half: the shipped checkpoint on all of `valid`
-against drawings, noise, text and scikit-learn's scanned digits, which are made on the spot, and
-against the photographs in `--others`, if they are none of its classes.
+set against `valid` of the other classes. With `--background`, 20 more classes are left out, and of
+200 photographs of these a background class is made (`train.py --background`): the same 20 classes
+are then set against a training without it and one with it, each at two known pass rates, and
+nothing else is measured. The easy half: the shipped checkpoint on all of `valid` against drawings,
+noise, text and scikit-learn's scanned digits, which are made on the spot, and against the
+photographs in `--others`, if they are none of its classes.
 """
 
 import argparse
@@ -31,17 +35,45 @@ from model.commands import console
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = 20
 EACH = 50
+BACKGROUND = 200
+PASS_RATES = (0.99, 0.95)
 
 
-def leave_out(flowers: Path, out: Path, seed: int) -> None:
-    """Link `known/train`, `known/valid` and `unknown`, where 20 drawn classes go."""
+def leave_out(flowers: Path, out: Path, seed: int, background: bool) -> None:
+    """Link `known/train`, `known/valid` and `unknown`, where 20 drawn classes go.
+
+    With `background`, 200 photographs of 20 others go to `background/train/background`, and the
+    rest of these nowhere.
+    """
+    rng = np.random.default_rng(seed)
     classes = sorted(folder.name for folder in (flowers / "train").iterdir())
-    chosen = set(np.random.default_rng(seed).choice(classes, LEFT_OUT, replace=False).tolist())
+    drawn = rng.choice(classes, LEFT_OUT, replace=False).tolist()
+    rest = [class_id for class_id in classes if class_id not in drawn]
+    others = rng.choice(rest, LEFT_OUT, replace=False).tolist() if background else []
+    against: list[Path] = []
     for path in sorted(flowers.glob("*/*/*.jpg")):
         split, class_id = path.parts[-3:-1]
-        target = out / ("unknown" if class_id in chosen else f"known/{split}") / class_id
-        target.mkdir(parents=True, exist_ok=True)
-        (target / path.name).symlink_to(path.resolve())
+        if class_id in others:
+            against.append(path)
+            continue
+        link(path, out / ("unknown" if class_id in drawn else f"known/{split}") / class_id)
+    for index in rng.permutation(len(against))[:BACKGROUND]:
+        link(against[index], out / "background" / "train" / "background")
+
+
+def link(path: Path, folder: Path) -> None:
+    """Link a photograph into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{path.parent.name}-{path.name}").symlink_to(path.resolve())
+
+
+def train(home: Path, cache: Path, *options: str) -> Path:
+    """Train on `known` and return the checkpoint."""
+    out = home / "checkpoint"
+    command = [sys.executable, "train.py", str(home / "known"), "--no-evidence", "--overwrite"]
+    command += ["--out", str(out), "--cache-dir", str(cache), *options]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return out
 
 
 def scribble(rng: np.random.Generator) -> Image.Image:
@@ -134,37 +166,47 @@ def main() -> int:
     )
     parser.add_argument("flowers", type=Path, metavar="FLOWERS", help="the flowers' folder")
     parser.add_argument("--others", type=Path, metavar="FOLDER", help="more that are no flowers")
+    parser.add_argument(
+        "--background",
+        action="store_true",
+        help=f"train against {BACKGROUND} photographs of other classes, too",
+    )
     parser.add_argument("--draws", type=int, default=3, help="draws of 20 classes")
     parser.add_argument("--quality", default="fast", help="of the training without them")
     console.add_cache_dir(parser)
     options = parser.parse_args()
-    rows, areas, cache = [], [], options.cache_dir.absolute()
+    rows, cache = [], options.cache_dir.absolute()
+    areas: dict[str, list[float]] = {}
+    rejected: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary).absolute()
         for seed in range(options.draws):
             home = work / f"draw-{seed}"
-            leave_out(options.flowers, home, seed)
-            command = [sys.executable, "train.py", str(home / "known"), "--no-evidence"]
-            command += ["--out", str(home / "checkpoint"), "--quality", options.quality]
-            command += ["--cache-dir", str(cache)]
-            subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-            found = evaluate(
-                home / "known" / "valid",
-                home / "unknown",
-                cache,
-                "--checkpoint",
-                str(home / "checkpoint"),
-            )
-            rows.append(row(f"20 classes left out, draw {seed}", found))
-            areas.append(found["unknown_auroc"])
+            leave_out(options.flowers, home, seed, options.background)
+            against = ["--add", str(home / "background"), "--background", "background"]
+            trainings: dict[str, list[str]] = {} if options.background else {"": []}
+            for rate in PASS_RATES if options.background else ():
+                passing = ["--known-pass-rate", str(rate)]
+                trainings[f", {rate:.0%}"] = passing
+                trainings[f", {rate:.0%}, background"] = [*passing, *against]
+            for name, arguments in trainings.items():
+                checkpoint = train(home, cache, "--quality", options.quality, *arguments)
+                valid, unknown = home / "known" / "valid", home / "unknown"
+                found = evaluate(valid, unknown, cache, "--checkpoint", str(checkpoint))
+                rows.append(row(f"20 classes left out, draw {seed}{name}", found))
+                areas.setdefault(name, []).append(found["unknown_auroc"])
+                rejected.setdefault(name, []).append(found["unknown_rejected"])
         valid = (options.flowers / "valid").absolute()
-        for folder in make_others(work, 0) + (
-            [options.others.absolute()] if options.others else []
-        ):
+        easy = [] if options.background else make_others(work, 0)
+        easy += [options.others.absolute()] if options.others else []
+        for folder in easy:
             rows.append(row(folder.name, evaluate(valid, folder, cache)))
     header = ("Unknown", "Known", "Unknown", "AUROC", "Rejected", "Known rejected")
     print(console.table(header, rows))
-    print(f"left out AUROC {np.mean(areas):.4f}")
+    for name in areas if options.background else ():
+        area, share = np.mean(areas[name]), np.mean(rejected[name])
+        print(f"mean of draws{name}: AUROC {area:.4f}, rejected {share:.1%}")
+    print(f"left out AUROC {np.mean(list(areas.values())[-1]):.4f}")
     return 0
 
 

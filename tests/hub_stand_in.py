@@ -5,16 +5,20 @@ It answers what huggingface_hub asks of the Hub for models, Spaces and data sets
 
 import base64
 import hashlib
+import io
 import json
 import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import uvicorn
 import yaml
+from drawing import drawn_photograph
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -254,3 +258,45 @@ class Server:
         self.server.should_exit = True
         self.thread.join(10)
         self.socket.close()
+
+
+def picture(number: int = 0, form: str = "PNG") -> bytes:
+    """The file of a drawn photograph."""
+    buffer = io.BytesIO()
+    drawn_photograph(number % 3 / 3, number).save(buffer, form)
+    return buffer.getvalue()
+
+
+def parquet(
+    columns: dict[str, list[Any]], features: dict[str, Any] | None = None, **options: Any
+) -> bytes:
+    """A Parquet file as `datasets` writes them: pictures are bytes and a path."""
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table(columns)
+    if features is not None:
+        table = table.replace_schema_metadata(
+            {"huggingface": json.dumps({"info": {"features": features}})}
+        )
+    buffer = io.BytesIO()
+    pytest.importorskip("pyarrow.parquet").write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+def cells(contents: Sequence[bytes | None]) -> list[dict[str, Any]]:
+    """Pictures as `datasets` keeps them in a column."""
+    return [{"bytes": content, "path": "../../evil.png"} for content in contents]
+
+
+IMAGE = {"_type": "Image"}
+
+
+def class_label(*names: str) -> dict[str, Any]:
+    return {"_type": "ClassLabel", "names": list(names)}
+
+
+def flowers(count: int = 4, **more: list[Any]) -> bytes:
+    """A Parquet file of roses and tulips by turns."""
+    features = {"image": IMAGE, "label": class_label("rose", "tulip")}
+    contents = [picture(number) for number in range(count)]
+    labels = [number % 2 for number in range(count)]
+    return parquet({"image": cells(contents), "label": labels, **more}, features)

@@ -84,7 +84,7 @@ class Audit:
 
         counts = {problem: len(rows) for problem, rows in self.findings.items()}
         return {
-            "data": folder.resolve().name,
+            "data": Path(self.data.name).resolve().name,
             "photographs": len(photos),
             "num_classes": len(self.data.class_ids),
             "class_names": dict(zip(self.data.class_ids, self.data.class_names, strict=True)),

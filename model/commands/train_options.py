@@ -259,8 +259,10 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
     options.hidden = options.hidden or list(HeadConfig.hidden)
     options.dropout = HeadConfig.dropout if options.dropout is None else options.dropout
     if options.out is None:
-        folder = Path(options.data)
-        name = folder.resolve().name if folder.is_dir() else options.data
+        source = Path(options.data)
+        name = source.resolve().name if source.is_dir() else options.data
+        if source.is_file():
+            name = source.name.partition(".")[0]
         options.out = Path("runs", re.sub(r"[^\w.-]+", "-", name) or "run")
     return options
 
@@ -316,6 +318,12 @@ def published_command(arguments: list[str]) -> str:
         if "--cache-dir" in (previous, argument.partition("=")[0]):
             continue
         if argument == "--overwrite":
+            continue
+        if "--group-by" in (previous, argument.partition("=")[0]):
+            shown.append(argument)  # a regular expression may have a / in it and is no path
+            continue
+        if argument.startswith("hf:"):
+            shown.append(argument)
             continue
         option, equals, value = (
             argument.rpartition("=") if argument[:2] == "--" else ("", "", argument)

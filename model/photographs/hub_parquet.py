@@ -5,7 +5,6 @@ Pictures are written as they are and recognised by their first bytes; none is de
 
 import json
 import re
-import shutil
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,11 +15,10 @@ from model.cache import named_errors, temporary_folder
 from model.photographs import images
 from model.photographs.class_names import escaped, normal_form, require_name
 from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
+from model.photographs.hub_columns import Chosen, choose_columns
+from model.photographs.hub_files import require_room
 from model.photographs.layout import split_of
 from model.photographs.tables import DEFAULT_COLUMNS, Columns
-
-SPARE_BYTES = 1_000_000_000
-"""Bytes that downloads and unpacked photographs leave free on their disk."""
 
 _LISTING = "listing.json"
 _BATCH = 16  # rows of a Parquet file in memory at a time; a photograph may have 10 MB
@@ -35,28 +33,6 @@ _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), ".avif"),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"), ".heic"),
 }
-
-
-def require_room(name: str, folder: Path, needed: int) -> None:
-    """Make sure that a disk has room for so many bytes and `SPARE_BYTES` beside them.
-
-    Args:
-        name: What needs them, for the message.
-        folder: Where they are to be written; it need not exist yet.
-        needed: Bytes.
-
-    Raises:
-        ValueError: The disk has too little room.
-    """
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if needed > free - SPARE_BYTES:
-        raise ValueError(
-            f"{name} needs {needed / 1e9:,.1f} GB in {folder}, where {free / 1e9:,.1f} GB are free "
-            f"and {SPARE_BYTES / 1e9:.0f} GB must remain. Free some space, or use another "
-            "--cache-dir or HF_HOME."
-        )
 
 
 def shards_by_split(paths: Iterable[str]) -> dict[str, list[str]]:
@@ -172,17 +148,6 @@ def _reading(name: str, shard: str) -> Generator[None]:
         ) from error
 
 
-class _Chosen(NamedTuple):
-    """Columns that are read, "" for none, and the names of the labels' numbers."""
-
-    picture: str
-    label: str
-    split: str
-    group: str
-    names: list[str]
-    note: str
-
-
 class _Row(NamedTuple):
     """What a row holds; empty where it lacks it."""
 
@@ -205,7 +170,7 @@ def _write_all(
         with _reading(name, shard):
             table = parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
         with table:
-            chosen = _choose_columns(name, table.schema_arrow, columns)
+            chosen = choose_columns(name, table.schema_arrow, columns)
             notes |= dict.fromkeys([chosen.note] if chosen.note else [])
             if len(entries) + table.metadata.num_rows > most:
                 raise ValueError(f"{name} has more than {most:,} photographs, which is the limit.")
@@ -245,7 +210,7 @@ def _with_splits(
     return entries, [f"The column '{columns.split}' is not used: {name} has {flaw}"]
 
 
-def _rows(name: str, shard: str, table: Any, chosen: _Chosen) -> Iterator[_Row]:
+def _rows(name: str, shard: str, table: Any, chosen: Chosen) -> Iterator[_Row]:
     """Yield what the rows of a Parquet file hold."""
     wanted = (chosen.picture, chosen.label, chosen.split, chosen.group)
     there = list(dict.fromkeys(column for column in wanted if column))
@@ -283,69 +248,3 @@ def _ending(content: bytes) -> str:
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12], "")
     return next((ending for start, ending in _STARTS.items() if content.startswith(start)), "")
-
-
-def _choose_columns(data_set: str, schema: Any, columns: Columns) -> _Chosen:
-    """Choose the columns of pictures, labels, splits and groups of a Parquet file."""
-    kinds: dict[str, Any] = dict(zip(schema.names, schema.types, strict=True))
-    there = ", ".join(f"{escaped(name)} ({str(kind)[:40]})" for name, kind in kinds.items())
-    features = _features(schema.metadata)
-    pictures = _picture_columns(kinds, features)
-    picture = next((name for name in (columns.path, "image") if name in pictures), None)
-    if picture is None and len(pictures) != 1:
-        raise ValueError(
-            f"{data_set} has {len(pictures) or 'no'} columns of pictures. Expected one, or one "
-            f"that is called image. Its columns are {there}. Choose one with --path-column."
-        )
-    labels = [columns.label] if columns.label in kinds else []
-    if not labels and columns.label == DEFAULT_COLUMNS.label:
-        classes = [n for n in kinds if features.get(n, {}).get("_type") == "ClassLabel"]
-        labels = classes or [name for name in kinds if name == "labels"]
-
-    def of_texts(role: str, column: str, is_needed: bool) -> str:
-        if column in kinds and _holds_texts(kinds[column]):
-            return column
-        if is_needed:
-            raise ValueError(
-                f"{data_set} has no column '{column}' of texts or whole numbers to be the "
-                f"{role}s. Its columns are {there}. Choose one with --{role}-column."
-            )
-        return ""
-
-    label = of_texts("label", labels[0] if labels else columns.label, True)
-    split = of_texts("split", columns.split, columns.split not in ("", DEFAULT_COLUMNS.split))
-    group = of_texts("group", columns.group, columns.group != DEFAULT_COLUMNS.group)
-    others = " or ".join(f"--label-column {name}" for name in labels[1:])
-    note = f"The labels are the column {label}. To choose another: {others}." if others else ""
-    names = features.get(label, {}).get("names")
-    is_named = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return _Chosen(picture or pictures[0], label, split, group, names if is_named else [], note)
-
-
-def _features(metadata: dict[bytes, bytes] | None) -> dict[str, dict[str, Any]]:
-    """Return what `datasets` has noted of the columns; nothing for another program's file."""
-    try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        return {name: kind for name, kind in features.items() if isinstance(kind, dict)}
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        return {}
-
-
-def _picture_columns(kinds: dict[str, Any], features: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the columns marked as images, else those made of bytes and a path, else of bytes."""
-    types = import_module("pyarrow.types")
-    structs = [
-        name
-        for name, kind in kinds.items()
-        if types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-    ]
-    plain = [n for n, kind in kinds.items() if types.is_binary(kind) or types.is_large_binary(kind)]
-    marked = [n for n in (*structs, *plain) if features.get(n, {}).get("_type") == "Image"]
-    return marked or structs or plain
-
-
-def _holds_texts(kind: Any) -> bool:
-    types = import_module("pyarrow.types")
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_boolean)
-    return any(test(kind) for test in tests)

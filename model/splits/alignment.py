@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 SIDE = 64  # px of the grey thumbnails, whatever the photograph's shape
-_GATES = {16: 0.6, 32: 0.75}  # side in px -> correlation without which a pair is given up
-_ITERATIONS = {16: 8, 32: 8, 64: 5}
+_GATES = {16: 0.6, 32: 0.75, 64: 0}  # side in px -> correlation without which a pair is given up
+_SURE = 0.97  # similarity of two that were not moved, at which no fit is tried
+_ITERATIONS = {16: 6, 32: 5, 64: 4}
 _SCALES = (0.72, 1 / 0.72)  # what one photograph may be of the other, a side
 _SHEAR = 0.4  # about 20 degrees of turn
 _SHIFT = 0.35  # of half the side
@@ -36,16 +37,26 @@ def compare(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     mirrored = fits[1].correlation > fits[0].correlation
     second = np.where(mirrored[:, None, None], second[:, :, ::-1], second)
     fit = Aligned(*(np.where(_like(mirrored, b), b, a) for a, b in zip(*fits, strict=True)))
-    for side, gate in _GATES.items():
+    for side in (16, 32, SIDE):
         if side > 16:
             fit = _fit(first, second, fit.placement, side)
-        passed = fit.correlation >= gate
+        passed = fit.correlation >= _GATES[side]
         alive, first, second = alive[passed], first[passed], second[passed]
         fit = Aligned(*(values[passed] for values in fit))
-    if len(alive):
-        fit = _fit(first, second, fit.placement, SIDE)
-        similarities[alive] = np.minimum(_correlation(*map(_details, fit[2:])), fit.correlation)
+        if side == 16:  # those that coincide as they are need no better fit
+            whole = np.ones(first.shape, np.float32)
+            found = _similarity(_centred(first, whole), _centred(second, whole))
+            similarities[alive] = np.where(found >= _SURE, found, 0)
+            unsure = found < _SURE
+            alive, first, second = alive[unsure], first[unsure], second[unsure]
+            fit = Aligned(*(values[unsure] for values in fit))
+    similarities[alive] = _similarity(fit.first, fit.second)
     return similarities
+
+
+def _similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the correlation of details, or of the whole where that is lower: `[P]`."""
+    return np.minimum(_correlation(_details(first), _details(second)), _correlation(first, second))
 
 
 def _like(mask: np.ndarray, values: np.ndarray) -> np.ndarray:

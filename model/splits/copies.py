@@ -28,7 +28,8 @@ NEIGHBOURS = 3
 of each flower found, 117 are among the nearest three."""
 
 _COMPONENTS = 128  # principal components that stand for features and light alike
-_SAMPLE = 2000  # photographs whose principal components are taken
+_SAMPLE = 600  # photographs whose principal components are taken
+_BLOCK = 1024  # photographs that are projected at a time
 _BATCH = 256
 _DRAWN = 300  # pairs that tell how alike different photographs are
 _BLOCK_ELEMENTS = 2**25  # of the matrix of cosines that are in memory at a time
@@ -169,6 +170,7 @@ def candidates(vectors: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
     return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # on a busy machine threads that spin cost more
 def components(features: np.ndarray) -> np.ndarray:
     """Return the first principal components of standardised features, found on a sample.
 
@@ -176,21 +178,17 @@ def components(features: np.ndarray) -> np.ndarray:
         features: `[N, V, D]`, any float type; the views are averaged.
 
     Returns:
-        float32 `[N, R]`, R at most 128.
-
-    Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011.
+        float32 `[N, R]`, R at most 128 and the size of the sample.
     """
-    from sklearn.utils.extmath import randomized_svd
-
-    count, _, width = features.shape
+    count = len(features)
     drawn = np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)
     sample = features[drawn].mean(axis=1, dtype=np.float32)
     mean, deviation = sample.mean(axis=0), sample.std(axis=0)
     scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0).astype(np.float32)
-    size = min(_COMPONENTS, len(sample), width)
-    directions = randomized_svd((sample - mean) * scale, size, n_iter=2, random_state=0)[2]
-    result = np.empty((count, size), np.float32)
-    for start in range(0, count, _SAMPLE):
-        block = features[start : start + _SAMPLE].mean(axis=1, dtype=np.float32)
-        result[start : start + _SAMPLE] = (block - mean) * scale @ directions.T
-    return result
+    sample = (sample - mean) * scale
+    # With S the sample [M, D] and S S' = U diag(s) U', S' U holds its principal directions.
+    directions = sample.T @ np.linalg.eigh(sample @ sample.T)[1][:, -_COMPONENTS:]
+    directions /= np.maximum(np.linalg.norm(directions, axis=0), 1e-6)
+    blocks = (features[start : start + _BLOCK] for start in range(0, count, _BLOCK))
+    projected = [(b.mean(axis=1, dtype=np.float32) - mean) * scale @ directions for b in blocks]
+    return np.concatenate(projected)

@@ -1,19 +1,16 @@
 """Data sets on the Hub: a stand-in takes its place (see hub_stand_in)."""
 
-import io
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hub_stand_in
 import pytest
-from drawing import drawn_photograph
+from hub_stand_in import flowers, picture
 from huggingface_hub import constants
 
 from model.hub import HubError
-from model.photographs import hub_data, hub_parquet, images
+from model.photographs import hub_files, images
 from model.photographs.dataset import Listing
 from model.photographs.hub_data import list_hub
 from model.photographs.tables import DEFAULT_COLUMNS, Columns
@@ -21,12 +18,6 @@ from model.photographs.tables import DEFAULT_COLUMNS, Columns
 REPO = "alice/roses"
 NAME = f"hf:{REPO}"
 KIND = "dataset"
-
-
-def picture(number: int = 0, form: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    drawn_photograph(number % 3 / 3, number).save(buffer, form)
-    return buffer.getvalue()
 
 
 def folder_files(splits: Sequence[str] = ("",), classes: Sequence[str] = ("rose", "tulip")):
@@ -38,43 +29,14 @@ def folder_files(splits: Sequence[str] = ("",), classes: Sequence[str] = ("rose"
     }
 
 
-def parquet(
-    columns: dict[str, list[Any]], features: dict[str, Any] | None = None, **options: Any
-) -> bytes:
-    """A Parquet file as `datasets` writes them: pictures are bytes and a path."""
-    pa = pytest.importorskip("pyarrow")
-    table = pa.table(columns)
-    if features is not None:
-        table = table.replace_schema_metadata(
-            {"huggingface": json.dumps({"info": {"features": features}})}
-        )
-    buffer = io.BytesIO()
-    pytest.importorskip("pyarrow.parquet").write_table(table, buffer, **options)
-    return buffer.getvalue()
-
-
-def cells(contents: Sequence[bytes | None]) -> list[dict[str, Any]]:
-    return [{"bytes": content, "path": "../../evil.png"} for content in contents]
-
-
-IMAGE = {"_type": "Image"}
-
-
-def class_label(*names: str) -> dict[str, Any]:
-    return {"_type": "ClassLabel", "names": list(names)}
-
-
-def flowers(count: int = 4, **more: list[Any]) -> bytes:
-    features = {"image": IMAGE, "label": class_label("rose", "tulip")}
-    contents = [picture(number) for number in range(count)]
-    labels = [number % 2 for number in range(count)]
-    return parquet({"image": cells(contents), "label": labels, **more}, features)
-
-
-def listed(cache: Path, name: str = NAME, **options: Any) -> Listing:
-    return list_hub(
-        name, **{"columns": DEFAULT_COLUMNS, "class_names": None, "cache_dir": cache, **options}
-    )
+def listed(
+    cache: Path,
+    name: str = NAME,
+    *,
+    columns: Columns = DEFAULT_COLUMNS,
+    class_names: Path | None = None,
+) -> Listing:
+    return list_hub(name, columns=columns, class_names=class_names, cache_dir=cache)
 
 
 def rows(listing: Listing) -> list[tuple[str, str]]:
@@ -127,28 +89,110 @@ def test_names_given_by_the_user_are_used(standin: hub_stand_in.Hub, tmp_path: P
     assert listed(tmp_path, "hf:alice/other", class_names=names).names == {"rose": "Mine"}
 
 
-def test_parquet_files_are_unpacked_with_the_names_of_their_classes(
-    standin: hub_stand_in.Hub, tmp_path: Path
-):
-    files = {
-        "data/train-00000-of-00002.parquet": flowers(4),
-        "data/train-00001-of-00002.parquet": flowers(2),
-        "data/validation-00000-of-00001-0123456789abcdef.parquet": flowers(2),
-        "data/extra-00000-of-00001.parquet": flowers(2),
-        "assets/logo.gif": picture(0, "GIF")[:40],
-    }
-    head = standin.add(REPO, files, KIND).head
+def metadata(split: str = "", header: str = "file_name,label", **labels: str) -> dict[str, bytes]:
+    """Photographs side by side in a folder, and the table of their labels."""
+    rows = [f"{name}.png,{label}" for name, label in labels.items()]
+    files = {f"{split}{name}.png": picture(number) for number, name in enumerate(labels)}
+    return files | {f"{split}metadata.csv": "\n".join([header, *rows]).encode()}
+
+
+@pytest.mark.parametrize("above", ["", "data/", "images/"])
+def test_labels_may_be_in_a_table(standin: hub_stand_in.Hub, tmp_path: Path, above: str):
+    names = {"cat_to_name.json": b'{"rose": "A rose"}'}
+    files = metadata(above, a="rose", b="tulip") | {f"{above}c.png": picture()} | names
+    standin.add(REPO, files, KIND)
     found = listed(tmp_path)
-    assert rows(found) == both("train", 3) + both("valid", 1)
-    assert not found.skipped
-    assert all(entry.path.is_relative_to(tmp_path) for entry in found.entries)
-    assert found.notes[0] == f"{REPO} is at {head}. The same again: hf:{REPO}@{head}"
-    assert found.notes[1].endswith("not train, valid or test: extra.")
-    assert "data/extra-00000-of-00001.parquet" not in standin.downloaded
-    labels = [(entry.split, entry.class_id) for entry in found.entries]
-    assert labels == sorted(labels, key=lambda pair: (pair[0] != "train", pair))
-    alone = listed(tmp_path, f"{NAME}:extra")
+    assert rows(found) == both("", 1)
+    assert found.names == {"rose": "A rose"}
+    assert found.notes[1:] == ["Photographs that are not in metadata.csv are left out: 1."]
+    standin.requests.clear()
+    assert listed(tmp_path) == found
+    assert standin.requests == {"info": 1}
+
+
+@pytest.mark.parametrize("above", ["", "data/"])
+def test_each_split_may_have_a_table(standin: hub_stand_in.Hub, tmp_path: Path, above: str):
+    train = metadata(f"{above}train/", a="rose", b="tulip")
+    test = metadata(f"{above}test/", a="tulip", b="rose", gone="rose")
+    del test[f"{above}test/gone.png"]
+    standin.add(REPO, train | test, KIND)
+    alone = listed(tmp_path, f"{NAME}:test")
     assert rows(alone) == both("", 1)
+    assert f"{above}train/a.png" not in standin.downloaded
+    found = listed(tmp_path)
+    assert rows(found) == both("test", 1) + both("train", 1)
+    assert [bad.path.name for bad in found.skipped] == ["gone.png"]
+    with pytest.raises(ValueError, match=r"no split 'extra'\. There are: test, train\."):
+        listed(tmp_path, f"{NAME}:extra")
+
+
+def test_a_split_whose_table_has_no_labels_is_left_out(standin: hub_stand_in.Hub, tmp_path: Path):
+    train = metadata("train/", a="rose", b="tulip")
+    standin.add(REPO, train | metadata("test/", "file_name,text", a="no", b="no"), KIND)
+    found = listed(tmp_path)
+    assert rows(found) == both("train", 1)
+    assert "metadata.csv is not used: " in found.notes[1]
+    assert found.notes[2] == "Photographs that are not in metadata.csv are left out: 2."
+
+
+def test_one_table_may_list_the_splits(standin: hub_stand_in.Hub, tmp_path: Path):
+    pictures = {f"{folder}/{name}.png": picture() for folder in ("train", "test") for name in "ab"}
+    lines = ["file_name,label", "train/a.png,rose", "train/b.png,tulip"]
+    lines += ["test/a.png,rose", "test/b.png,tulip"]
+    standin.add(REPO, pictures | {"metadata.csv": "\n".join(lines).encode()}, KIND)
+    assert rows(listed(tmp_path)) == both("test", 1) + both("train", 1)
+    assert rows(listed(tmp_path, f"{NAME}:train")) == both("", 1)
+    table = b"path,kind,part\na.png,rose,val\nb.png,tulip,train\n"
+    files = {"a.png": picture(0), "b.png": picture(1), "metadata.csv": table}
+    standin.add("alice/columns", files, KIND)
+    columns = Columns(label="kind", split="part")
+    found = listed(tmp_path, "hf:alice/columns", columns=columns)
+    assert rows(found) == [("train", "tulip"), ("valid", "rose")]
+    alone = listed(tmp_path, "hf:alice/columns:validation", columns=columns)
+    assert rows(alone) == [("", "rose")]
+    with pytest.raises(ValueError, match=r"no split 'test'\. There are: train, valid\."):
+        listed(tmp_path, "hf:alice/columns:test", columns=columns)
+
+
+@pytest.mark.parametrize("table", [b"file_name,text\nrose/0.png,pretty\n", b"", b"\xff\xfe\0"])
+def test_a_table_without_labels_leaves_the_class_folders(
+    standin: hub_stand_in.Hub, tmp_path: Path, table: bytes
+):
+    standin.add(REPO, folder_files(["train", "test"]) | {"metadata.csv": table}, KIND)
+    found = listed(tmp_path)
+    assert rows(found) == both("test") + both("train")
+    assert found.notes[1].startswith("metadata.csv is not used: ")
+
+
+@pytest.mark.parametrize("above", ["", "images/", "train/"])
+def test_photographs_without_any_labels_are_refused(
+    standin: hub_stand_in.Hub, tmp_path: Path, above: str
+):
+    standin.add(REPO, metadata(above, "file_name,kind", a="rose", b="tulip"), KIND)
+    with pytest.raises(ValueError, match=r"no class folders\. .*'kind'.*--label-column") as error:
+        listed(tmp_path)
+    assert "\n" not in str(error.value)
+    assert standin.downloaded == [f"{above}metadata.csv"]
+
+
+@pytest.mark.parametrize("climb", ["../" * 30, "/", "train/../../"])
+def test_a_table_names_no_file_of_this_computer(
+    standin: hub_stand_in.Hub, tmp_path: Path, climb: str
+):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(picture())
+    files = metadata(a="rose", b="tulip")
+    snapshots = Path(constants.HF_HUB_CACHE) / "datasets--alice--roses" / "snapshots"
+    if climb.startswith("train"):
+        snapshots.mkdir(parents=True)
+        (snapshots / "secret.png").write_bytes(picture())
+        path = f"{climb}secret.png"
+    else:
+        path = climb + str(secret).lstrip("/")
+    files["metadata.csv"] += f"\n{path},rose".encode()
+    standin.add(REPO, files, KIND)
+    with pytest.raises(ValueError, match=r"secret\.png, which is not in the data set"):
+        listed(tmp_path)
 
 
 def test_the_second_run_asks_for_no_file_and_needs_no_pyarrow(
@@ -253,196 +297,20 @@ def test_photographs_without_class_folders_are_refused(standin: hub_stand_in.Hub
         listed(tmp_path)
 
 
-def test_without_pyarrow_the_remedy_is_named(
-    standin: hub_stand_in.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    standin.add(REPO, {"data/train-00000-of-00001.parquet": flowers()}, KIND)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(ValueError, match="pip install pyarrow"):
-        listed(tmp_path)
-    assert not standin.downloaded
-
-
-def test_columns_are_chosen_by_name_or_by_kind(standin: hub_stand_in.Hub, tmp_path: Path):
-    content = parquet(
-        {
-            "photo": cells([picture(0), picture(1)]),
-            "coarse": [1, 0],
-            "fine": [0, 1],
-            "species": ["rose", " tulip "],
-            "plant": [7, None],
-        },
-        {"photo": IMAGE, "coarse": class_label("a", "b"), "fine": class_label("c", "d")},
-    )
-    standin.add(REPO, {"train.parquet": content}, KIND)
-    first = listed(tmp_path)
-    assert rows(first) == [("train", "a"), ("train", "b")]
-    assert (
-        "The labels are the column coarse. To choose another: --label-column fine"
-        in (first.notes[1])
-    )
-    flagged = listed(tmp_path, columns=Columns(label="species", group="plant"))
-    assert [(e.class_id, e.group) for e in flagged.entries] == [("rose", "7"), ("tulip", "")]
-    assert rows(listed(tmp_path, columns=Columns(label="fine"))) == [("train", "c"), ("train", "d")]
-    with pytest.raises(ValueError, match=r"no column 'kind'.*species \(.*--label-column"):
-        listed(tmp_path, columns=Columns(label="kind"))
-    with pytest.raises(ValueError, match=r"no column 'farm'.*--group-column"):
-        listed(tmp_path, columns=Columns(group="farm"))
-
-
-def test_files_of_other_programs_need_no_description(standin: hub_stand_in.Hub, tmp_path: Path):
-    contents = [picture(0), picture(1)]
-    standin.add(
-        REPO,
-        {
-            "default/train/0000.parquet": parquet({"image": contents, "labels": [3, 4]}),
-            "default/test/0000.parquet": parquet({"image": cells(contents), "label": ["3", "4"]}),
-        },
-        KIND,
-    )
-    assert rows(listed(tmp_path)) == [(s, c) for s in ("test", "train") for c in ("3", "4")]
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        (
-            {"left": cells([b"x"]), "right": cells([b"x"]), "label": [1]},
-            "has 2 columns of pictures",
-        ),
-        ({"url": ["http://x"], "label": [1]}, "has no columns of pictures"),
-        ({"image": cells([b"x"]), "caption": ["x"]}, r"no column 'label'.*caption \(string\)"),
-        ({"image": cells([b"x"]), "label": [[1, 2]]}, "of texts or whole numbers"),
-    ],
-)
-def test_columns_that_cannot_be_chosen_are_named(
-    standin: hub_stand_in.Hub, tmp_path: Path, columns: dict[str, Any], message: str
-):
-    standin.add(REPO, {"train.parquet": parquet(columns)}, KIND)
-    with pytest.raises(ValueError, match=message):
-        listed(tmp_path)
-
-
-def test_rows_that_cannot_be_used_are_skipped_each_with_its_reason(
-    standin: hub_stand_in.Hub, tmp_path: Path
-):
-    contents = [picture(0), None, b"", b"<html>", picture(1), picture(2), picture(3)[:30]]
-    content = parquet(
-        {"image": cells(contents), "label": [0, 0, 0, 0, -1, 9, 1]},
-        {"image": IMAGE, "label": class_label("rose", "tulip")},
-    )
-    standin.add(REPO, {"data/train-00000-of-00001.parquet": content}, KIND)
-    found = listed(tmp_path)
-    assert [entry.class_id for entry in found.entries] == ["rose", "tulip"]
-    reasons = {bad.path.name: bad.reason for bad in found.skipped}
-    assert reasons == {
-        "row 2": "holds no picture",
-        "row 3": "holds no picture",
-        "row 4": f"is none of {images.FORMATS_TEXT}",
-        "row 5": "has no label",
-        "row 6": "has no label",
-    }
-
-
-def test_the_ending_follows_the_first_bytes(standin: hub_stand_in.Hub, tmp_path: Path):
-    forms = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
-    contents = [*(picture(0, form) for form in forms), b"\0\0\0\x18ftypheic" + bytes(12)]
-    standin.add(
-        REPO, {"train.parquet": parquet({"image": cells(contents), "label": ["x"] * 8})}, KIND
-    )
-    endings = [entry.path.suffix for entry in listed(tmp_path).entries]
-    assert endings == [".jpg", ".png", ".webp", ".gif", ".bmp", ".tif", ".avif", ".heic"]
-
-
-@pytest.mark.parametrize("label", ["../../../evil", "/etc/evil", "..", "a/b", "C:\\evil"])
-def test_a_label_leads_to_no_other_folder(standin: hub_stand_in.Hub, tmp_path: Path, label: str):
-    content = parquet({"image": cells([picture()]), "label": [label]})
-    standin.add(REPO, {"data/a..b-00000-of-00001.parquet": content}, KIND)
-    (entry,) = listed(cache := tmp_path / "deep" / "cache").entries
-    assert entry.class_id == label
-    assert entry.path.resolve().is_relative_to(cache.resolve())
-    assert not list(tmp_path.rglob("*evil*"))
-
-
-def test_a_label_that_cannot_name_a_class_is_refused(standin: hub_stand_in.Hub, tmp_path: Path):
-    content = parquet({"image": cells([picture()]), "label": ["rose\x1b[2J"]})
-    standin.add(REPO, {"train.parquet": content}, KIND)
-    with pytest.raises(ValueError, match=r"unprintable character U\+001B"):
-        listed(tmp_path)
-    assert not list(tmp_path.rglob("listing.json"))
-
-
-def test_a_damaged_parquet_file_is_one_sentence(standin: hub_stand_in.Hub, tmp_path: Path):
-    content = flowers(40)
-    middle = len(content) // 2
-    damaged = content[:200] + bytes(middle) + content[200 + middle :]
-    for number, poison in enumerate([b"PAR1", b"\0" * 100, damaged, content[:-20]]):
-        standin.add(f"alice/bad{number}", {"train.parquet": poison}, KIND)
-        with pytest.raises(ValueError, match=r"train\.parquet of .* cannot be read") as error:
-            listed(tmp_path, f"hf:alice/bad{number}")
-        assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("noted", [b"[", b"[]", b'{"info": {"features": [1]}}', b"[" * 100_000])
-def test_a_damaged_description_is_as_good_as_none(
-    standin: hub_stand_in.Hub, tmp_path: Path, noted: bytes
-):
-    pa = pytest.importorskip("pyarrow")
-    table = pa.table({"image": cells([picture()]), "label": [5]})
-    buffer = io.BytesIO()
-    pytest.importorskip("pyarrow.parquet").write_table(
-        table.replace_schema_metadata({"huggingface": noted}), buffer
-    )
-    standin.add(REPO, {"train.parquet": buffer.getvalue()}, KIND)
-    assert [entry.class_id for entry in listed(tmp_path).entries] == ["5"]
-
-
-def test_splits_that_are_not_clear_are_asked_for(standin: hub_stand_in.Hub, tmp_path: Path):
-    files = {
-        f"{config}/{split}-00000-of-00001.parquet": flowers(2)
-        for config in ("small", "large")
-        for split in ("train", "test")
-    }
-    standin.add(REPO, {**files, "small/part-00000.parquet": flowers(2)}, KIND)
-    with pytest.raises(ValueError, match=rf"is not clear\. Choose one: {NAME}:large/test"):
-        listed(tmp_path)
-    assert rows(listed(tmp_path, f"{NAME}:small/train")) == both("", 1)
-    with pytest.raises(ValueError, match=r"There are: large/test, large/train, small/part"):
-        listed(tmp_path, f"{NAME}:none")
-
-
 def test_what_is_too_much_is_refused(
     standin: hub_stand_in.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     standin.add(REPO, {"train.parquet": flowers(4)}, KIND)
     standin.add("alice/folder", folder_files(), KIND)
     with monkeypatch.context() as patch:
-        patch.setattr(hub_data, "MAX_FILES", 3)
+        patch.setattr(hub_files, "MAX_FILES", 3)
         with pytest.raises(ValueError, match="more than 3 photographs"):
             listed(tmp_path)
         with pytest.raises(ValueError, match="more than 3 files"):
             listed(tmp_path, "hf:alice/folder")
-    monkeypatch.setattr(hub_parquet, "SPARE_BYTES", 10**18)
+    monkeypatch.setattr(hub_files, "SPARE_BYTES", 10**18)
     with pytest.raises(ValueError, match="Free some space"):
         listed(tmp_path / "other", "hf:alice/folder")
     with pytest.raises(ValueError, match=r"needs .* GB must remain"):
         listed(tmp_path)
     assert not list(tmp_path.rglob("listing.json"))
-
-
-def test_an_interrupted_run_leaves_nothing(
-    standin: hub_stand_in.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    head = standin.add(REPO, {"train.parquet": flowers(4)}, KIND).head
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(hub_parquet, "require_name", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            listed(tmp_path)
-    place = tmp_path / "datasets" / "hub" / "alice--roses" / head
-    assert [path.name for path in place.iterdir()] == ["files.json"]
-    assert rows(listed(tmp_path)) == both("train")
