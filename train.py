@@ -140,10 +140,8 @@ def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbo
             strict=options.strict,
         )
     except loading.LeftOutError as error:
-        if error.collection.skipped:
-            listed = checkpoint.write_skipped(
-                options.cache_dir / "skipped.csv", error.collection.skipped
-            )
+        if error.skipped:
+            listed = checkpoint.write_skipped(options.cache_dir / "skipped.csv", error.skipped)
             print(f"{listed} lists all files that are left out.", file=sys.stderr)
         raise
 

@@ -1,13 +1,14 @@
 """Photographs of one source or several, read, grouped and split: what training begins with."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.backbones.backbone import Backbone
 from model.features.read import read_photos
-from model.photographs.dataset import Collection, DataSet
+from model.photographs.dataset import DataSet, Skipped
 from model.photographs.sources import list_source
 from model.photographs.tables import DEFAULT_COLUMNS, Columns
 from model.splits.added import join, settle
@@ -38,12 +39,12 @@ class Source:
 
 
 class LeftOutError(ValueError):
-    """The photographs cannot be split; `collection` tells which files were left out."""
+    """The photographs cannot be split; `skipped` tells which files were left out."""
 
-    def __init__(self, message: str, collection: Collection) -> None:
-        """Keep the message and the collection."""
+    def __init__(self, message: str, skipped: list[Skipped]) -> None:
+        """Keep the message and the files."""
         super().__init__(message)
-        self.collection = collection
+        self.skipped = skipped
 
 
 def load(
@@ -81,7 +82,8 @@ def load(
     )
     first = list_one(source.data, class_names=source.class_names)
     listing = join(first, [list_one(name) for name in source.added])
-    require_splittable(listing, options, cache_dir=cache_dir)
+    with _telling(listing.skipped):
+        require_splittable(listing, options, cache_dir=cache_dir)
     collection = read_photos(
         listing,
         cache_dir=cache_dir,
@@ -94,7 +96,18 @@ def load(
     groups = group_photographs(
         settled, source.group_by, backbone=backbone, cache_dir=cache_dir, workers=workers
     )
-    try:
+    with _telling(collection.skipped):
         return split_photos(settled, options, groups)
+
+
+@contextmanager
+def _telling(skipped: list[Skipped]) -> Iterator[None]:
+    """Let an error say which files were left out before it came to that.
+
+    Raises:
+        LeftOutError: Instead of a ValueError.
+    """
+    try:
+        yield
     except ValueError as error:
-        raise LeftOutError(str(error), collection) from error
+        raise LeftOutError(str(error), skipped) from error

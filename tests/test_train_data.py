@@ -162,7 +162,7 @@ def test_photographs_in_two_splits_are_counted_and_left_out_of_a_second_figure(
     burst[1].save(tmp_path / "data/valid/rose/b.jpg", quality=95)
     same_photograph(tmp_path / "data/train/daisy/001.jpg", tmp_path / "data/valid/daisy/copy.jpg")
     assert run(tmp_path / "data") == 0
-    said = "2 of the 10 valid photographs have a copy or another photograph of their group in train"
+    said = "2 of the 10 validation photographs have a copy or another photograph of their group"
     assert said in capsys.readouterr().out
     valid = metrics(tmp_path / "out")["splits"]["valid"]
     assert valid["in_train"] == 2 and 0 <= valid["top1_without"] <= 1

@@ -61,29 +61,28 @@ def trust_text(checkpoint: Checkpoint) -> str:
 
 
 def split_sentences(checkpoint: Checkpoint) -> list[str]:
-    """Say what was kept together when it was split, what is in two splits, and the background."""
+    """Say which photographs belong together, what is in two splits, and of the background."""
     data, sentences = checkpoint.metrics["data"], []
-    if data.get("groups", 0) < sum(data["photographs"].values()) and "groups" in data:
+    total = sum(data["photographs"].values())
+    if "groups" in data and data["groups"] < total:
         sentences.append(
-            f"Photographs that belong together: {sum(data['photographs'].values()):,} photographs "
-            f"in {data['groups']:,} groups (--group-by {data['grouped_by']})."
+            f"The {total:,} photographs form {data['groups']:,} groups that belong together, such "
+            f"as copies and bursts (--group-by {data['grouped_by']})."
         )
     for split, values in checkpoint.metrics["splits"].items():
+        name = {"valid": "validation"}.get(split, split)
         if count := values.get("in_train"):
-            without = values["top1_without"]
-            rest = values["photographs"] - count
-            figure = (
-                "no other is left"
-                if without is None
-                else (f"on the other {rest:,}, top-1 is {percent(without)}")
-            )
+            without, rest = values["top1_without"], values["photographs"] - count
+            figure = "there are no others."
+            if without is not None:
+                figure = f"of the other {rest:,}, {percent(without)} are answered right."
             sentences.append(
-                f"{count:,} of the {values['photographs']:,} {split} photographs have a copy or "
-                f"another photograph of their group in train; {figure}."
+                f"{count:,} of the {values['photographs']:,} {name} photographs have a copy or "
+                f"another photograph of their group among the training photographs; {figure}"
             )
         if count := values.get("background"):
             sentences.append(
-                f"Of {count:,} {split} photographs of the background "
+                f"Of {count:,} {name} photographs of the background "
                 f"'{checkpoint.calibration.background}', {percent(values['background_rejected'])} "
                 "are called 'none of these'."
             )

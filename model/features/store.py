@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -22,20 +22,22 @@ _CHUNK = 1024  # rows that are asked for or written at a time
 _TABLES = (
     "file (path BLOB PRIMARY KEY, size INT, mtime INT, ctime INT, digest BLOB)",
     "sound (digest BLOB PRIMARY KEY)",
+    "similarity (pair BLOB PRIMARY KEY, value REAL)",
     "summary (digest BLOB PRIMARY KEY, signature BLOB, thumbnail BLOB, camera TEXT, seconds REAL)",
 )
 _INSERT_FILE = "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)"
 _INSERT_SOUND = "INSERT OR IGNORE INTO sound VALUES (?)"
 _INSERT_SUMMARY = "INSERT OR IGNORE INTO summary VALUES (?, ?, ?, ?, ?)"
-_INSERTS = (_INSERT_FILE, _INSERT_SOUND, _INSERT_SUMMARY)
+_INSERT_SIMILARITY = "INSERT OR REPLACE INTO similarity VALUES (?, ?)"
+_INSERTS = (_INSERT_FILE, _INSERT_SOUND, _INSERT_SUMMARY, _INSERT_SIMILARITY)
 
 
 class PhotographStore:
     """What is remembered of photographs, in one SQLite file that may be deleted at any time.
 
-    Three tables: the content hash of a file by its path, the contents that were decoded without an
-    error, and the summary of a content. Contents that failed are not remembered:
-    they are few, and the next version may read them. Several threads may use one store.
+    Four tables: the content hash of a file by its path, the contents that were decoded without an
+    error, the summary of a content, and how alike two contents are. Contents that failed are not
+    remembered: they are few, and the next version may read them. Several threads may use one store.
     """
 
     def __init__(self, cache_dir: Path, decoder_version: str) -> None:
@@ -146,6 +148,29 @@ class PhotographStore:
             for key, signature, thumbnail, camera, seconds in self._select(query, list(keys)):
                 shot = None if seconds is None else Shot(camera, seconds)
                 found[keys[key]] = Summary(signature, thumbnail, shot)
+        return found
+
+    def add_similarities(self, found: Mapping[tuple[str, str], float]) -> None:
+        """Remember how alike pairs of contents are, by their SHA-256 (hexadecimal)."""
+        for (first, second), value in found.items():
+            self._add(_INSERT_SIMILARITY, (_key(first) + _key(second), value))
+
+    def similarities(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float]:
+        """Read how alike pairs of contents are.
+
+        Args:
+            pairs: SHA-256 of both contents, hexadecimal.
+
+        Returns:
+            Pair -> similarity, of those that are there.
+        """
+        self.save()
+        found = {}
+        for start in range(0, len(pairs), _CHUNK):
+            keys = {_key(a) + _key(b): (a, b) for a, b in pairs[start : start + _CHUNK]}
+            marks = ",".join("?" * len(keys))
+            query = f"SELECT pair, value FROM similarity WHERE pair IN ({marks})"
+            found |= {keys[key]: value for key, value in self._select(query, list(keys))}
         return found
 
     def _select(self, query: str, values: Sequence[bytes] = ()) -> list[tuple]:

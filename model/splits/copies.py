@@ -31,7 +31,6 @@ _COMPONENTS = 128  # principal components that stand for features and light alik
 _SAMPLE = 600  # photographs whose principal components are taken
 _BLOCK = 1024  # photographs that are projected at a time
 _BATCH = 256
-_DRAWN = 300  # pairs that tell how alike different photographs are
 _BLOCK_ELEMENTS = 2**25  # of the matrix of cosines that are in memory at a time
 
 
@@ -115,29 +114,6 @@ def similarities(pictures: np.ndarray, pairs: np.ndarray, workers: int | None = 
             found[number * _BATCH : number * _BATCH + len(part)] = part
             bar.update(len(part))
     return found
-
-
-def likeness(pictures: np.ndarray, labels: np.ndarray, workers: int | None = None) -> float:
-    """Measure how alike two photographs of one class are that have nothing else in common.
-
-    Args:
-        pictures: uint8 `[N, S, S]`, as `grey`.
-        labels: int64 `[N]`.
-        workers: Threads; by default one a core.
-
-    Returns:
-        The median similarity of pairs drawn at random, 0-1: of photographs 0, as most are given up
-        at once; of scanned digits, any two of which nearly coincide when scaled and moved, 0.78.
-    """
-    rng = np.random.default_rng(0)
-    order = np.argsort(labels, kind="stable")
-    sorted_labels = labels[order]
-    first = rng.integers(0, len(labels), _DRAWN)
-    start = np.searchsorted(sorted_labels, labels[first])
-    end = np.searchsorted(sorted_labels, labels[first], side="right")
-    second = order[rng.integers(start, end)]
-    pairs = np.stack([first, second], axis=1)[first != second]
-    return float(np.median(similarities(pictures, pairs, workers))) if len(pairs) else 0.0
 
 
 def candidates(vectors: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:

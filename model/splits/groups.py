@@ -16,6 +16,7 @@ from model.features.summaries import Summaries
 from model.photographs.dataset import Collection
 from model.photographs.exif import Shot
 from model.splits import copies
+from model.splits.comparisons import Comparisons
 from model.splits.copies import Pair
 
 BURST_SECONDS = 3.0
@@ -70,6 +71,7 @@ def group(
     *,
     summaries: Summaries | None = None,
     features: np.ndarray | None = None,
+    cache_dir: Path,
     workers: int | None = None,
 ) -> Groups:
     """Group photographs.
@@ -86,6 +88,7 @@ def group(
         summaries: Of the N photographs; wanted by `auto`.
         features: `[N, V, D]`, by which near copies are looked for; without, `auto` looks
             for them by the light and shade of the thumbnails.
+        cache_dir: The cache folder, where comparisons are kept.
         workers: Threads; by default one a core.
 
     Returns:
@@ -101,7 +104,7 @@ def group(
     near: list[Pair] = []
     notes: list[str] = []
     if by == "auto" and summaries is not None and len(data.photos) > 1:
-        near, found = _by_looks(data, summaries, features, exact, workers)
+        near, found = _by_looks(data, summaries, features, exact, cache_dir, workers)
         links += found
     elif by == "folder":
         links.append(_same([str(path.parent) for path in data.photos.paths]))
@@ -167,6 +170,7 @@ def _by_looks(
     summaries: Summaries,
     features: np.ndarray | None,
     exact: Sequence[Pair],
+    cache_dir: Path,
     workers: int | None,
 ) -> tuple[list[Pair], list[np.ndarray]]:
     """Find near copies, frames of one video, and bursts; of exact copies only the first is seen.
@@ -176,15 +180,21 @@ def _by_looks(
     """
     copied = {pair.second for pair in exact}
     unique = np.array([i for i in range(len(data.photos)) if i not in copied], np.int64)
-    pictures = copies.grey([summaries.thumbnails[i] for i in unique])
-    vectors = _light(pictures) if features is None else features
-    if features is not None and copied:
-        vectors = features[unique]
-    near = copies.candidates(copies.components(vectors))
+    comparisons = Comparisons(
+        [data.photos.digests[i] for i in unique],
+        [summaries.thumbnails[i] for i in unique],
+        cache_dir=cache_dir,
+        workers=workers,
+    )
+    if features is None:
+        features = comparisons.light()
+    elif copied:
+        features = features[unique]
+    near = copies.candidates(copies.components(features))
     frames = _numbered([data.photos.paths[i] for i in unique])
     both = np.unique(np.concatenate([near, frames]), axis=0)
-    alike = copies.similarities(pictures, both, workers)
-    difference = 1 - copies.likeness(pictures, data.photos.labels[unique], workers)
+    alike = comparisons.similarities(both)
+    difference = 1 - comparisons.likeness(data.photos.labels[unique])
     is_copy = alike >= max(copies.LIMIT, 1 - _COPY_SHARE * difference)
     is_frame = alike >= max(FRAME_LIMIT, 1 - _FRAME_SHARE * difference)
     is_frame &= _contained(both, frames, len(unique))
@@ -200,12 +210,6 @@ def _by_looks(
 def _contained(pairs: np.ndarray, others: np.ndarray, count: int) -> np.ndarray:
     """Tell which pairs are among others: bool `[P]`."""
     return np.isin(pairs @ [count, 1], others @ [count, 1])
-
-
-def _light(pictures: np.ndarray) -> np.ndarray:
-    """Describe pictures and their mirror images by 16 x 16 fields: float32 `[N, 2, 256]`."""
-    fields = pictures.reshape(len(pictures), 16, 4, 16, 4).mean(axis=(2, 4), dtype=np.float32)
-    return np.stack([fields, fields[:, :, ::-1]], axis=1).reshape(len(pictures), 2, -1)
 
 
 def _numbered(paths: Sequence[Path]) -> np.ndarray:

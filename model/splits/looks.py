@@ -36,11 +36,13 @@ def group_photographs(
         ValueError: As `groups.group`; a file cannot be read any more, or has changed.
     """
     if by != "auto" or not len(data.photos):
-        return group(data, by)
+        return group(data, by, cache_dir=cache_dir)
     features: np.ndarray | None = None
     if backbone:
         features = extract(
             backbone, data.photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=workers
         )[..., : backbone.mean_width]
     summaries = summarise(data.photos, cache_dir=cache_dir, workers=workers)
-    return group(data, by, summaries=summaries, features=features, workers=workers)
+    return group(
+        data, by, summaries=summaries, features=features, cache_dir=cache_dir, workers=workers
+    )

@@ -72,6 +72,13 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
         ValueError: There are no photographs, no training photographs among several splits, too
             many classes, or a class has too few photographs.
     """
+    if not listing.entries and listing.folder != Path(listing.name):
+        named = f"none of the {len(listing.skipped):,} files that it names can be used"
+        shown = f": {listing.skipped[0].path} {listing.skipped[0].reason}"
+        raise ValueError(
+            f"{listing.name} has no photographs; "
+            f"{named + shown if listing.skipped else 'it names none'}."
+        )
     if not listing.entries:
         raise ValueError(
             f"{listing.name} has no photographs in class folders. Expected "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 from scenes import SIZE, scene
 
 from model.features.signatures import thumbnail
@@ -111,17 +111,3 @@ def test_pairs_that_share_a_photograph_are_one_group():
     assert found[0] == found[4] == found[2] and found[1] == found[5]
     assert len(set(found.tolist())) == 4
     assert len(set(copies.groups_of(np.empty((0, 2), np.int64), 7).tolist())) == 7
-
-
-def test_drawings_of_one_kind_are_more_alike_than_photographs():
-    photographs = copies.grey([thumbnail(scene(seed)) for seed in range(12)])
-    rings = []
-    for seed in range(12):
-        ring = Image.new("L", (8, 8))
-        left, top = np.random.default_rng(seed).uniform(0.5, 1.5, 2)
-        ImageDraw.Draw(ring).ellipse((left, top, left + 5, top + 5), outline=255, width=2)
-        rings.append(thumbnail(ring.convert("RGB")))
-    labels = np.zeros(12, np.int64)
-    assert copies.likeness(photographs, labels) < 0.1
-    assert copies.likeness(copies.grey(rings), labels) > 0.6
-    assert copies.likeness(photographs, np.arange(12)) == 0  # no pair of one class
