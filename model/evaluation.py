@@ -42,7 +42,7 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
         if index is None:
             known = ", ".join(f"'{class_id}'" for class_id in checkpoint.class_ids[:5])
             raise ValueError(
-                f"Folder '{folder}' is neither a class id nor a class name of the checkpoint. "
+                f"'{folder}' is neither a class id nor a class name of the checkpoint. "
                 f"Its classes: {known}{' …' if len(checkpoint.class_ids) > 5 else ''}."
             )
         if index in matched.values():

@@ -111,7 +111,7 @@ def race(
     count = min(len(data.photos), MOST)
     if len(data.class_ids) < 2 or count < 2 * len(data.class_ids):
         raise ValueError(
-            f"{data.name} has {count} usable photographs in {len(data.class_ids)} classes; a race "
+            f"{data.name} has {count} usable photographs of {len(data.class_ids)} classes; a race "
             "wants 2 classes or more, and 2 photographs or more of each."
         )
     least = min(count, max(_BLOCK, 4 * len(data.class_ids)))

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from model.photographs.tables import Columns
@@ -61,8 +62,8 @@ def add_group_by(parser: argparse._ActionsContainer) -> None:
 
 def columns(options: argparse.Namespace) -> Columns:
     """Return what a table's columns are called; `--group-by` may name one, too."""
-    group = options.group_column
+    found = Columns(
+        options.path_column, options.label_column, options.split_column, options.group_column
+    )
     by = getattr(options, "group_by", "auto")
-    if by not in GROUP_BY:
-        group = by
-    return Columns(options.path_column, options.label_column, options.split_column, group)
+    return found if by in GROUP_BY else replace(found, group=by, group_may_lack=True)

@@ -96,28 +96,12 @@ def read_photos(
         skipped=skipped,
         notes=[
             *listing.notes,
-            *_in_two_classes(photos, class_ids),
-        ]
-        + [
-            f"Class '{class_id}' has no usable photograph and is left out."
-            for class_id in sorted(lost)
+            *(
+                f"Class '{class_id}' has no usable photograph and is left out."
+                for class_id in sorted(lost)
+            ),
         ],
     )
-
-
-def _in_two_classes(photos: Photos, class_ids: Sequence[str]) -> list[str]:
-    """Say how many photographs have two labels, of which one is wrong."""
-    labels: dict[str, set[int]] = {}
-    for digest, label in zip(photos.digests, photos.labels.tolist(), strict=True):
-        labels.setdefault(digest, set()).add(label)
-    torn = [found for found in labels.values() if len(found) > 1]
-    if not torn:
-        return []
-    first, second = (class_ids[label] for label in sorted(torn[0])[:2])
-    return [
-        f"{len(torn):,} photographs are in more than one class, such as '{first}' and '{second}'; "
-        "python -m model audit lists them."
-    ]
 
 
 class FilePass:

@@ -34,12 +34,15 @@ class Columns:
         split: `train`, `valid` or `test`, or another word that a folder of such a split may have
             as its name; not needed.
         group: What it has in common with others, such as a person; not needed.
+        group_may_lack: Whether a table without the group's column is in order, even where it was
+            named: what `--group-by` names may be a regular expression instead.
     """
 
     path: str = "path"
     label: str = "label"
     split: str = "split"
     group: str = "group"
+    group_may_lack: bool = False
 
 
 DEFAULT_COLUMNS = Columns()
@@ -120,7 +123,8 @@ def _columns_of(path: Path, columns: Columns, labelled: bool) -> dict[str, str]:
         roles["label"] = columns.label
         if columns.split in names or columns.split != DEFAULT_COLUMNS.split:
             roles["split"] = columns.split
-        if columns.group in names:
+        default = columns.group == DEFAULT_COLUMNS.group or columns.group_may_lack
+        if columns.group in names or not default:
             roles["group"] = columns.group
     if flaw := _missing(path, names, roles.items()):
         raise ValueError(flaw)

@@ -25,9 +25,9 @@ BURST_SECONDS = 3.0
 FRAME_LIMIT = 0.8
 """Similarity from which neighbours by name, such as frame_0012 and frame_0013, are one scene."""
 
-# Where any two photographs of a class are alike, as plain drawings are, the limits rise: two of one
-# scene may differ by this share of what two of a class differ by.
-_COPY_SHARE, _FRAME_SHARE = 1 / 6, 1 / 5
+# Where any two photographs of a class are alike, as plain drawings are, the limits rise with the
+# square of what two of a class differ by: among many, some are far more alike than most.
+_COPY_SHARE, _FRAME_SHARE = 1 - copies.LIMIT, 1 - FRAME_LIMIT
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")  # the last number is the frame's: cam2_clip7_0012
 _KEYWORDS = ("auto", "folder", "none")
 
@@ -112,7 +112,7 @@ def group(
         names = _by_expression(data, by)
         links.append(_same(names))
         if left := names.count(""):
-            notes.append(f"{left:,} paths do not match --group-by {by} and stand alone.")
+            notes.append(f"{left:,} of the paths do not match --group-by {by} and stand alone.")
     numbers = copies.groups_of(np.concatenate(links), len(data.photos))
     counts = np.bincount(numbers)
     if len(counts) < len(numbers):
@@ -194,9 +194,9 @@ def _by_looks(
     frames = _numbered([data.photos.paths[i] for i in unique])
     both = np.unique(np.concatenate([near, frames]), axis=0)
     alike = comparisons.similarities(both)
-    difference = 1 - comparisons.likeness(data.photos.labels[unique])
-    is_copy = alike >= max(copies.LIMIT, 1 - _COPY_SHARE * difference)
-    is_frame = alike >= max(FRAME_LIMIT, 1 - _FRAME_SHARE * difference)
+    difference = (1 - comparisons.likeness(data.photos.labels[unique])) ** 2
+    is_copy = alike >= 1 - _COPY_SHARE * difference
+    is_frame = alike >= 1 - _FRAME_SHARE * difference
     is_frame &= _contained(both, frames, len(unique))
     pairs = [
         Pair(int(unique[a]), int(unique[b]), round(float(similarity), 6))

@@ -151,6 +151,7 @@ def split_photos(collection: Collection, options: SplitOptions, groups: Groups) 
     )
     _require_every_class(data, options.background)
     data.notes.extend(_about_draw(data, draw, options.seed))
+    data.notes.extend(_in_two_classes(data))
     data.notes.extend(_about_copies(data))
     return _set_aside(data, options.background) if options.background else data
 
@@ -185,18 +186,16 @@ def _large_enough(
         label = collection.label(class_id)
         members = np.flatnonzero(collection.photos.labels == label)
         in_train = [i for i in members if collection.splits[i] in ("", "train")]
-        try:
-            different = len({collection.photos.digests[i] for i in in_train})
-            require_enough(
-                different,
-                class_id,
-                draws[class_id],
-                collection.name,
-                groups=len(np.unique(groups.numbers[in_train])),
-            )
-        except ValueError as error:
+        draw, different = draws[class_id], len({collection.photos.digests[i] for i in in_train})
+        together = len(np.unique(groups.numbers[in_train]))
+        if different < least_photographs(draw) or together < 1 + len(draw):
             left_out.append(label)
-            notes.append(f"Class '{class_id}' of --add is left out until it has more. {error}")
+            notes.append(
+                f"Class '{class_id}', which --add brought, is left out until it has more "
+                f"photographs: it has {different:,} in {together:,} groups, and a "
+                f"{'/'.join(['train', *draw])} split needs at least {least_photographs(draw)} in "
+                f"{1 + len(draw)}."
+            )
     return np.flatnonzero(~np.isin(collection.photos.labels, left_out)), notes
 
 
@@ -212,8 +211,8 @@ def _require_classes(collection: Collection, background: str) -> None:
     shown = [class_id for class_id in class_ids if class_id != background]
     if len(shown) < 2:
         raise ValueError(
-            f"{collection.name} has usable photographs in {len(shown)} class folders"
-            f"{f' ({shown[0]})' if shown else ''}; a classifier needs at least 2."
+            f"{collection.name} has usable photographs of {len(shown)} "
+            f"{f'class ({shown[0]})' if shown else 'classes'}; a classifier needs at least 2."
             f"{_why_left_out(collection)}"
         )
 
@@ -282,6 +281,23 @@ def _about_draw(data: DataSet, draw: Draw, seed: int) -> list[str]:
     numbers = np.concatenate([data.groups[split] for split in ("train", *draw)])
     together = ", groups together" if len(np.unique(numbers)) < len(numbers) else ""
     return [f"Split by class with seed {seed}{together}: {shares}, the rest for train."]
+
+
+def _in_two_classes(data: DataSet) -> list[str]:
+    """Say how many photographs have two labels, of which one is wrong."""
+    labels: dict[str, set[int]] = {}
+    for photos in data.splits.values():
+        for digest, label in zip(photos.digests, photos.labels.tolist(), strict=True):
+            labels.setdefault(digest, set()).add(label)
+    torn = [found for found in labels.values() if len(found) > 1]
+    if not torn:
+        return []
+    first, second = (data.class_ids[label] for label in sorted(torn[0])[:2])
+    what = "1 photograph is" if len(torn) == 1 else f"{len(torn):,} photographs are"
+    return [
+        f"{what} in more than one class, such as '{first}' and '{second}'; "
+        "python -m model audit lists them."
+    ]
 
 
 def _about_copies(data: DataSet) -> list[str]:

@@ -434,7 +434,7 @@ def test_folders_that_cannot_be_measured_are_one_line_and_status_2(
 ):
     folder = tmp_path / "album"
     expected = {
-        "unknown": "Folder 'orchid' is neither a class id nor a class name",
+        "unknown": "'orchid' is neither a class id nor a class name",
         "twice": "Folders 'Dog rose' and 'rose' are the same class. Join them.",
         "nothing": "has no usable photographs in class folders",
         "missing": "is not a folder",

@@ -93,7 +93,7 @@ def test_a_test_split_needs_one_photograph_more(photos_dir: Callable, cache_dir:
 
 
 def test_one_class_is_an_error(photos_dir: Callable, cache_dir: Path):
-    with pytest.raises(ValueError, match=r"in 1 class folders \(rose\); .* needs at least 2"):
+    with pytest.raises(ValueError, match=r"of 1 class \(rose\); .* needs at least 2"):
         load_source(photos_dir(classes=("rose",)), cache_dir=cache_dir)
 
 
@@ -108,7 +108,7 @@ def test_bad_photographs_only_is_an_error(tmp_path: Path, cache_dir: Path):
         path = tmp_path / "bad" / class_id / "a.jpg"
         path.parent.mkdir(parents=True)
         path.touch()
-    with pytest.raises(ValueError, match="usable photographs in 0 class folders"):
+    with pytest.raises(ValueError, match="usable photographs of 0 classes"):
         load_source(tmp_path / "bad", cache_dir=cache_dir)
 
 

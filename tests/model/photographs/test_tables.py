@@ -123,7 +123,10 @@ def test_columns_can_have_other_names(table: Callable):
     assert column_names(path) == ["file", "kind", "fold", "person", "label"]
     with pytest.raises(ValueError, match=r"no column 'where'; .*--split-column"):
         list_table(path, columns=Columns("file", "kind", "where"))
-    listing = list_table(path, columns=Columns("file", "kind", group="nobody"))
+    with pytest.raises(ValueError, match=r"no column 'nobody'; .*--group-column"):
+        list_table(path, columns=Columns("file", "kind", group="nobody"))
+    perhaps = Columns("file", "kind", group="nobody", group_may_lack=True)
+    listing = list_table(path, columns=perhaps)
     assert listing.entries[0][1:4] == ("x", "", "")
 
 

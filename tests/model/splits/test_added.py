@@ -74,8 +74,8 @@ def test_a_new_class_that_is_too_small_is_named_and_left_out_until_it_has_enough
     loaded = load_source(data, cache_dir=tmp_path / "cache", added=(more,))
     assert loaded.class_ids == ["daisy", "rose"]
     (note,) = (note for note in loaded.notes if "tulip" in note)
-    assert note.startswith("Class 'tulip' of --add is left out until it has more.")
-    assert "needs at least 3" in note
+    assert note.startswith("Class 'tulip', which --add brought, is left out until it has more")
+    assert "it has 2 in 2 groups, and a train/valid split needs at least 3 in 2." in note
     classes(tmp_path / "more", "tulip", count=3, first=1)
     enough = load_source(data, cache_dir=tmp_path / "cache", added=(more,))
     assert enough.class_ids == ["daisy", "rose", "tulip"]

@@ -154,7 +154,7 @@ def test_paths_that_an_expression_does_not_match_are_counted(tmp_path: Path):
     save(folder, {"rose/lonely.png": scene(9)})
     data = collection(folder, tmp_path / "cache")
     groups = group_photographs(data, "p([0-9])", cache_dir=tmp_path / "cache")
-    assert "1 paths do not match --group-by p([0-9]) and stand alone." in groups.notes
+    assert "1 of the paths do not match --group-by p([0-9]) and stand alone." in groups.notes
 
 
 def test_near_copies_are_found_by_a_backbones_features_too(
