@@ -259,11 +259,15 @@ def test_evidence_against_the_class_does_not_glow():
     assert pixels.max() < 120
 
 
-def test_what_the_backbone_did_not_see_is_darkest():
+def test_what_the_backbone_did_not_see_is_outlined_and_stays_as_it_is():
     values = np.zeros((4, 4), np.float32)
-    white = Image.new("RGB", (300, 100), "white")
-    pixels = np.asarray(overlay(white, HeatMap(values, 0, 0, 0), Transforms(64, "crop", 0.9)))
-    assert pixels[50, 150].min() > pixels[50, 20].max() > 0
+    grey = Image.new("RGB", (300, 100), (120, 120, 120))
+    pixels = np.asarray(overlay(grey, HeatMap(values, 0, 0, 0), Transforms(64, "crop", 0.9)))
+    assert (pixels[50, 20] == 120).all() and pixels[50, 150].max() < 120
+    line = (pixels == 255).all(axis=2)
+    assert line[50].sum() == 4 and line[:, 150].sum() == 4
+    whole = np.asarray(overlay(grey, HeatMap(values, 0, 0, 0), Transforms(64, "squash")))
+    assert whole.max() < 120, "nothing was left out, so there is no line"
 
 
 def test_a_large_photograph_is_painted_smaller():

@@ -81,3 +81,27 @@ def test_edited_values_are_refused(change):
     calibrate.Trust(**values)
     with pytest.raises(ValueError, match=next(iter(change))):
         calibrate.Trust(**{**values, **change})
+
+
+def test_a_probable_background_is_doubt_and_is_not_shown():
+    known, other = np.array([[4.0, 0, 0, -4]]), np.array([[4.0, 0, 0, 8]])
+    assert calibrate.shown(other, "other").tolist() == [[4.0, 0, 0]]
+    assert calibrate.doubt(known, "other")[0] < 0.1
+    assert calibrate.doubt(other, "other")[0] > 4
+    assert calibrate.doubt(other) < 0.1, "without a background it would be the answer"
+    assert calibrate.doubt(known, "other") == pytest.approx(calibrate.doubt(known), abs=1e-9)
+
+
+def test_figures_with_a_background_are_those_of_the_classes_that_are_shown():
+    logits, labels = sharp(1000, 0)
+    background = np.full((1000, 1), -3.0)
+    wanted = {"coverage": 0.9, "known_pass_rate": 0.95}
+    both = np.concatenate([logits, background], axis=1)
+    found = calibrate.fit_calibration(both, labels, None, None, background="other", **wanted)
+    assert found.background == "other"
+    figures = calibrate.cross_fitted_figures(
+        both, labels, None, seed=0, background="other", **wanted
+    )
+    assert figures["coverage"] == pytest.approx(0.9, abs=0.03)
+    assert figures["known_pass_rate"] == pytest.approx(0.95, abs=0.03)
+    assert figures["mean_set_size"] <= 4
