@@ -3,10 +3,12 @@
 python -m demo                                   the shipped flower classifier
 python -m demo --checkpoint runs/roses --port 8080
 python -m demo --share                           with a public address
+python -m demo --collect corrections             visitors say what is wrong; train with it
 python -m demo deploy USER/NAME --checkpoint runs/roses
 """
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -24,6 +26,7 @@ from model.commands import console
 if TYPE_CHECKING:
     from demo.uploads import UploadFolder
 
+_OWN_HOSTS = ("127.0.0.1", "localhost", "::1")  # which nobody else can reach
 _CHECKPOINT_HELP = "checkpoint folder, or one on the Hub (default: the shipped flowers)"
 
 
@@ -81,6 +84,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default=BATCH,
         metavar="N",
         help="photographs that are classified together, at most",
+    )
+    parser.add_argument(
+        "--collect", type=Path, metavar="DIR", help="keep visitors' corrections for train.py --add"
     )
     console.add_cache_dir(parser)
     console.add_max_pixels(parser)
@@ -153,6 +159,7 @@ def main(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     # Here, as gradio looks for its temporary folder when it is imported.
     from demo import gpu  # noqa: F401  (before torch, see there)
+    from demo.collect import Corrections
     from demo.origins import check_origin
     from demo.page import build
     from demo.serve import launch, wait_until_stopped
@@ -164,14 +171,18 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     auth, server = sign_in(options.auth), check_server(options.share_server)
     origins = [check_origin(origin) for origin in options.allow_origin]
     max_bytes = parse_size(options.max_file_size)
+    public = options.share or server is not None
+    others = public or "SPACE_ID" in os.environ or options.host not in _OWN_HOSTS
+    corrections = Corrections(options.collect, public=others) if options.collect else None
+    if corrections:
+        print(f"{corrections.count:,} corrections are kept in {options.collect} so far.")
     found = console.find_checkpoint(options.checkpoint)
     classifier = Classifier(found.folder, device=options.device, cache_dir=options.cache_dir)
     if classifier.backbone.note:
         print(f"Note: {classifier.backbone.note}")
-    public = options.share or server is not None
     if public:
         classifier.checkpoint = redact(classifier.checkpoint)
-    demo = build(classifier, max_bytes=max_bytes, batch=options.batch)
+    demo = build(classifier, max_bytes=max_bytes, batch=options.batch, corrections=corrections)
     local = launch(
         demo,
         max_bytes=max_bytes,

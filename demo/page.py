@@ -1,4 +1,4 @@
-"""The page: a header and four tabs around one loaded classifier."""
+"""The page: a header and five tabs around one loaded classifier."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ import gradio as gr
 
 from demo import gpu
 from demo.batch import BATCH
+from demo.collect import Corrections
 from demo.line import take_turns
 from demo.markup import html, show
 from demo.style import LOGO
@@ -14,6 +15,7 @@ from demo.tabs.about import about_tab
 from demo.tabs.classify import classify_tab
 from demo.tabs.evaluation import evaluation_tab, subtitle
 from demo.tabs.history import history_tab
+from demo.tabs.many import many_tab
 from model import verify
 from model.classifier import Classifier
 
@@ -21,13 +23,20 @@ MAX_BYTES = 10_000_000
 """Largest upload, unless told otherwise."""
 
 
-def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES, batch: int = BATCH) -> gr.Blocks:
+def build(
+    classifier: Classifier,
+    *,
+    max_bytes: int = MAX_BYTES,
+    batch: int = BATCH,
+    corrections: Corrections | None = None,
+) -> gr.Blocks:
     """Build the page; where the classifier does not answer as it did when made, it says so.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
         batch: Photographs of the API that are classified together, at most.
+        corrections: Where visitors' corrections are kept; None to ask for none.
 
     Returns:
         The app, not launched yet; its queue is bounded.
@@ -57,12 +66,15 @@ def build(classifier: Classifier, *, max_bytes: int = MAX_BYTES, batch: int = BA
         if drifts:
             warning = verify.warning(drifts)
             show(html('<p class="ff-banner" role="alert">{warning}</p>', warning=warning))
-        with gr.Tab("Classify"):
-            classify_tab(classifier, max_bytes, batch)
-        with gr.Tab("Training history"):
-            history_tab(checkpoint)
-        with gr.Tab("Evaluation"):
-            evaluation_tab(checkpoint)
-        with gr.Tab("About"):
-            about_tab(checkpoint, classifier.backbone.device_text)
+        with gr.Tabs(overflow_behavior="wrap"):  # a phone shows all of them, in two rows
+            with gr.Tab("Classify"):
+                classify_tab(classifier, max_bytes, batch, corrections)
+            with gr.Tab("Many photographs"):
+                many_tab(classifier, max_bytes)
+            with gr.Tab("Training history"):
+                history_tab(checkpoint)
+            with gr.Tab("Evaluation"):
+                evaluation_tab(checkpoint)
+            with gr.Tab("About"):
+                about_tab(checkpoint, classifier.backbone.device_text)
     return take_turns(demo)

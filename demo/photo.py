@@ -21,10 +21,12 @@ class Upload(NamedTuple):
     Attributes:
         image: The photograph, upright RGB.
         drawable: Whether browsers can draw the file that was sent.
+        path: That file, in the upload folder; None where its bytes came within the call.
     """
 
     image: Image.Image
     drawable: bool
+    path: Path | None = None
 
 
 def refusal(message: str) -> gr.Error:
@@ -87,7 +89,8 @@ class Photo(gr.Image):
             name = payload.orig_name or ("" if path.startswith("data:") else PurePath(path).name)
             print(f"Refused: a photograph {error}.", file=sys.stderr, flush=True)
             raise refusal(f"{name[:80] or 'The photograph'} {error}.") from None
-        return Upload(image, PurePath(path).suffix.lower() not in _UNDRAWABLE)
+        drawable = PurePath(path).suffix.lower() not in _UNDRAWABLE
+        return Upload(image, drawable, None if _inline(payload) else Path(path).resolve())
 
     def _content(self, payload: ImageData) -> bytes:
         """Return the bytes of an upload or of a `data:` URL.
@@ -95,8 +98,7 @@ class Photo(gr.Image):
         Raises:
             BadImageError: The path is not below the upload folder, or the text is not base64.
         """
-        address = next((a for a in (payload.url, payload.path) if a and a.startswith("data:")), "")
-        if address:
+        if address := _inline(payload):
             if len(address) * 3 / 4 > self.max_bytes:
                 raise images.BadImageError(f"is larger than {self.max_bytes / 1e6:g} MB")
             try:
@@ -112,3 +114,8 @@ class Photo(gr.Image):
         if path.is_file() and path.stat().st_size > self.max_bytes:
             raise images.BadImageError(f"is larger than {self.max_bytes / 1e6:g} MB")
         return images.read(path)
+
+
+def _inline(payload: ImageData) -> str:
+    """Return the `data:` URL that holds the photograph, or ""."""
+    return next((a for a in (payload.url, payload.path) if a and a.startswith("data:")), "")

@@ -71,12 +71,19 @@ CSS = """
 .ff-bars meter.first::-moz-meter-bar { background: var(--ff-accent); }
 .ff-banner { margin: 0 0 14px; padding: 10px 14px; border-radius: 9px; font-size: .95rem;
   background: var(--ff-warn); color: var(--ff-warn-text); }
+.ff-sure { margin: -12px 0 16px; color: var(--ff-muted); }
 .ff-set { margin: 12px 0 10px; color: var(--ff-muted); font-size: .92rem; }
 .ff-set b { color: var(--body-text-color); font-weight: 600; }
 .ff-why { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr)); gap: 16px;
+  align-items: start;
   margin: 2px 0; }
-.ff-heat { display: block; width: 100%; max-height: 400px; object-fit: contain;
-  border-radius: 8px; background: #0b0f12; }
+.ff-fade { display: grid; margin: 0; justify-items: center; }
+.ff-fade img { grid-area: 1 / 1; display: block; max-width: 100%; max-height: 400px;
+  border-radius: 8px; }
+.ff-heat { opacity: var(--ff-fade, 1); }
+.ff-fader { display: flex; align-items: center; gap: 10px; margin: 12px 0 4px; font-size: .88rem;
+  color: var(--ff-muted); }
+.ff-fader input { flex: 1; min-width: 60px; accent-color: var(--ff-accent); }
 .ff-similar { list-style: none; margin: 0; padding: 0; }
 .ff-similar li { display: grid; grid-template-columns: auto minmax(0, 1fr) 84px; gap: 0 12px;
   align-items: center; padding: 7px 0; margin: 0;
@@ -86,8 +93,6 @@ CSS = """
 .ff-similar li:not(:has(img)) { column-gap: 0; }
 .ff-similar .name { grid-column: 2; overflow-wrap: anywhere; }
 .ff-similar .other .name { color: var(--ff-other); }
-.ff-similar .file { grid-column: 2; color: var(--ff-muted); font-size: .8rem;
-  overflow-wrap: anywhere; }
 .ff-similar meter { grid-column: 3; grid-row: span 2; width: 84px; height: 8px; appearance: none;
   background: var(--ff-soft); border: 0; border-radius: 4px; overflow: hidden; }
 .ff-similar meter::-webkit-meter-inner-element { height: 8px; display: grid; }
@@ -130,8 +135,63 @@ table.ff-table { width: 100%; border-collapse: collapse; border: 0; margin: 0; }
 #preview .image-container, #preview .image-frame, #preview img { height: 100% !important; }
 #preview img { object-fit: contain; }
 
+#correct { gap: 12px; padding: 14px 16px; }
+.ff-correct { align-items: flex-end; }
+.ff-correct .form { border: 0; box-shadow: none; background: none; overflow: visible; }
+#right-class { padding: 0; overflow: visible; }
+#right-class .wrap { border: 1px solid var(--block-border-color); }
+#keep { background: var(--ff-accent); color: var(--block-background-fill); }
+.ff-kept p { margin: 0 0 6px; overflow-wrap: anywhere; }
+.ff-kept code { display: block; width: fit-content; margin: 4px 0; padding: 5px 9px;
+  border-radius: 7px; background: var(--ff-soft); font-size: .88rem; }
+.ff-small { margin: 0; color: var(--ff-muted); font-size: .82rem; }
+
 #history-loss .altair, #history-accuracy .altair { padding-top: 30px; }
 .vega-embed details, .vega-embed summary { display: none !important; }
+
+.ff-drop { padding: 26px 20px 16px; text-align: center; border: 2px dashed var(--ff-second);
+  border-radius: var(--block-radius); background: var(--block-background-fill); }
+.ff-drop.over { background: var(--ff-soft); }
+.ff-drop-title { margin: 0 0 14px; font-size: 1.05rem; font-weight: 600; }
+.ff-drop-buttons { display: flex; flex-wrap: wrap; gap: 10px; justify-content: center; }
+.ff-drop button, .ff-pages button, .ff-detail-head button { padding: 8px 16px; border-radius: 9px;
+  border: 1px solid var(--ff-accent); color: var(--ff-accent); background: transparent;
+  font-weight: 600; cursor: pointer; }
+.ff-drop button:hover, .ff-pages button:hover, .ff-detail-head button:hover {
+  background: var(--ff-soft); }
+.ff-drop button:disabled { opacity: .5; cursor: default; }
+.ff-drop button[hidden] { display: none; }
+.ff-drop :focus-visible, .ff-many :focus-visible, .ff-pages :focus-visible,
+.ff-detail-head :focus-visible { outline: 3px solid var(--ff-accent); outline-offset: 2px; }
+#many-status-row { align-items: center; }
+.ff-busy p, .ff-ended { margin: 4px 2px; }
+.ff-busy progress { display: block; width: 100%; height: 10px; margin: 8px 0; border: 0;
+  appearance: none; border-radius: 5px; overflow: hidden; background: var(--ff-soft); }
+.ff-busy progress::-webkit-progress-bar { background: var(--ff-soft); }
+.ff-busy progress::-webkit-progress-value { background: var(--ff-accent); }
+.ff-busy progress::-moz-progress-bar { background: var(--ff-accent); }
+#many-zip { display: none !important; }
+.ff-many img { display: block; width: 48px; height: 48px; object-fit: cover; border-radius: 7px; }
+.ff-many td:first-child, .ff-many th:first-child { width: 58px; padding: 4px 6px 4px 2px; }
+.ff-many [data-row] { cursor: pointer; }
+.ff-many [data-row]:hover { background: var(--ff-soft); }
+.ff-many td button { padding: 4px 0 !important; text-align: left; color: var(--ff-accent);
+  background: none !important; border: 0; box-shadow: none !important; font-size: inherit;
+  font-weight: 500; overflow-wrap: anywhere; }
+.ff-many td button:hover { text-decoration: underline; }
+.ff-many .bad td { color: var(--ff-other); }
+.ff-mark { display: block; color: var(--ff-other); font-size: .84rem; }
+.ff-pages { display: flex; flex-wrap: wrap; gap: 14px; align-items: center;
+  justify-content: center; padding: 14px 0; color: var(--ff-muted); }
+.ff-detail { scroll-margin-top: 10px; outline: none; }
+.ff-detail-head { display: flex; flex-wrap: wrap; gap: 10px; align-items: center;
+  justify-content: space-between; margin: 6px 0 12px; }
+.ff-detail-head h3 { margin: 0; font-size: 1.1rem; font-weight: 620; overflow-wrap: anywhere; }
+.ff-detail-two { display: grid; grid-template-columns: repeat(auto-fit, minmax(290px, 1fr));
+  gap: 16px; margin-bottom: 16px; align-items: start; }
+.ff-detail-two > img { width: 100%; max-height: 400px; object-fit: contain; border-radius: 8px; }
+.ff-detail-two .ff-result { border: 1px solid var(--block-border-color);
+  border-radius: var(--block-radius); background: var(--block-background-fill); }
 
 @media (max-width: 640px) {
   .gradio-container main.app, .gradio-container .main { padding: 14px 12px !important; }

@@ -11,11 +11,14 @@ from markupsafe import Markup
 from PIL import Image
 
 from demo.batch import Batcher
+from demo.collect import Corrections
 from demo.gpu import on_gpu
 from demo.markup import html, join
 from demo.photo import Photo, Upload, refusal
 from demo.style import LOGO
+from demo.tabs.correct import NO_PART, correct_part
 from demo.tabs.why import why
+from demo.words import verdict
 from model.classifier import Classifier, Prediction
 from model.photographs import images
 
@@ -70,7 +73,7 @@ def probability_text(share: float) -> str:
 
 
 def bars(prediction: Prediction, device: str) -> Markup:
-    """Render a prediction: warning, answer, a bar a class, the set, the time it took and where.
+    """Render a prediction: the answer in words, a bar a class, the set, the time it took and where.
 
     Args:
         prediction: The five most probable classes.
@@ -91,15 +94,14 @@ def bars(prediction: Prediction, device: str) -> Markup:
         )
         for rank, candidate in enumerate(prediction.top)
     ]
-    warning = (
-        '<p class="ff-banner" role="status"><b>Probably none of these.</b> This is unlike the '
-        "photographs that the classifier knows. Its nearest guess:</p>"
-    )
+    said = verdict(prediction)
     return html(
-        '<div class="ff-result">{warning}<p class="ff-answer">{answer}</p>'
-        '<div class="ff-bars">{rows}</div>{label_set}<div class="ff-note">{note}</div></div>',
-        warning=html(warning) if prediction.none_of_these else "",
-        answer=prediction.top[0].label,
+        '<div class="ff-result"><p class="ff-answer">{headline}</p>'
+        '<p class="{manner}" role="status">{sentence}</p><div class="ff-bars">{rows}</div>'
+        '{label_set}<div class="ff-note">{note}</div></div>',
+        headline=said.headline,
+        manner="ff-banner" if prediction.none_of_these else "ff-sure",
+        sentence=said.sentence,
         rows=join(rows),
         label_set=label_set(prediction),
         note=f"{prediction.seconds * 1000:,.0f} ms on {device}",
@@ -107,15 +109,12 @@ def bars(prediction: Prediction, device: str) -> Markup:
 
 
 def label_set(prediction: Prediction) -> Markup:
-    """Render the prediction set with its promise; nothing where it cannot hold."""
-    if prediction.none_of_these:
+    """Render a prediction set of several classes with its promise; nothing where it cannot hold."""
+    if prediction.none_of_these or len(prediction.label_set) == 1:
         return Markup()
     names, more = prediction.label_set, ""
     coverage = probability_text(prediction.coverage)
     promise = f"Sets like this hold the right class in {coverage} of photographs."
-    if len(names) == 1:
-        words = "Sure enough to name one class."
-        return html('<p class="ff-set">{words} {promise}</p>', words=words, promise=promise)
     if len(names) > _SET_SHOWN:
         more = f" and {len(names) - _SET_SHOWN} more"
     return html(
@@ -138,13 +137,16 @@ def label_json(prediction: Prediction) -> dict[str, float]:
     return {candidate.label: candidate.probability for candidate in prediction.top}
 
 
-def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
+def classify_tab(
+    classifier: Classifier, max_bytes: int, batch: int, corrections: Corrections | None = None
+) -> None:
     """Lay out the tab inside a `gr.Tab`, and add the `/predict` endpoint.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
         batch: Photographs that are classified together, at most.
+        corrections: Where corrections are kept; None to ask for none.
     """
     device = classifier.backbone.device_text
     transforms = classifier.backbone.transforms
@@ -154,14 +156,15 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
         lambda photos: run(photos, TOP, explain=True), batch
     )
 
-    def show(upload: Upload | None) -> tuple[Any, Any, Any]:
+    def show(upload: Upload | None) -> tuple[Any, ...]:
         if upload is None:
-            return _NO_PREVIEW, _EMPTY, ""
+            return _NO_PREVIEW, _EMPTY, "", *correct.update(False)
         prediction = explain_together(upload.image)
         shown = _NO_PREVIEW
         if not upload.drawable:
             shown = gr.update(value=preview(upload.image), visible=True)
-        return shown, bars(prediction, device), why(upload.image, prediction, transforms)
+        because = why(upload.image, prediction, transforms)
+        return shown, bars(prediction, device), because, *correct.update(True)
 
     def predict(upload: Upload | None) -> tuple[dict[str, float], dict[str, Any]]:
         """Classify a photograph: the five most probable classes, and how far to trust them.
@@ -197,6 +200,9 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
             )
         with gr.Column(min_width=300):
             result = gr.HTML(_EMPTY, elem_id="top5", container=True, padding=False)
+    correct = NO_PART
+    if corrections:
+        correct = correct_part(corrections, classifier.checkpoint, photo, run_together)
     reasons = gr.HTML("", elem_id="why")
     gr.Examples(
         [[str(path)] for path in example_photographs(Path(tempfile.mkdtemp()))],
@@ -209,7 +215,11 @@ def classify_tab(classifier: Classifier, max_bytes: int, batch: int) -> None:
     # `change` covers upload, paste, camera, examples and clearing alike, once each.
     arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
     changed = photo.change(
-        show, photo, [shown, result, reasons], concurrency_limit=_AT_ONCE, **arguments
+        show,
+        photo,
+        [shown, result, reasons, *correct.outputs],
+        concurrency_limit=_AT_ONCE,
+        **arguments,
     )
     # The reason is in the message; a picture that no browser can draw is of no use.
     changed.failure(lambda: (None, _EMPTY, ""), None, [photo, result, reasons], **arguments)

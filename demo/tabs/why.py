@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections import Counter
 
 from markupsafe import Markup
 from PIL import Image
@@ -38,11 +39,18 @@ def _heat_panel(photo: Image.Image, heat: HeatMap, label: str, transforms: Trans
     return panel(
         "Where it looked",
         html(
-            '<img class="ff-heat" src="{source}" alt="What speaks for {label} glows">',
+            '<figure class="ff-fade"><img src="{plain}" alt="">'
+            '<img class="ff-heat" src="{source}" alt="What speaks for {label} glows"></figure>'
+            '<label class="ff-fader"><span>Photograph</span>'
+            '<input type="range" min="0" max="1" step="0.05" value="1" '
+            'aria-label="From the photograph to where it looked" oninput="this.closest('
+            "'.ff-panel').style.setProperty('--ff-fade', this.value)"
+            '"><span>Where it looked</span></label>',
+            plain=_data_url(photo.resize(painted.size, Image.Resampling.LANCZOS)),
             source=_data_url(painted),
             label=label,
         ),
-        text(f"What glows speaks for “{label}”. The dark border was not looked at."),
+        text(f"What glows speaks for “{label}”. What lies behind a white line was not looked at."),
     )
 
 
@@ -53,15 +61,28 @@ def _evidence_panel(evidence: AnswerEvidence, label: str) -> Markup:
         notes.append(f"This is one of the training photographs ({name}), or a copy of it.")
     if evidence.disagree:
         notes.append(f"Most of them are not “{label}”: look twice before you trust the answer.")
+    banners = [html('<p class="ff-banner">{note}</p>', note=note) for note in notes]
+    if not any(one.thumbnail for one in evidence.similar):
+        return panel("Most similar training photographs", *banners, text(_counted(evidence)))
     return panel(
         "Most similar training photographs",
-        *(html('<p class="ff-banner">{note}</p>', note=note) for note in notes),
+        *banners,
         html(
             '<ol class="ff-similar">{cards}</ol>',
             cards=join(_similar(one, label) for one in evidence.similar),
         ),
         text("The bar is the likeness of features, from none to the same photograph."),
     )
+
+
+def _counted(evidence: AnswerEvidence) -> str:
+    """Say of which classes the most similar training photographs are, where none can be shown."""
+    counts = Counter(one.label for one in evidence.similar)
+    if len(counts) == 1:
+        label = next(iter(counts))
+        return f"All {len(evidence.similar)} most similar training photographs are “{label}”."
+    listed = ", ".join(f"{count} × “{label}”" for label, count in counts.most_common())
+    return f"Of the {len(evidence.similar)} most similar training photographs: {listed}."
 
 
 def _similar(one: Similar, label: str) -> Markup:
@@ -71,13 +92,11 @@ def _similar(one: Similar, label: str) -> Markup:
         picture = html('<img src="{source}" alt="">', source=source)
     return html(
         '<li class="{mark}">{picture}<span class="name">{label}</span>'
-        '<meter min="0" max="1" value="{likeness:.3f}" aria-label="likeness"></meter>'
-        '<span class="file">{name}</span></li>',
+        '<meter min="0" max="1" value="{likeness:.3f}" aria-label="likeness"></meter></li>',
         mark="" if one.label == label else "other",
         picture=picture,
         label=one.label,
         likeness=max(0.0, 1 - one.distance**2 / 2),  # the cosine of the embeddings
-        name=one.name,
     )
 
 

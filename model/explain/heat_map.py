@@ -194,8 +194,8 @@ def overlay(
     """Paint what speaks for the class over a photograph.
 
     The photograph loses most of its colour and some of its light; only places above 0 glow, from
-    violet over orange to pale yellow, and keep the photograph's light and shade. Outside the
-    frame, which the backbone never saw, it is darkest.
+    violet over orange to pale yellow, and keep the photograph's light and shade. What lies outside
+    the frame, which the backbone never saw, stays as it is behind a white line.
 
     Args:
         image: The decoded photograph, RGB.
@@ -213,14 +213,22 @@ def overlay(
     pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.float32) / 255
     strength, inside = _strength(heat, _frame_box(*image.size, transforms), size)
     grey = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    ground = (grey + 0.3 * (pixels - grey)) * np.where(inside, 0.65, 0.35)[..., None]
+    ground = np.where(inside[..., None], 0.65 * (grey + 0.3 * (pixels - grey)), pixels)
     glow = colormaps["inferno"](0.25 + 0.7 * strength)[..., :3].astype(np.float32)
     lit = 0.35 + 0.4 * strength[..., None]  # a dark disc may be the evidence: it must glow too
     glow = glow * (lit + (1.15 - lit) * grey)  # light and shade remain, so petals stay petals
     rising = ((strength - 0.08) / 0.42).clip(0, 1)
     alpha = (0.85 * rising**2 * (3 - 2 * rising))[..., None]
     mixed = ground * (1 - alpha) + glow * alpha
+    mixed[_edge(inside)] = 1
     return Image.fromarray((mixed.clip(0, 1) * 255).astype(np.uint8))
+
+
+def _edge(inside: np.ndarray) -> np.ndarray:
+    """Return the line, 2 px wide, behind which nothing was seen: bool `[H, W]`."""
+    from scipy.ndimage import binary_dilation
+
+    return binary_dilation(inside, iterations=2) & ~inside
 
 
 def _strength(

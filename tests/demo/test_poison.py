@@ -204,9 +204,9 @@ def test_nothing_of_a_checkpoint_runs_in_the_page(
     opened, asked = page
     opened.set_input_files("#photograph input[type=file]", flower)
     expect(opened.locator("#top5 meter[value]")).to_have_count(3)
-    expect(opened.locator("#top5 .ff-answer")).to_contain_text("poisoned")
-    expect(opened.locator("#why .ff-similar li").first).to_contain_text("poison")
-    for tab in ("Training history", "Evaluation", "About", "Classify"):
+    expect(opened.locator("#top5 .ff-banner")).to_contain_text("poisoned")
+    expect(opened.locator("#why")).to_contain_text("poison")
+    for tab in ("Many photographs", "Training history", "Evaluation", "About", "Classify"):
         opened.get_by_role("tab", name=tab).click()
         for closed in opened.locator("button.label-wrap:not(.open)").locator("visible=true").all():
             closed.click()

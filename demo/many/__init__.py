@@ -1,0 +1,1 @@
+"""Many photographs at once: what was sent, what was found, and what can be downloaded."""

@@ -1,0 +1,142 @@
+"""What a visitor can take away: a table, and the photographs sorted into folders."""
+
+import csv
+import errno
+import re
+import unicodedata
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from demo.many.batch import Batch, Row
+from demo.photo import refusal
+from model.classifier import Prediction
+from model.photographs.images import BadImageError
+from model.predictions import csv_header, csv_row
+
+NONE_OF_THESE = "none-of-these"
+COULD_NOT_BE_READ = "could-not-be-read"
+
+MOST_BYTES = 2_000_000_000
+"""Photographs that are packed into one zip file, together, in bytes."""
+
+_UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_LONGEST_STEM, _LONGEST_SUFFIX = 60, 10  # characters; each may have four bytes
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def write_csv(batch: Batch, top: int) -> Path:
+    """Write the table that `python -m model predict --csv` writes.
+
+    Args:
+        batch: The batch; rows that were cancelled are left out.
+        top: How many classes are named.
+
+    Returns:
+        The file.
+    """
+    path = batch.folder / "predictions.csv"
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow(csv_header(top))
+        for row in batch.done:
+            if row.outcome is not None:
+                writer.writerow(csv_row(Path(row.name), row.outcome, top))
+    return path
+
+
+def safe_name(name: str) -> str:
+    """Return a name of a file or folder that every system takes, and that leads nowhere else."""
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(" .")
+    stem, suffix = _split(name)
+    name = stem[:_LONGEST_STEM].rstrip(" .") + suffix
+    return f"_{name}" if _DEVICES.match(name) else name or "_"
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Split off a file's ending; the rest of "St. John's wort" is none."""
+    stem, dot, suffix = name.rpartition(".")
+    if stem and dot and len(suffix) < _LONGEST_SUFFIX and suffix.isalnum():
+        return stem, dot + suffix
+    return name, ""
+
+
+class _Names:
+    """Hands out names that differ by more than upper and lower case."""
+
+    def __init__(self, *taken: str) -> None:
+        self._taken = {name.casefold() for name in taken}
+
+    def claim(self, name: str) -> str:
+        """Return the name, with a number where it is taken."""
+        (stem, suffix), claimed, number = _split(name), name, 1
+        while claimed.casefold() in self._taken:
+            number += 1
+            claimed = f"{stem} ({number}){suffix}"
+        self._taken.add(claimed.casefold())
+        return claimed
+
+
+def write_sorted(batch: Batch) -> Path:
+    """Pack the photographs into folders by class; they are stored as they are.
+
+    Args:
+        batch: The batch; rows that were cancelled are left out.
+
+    Returns:
+        The zip file.
+
+    Raises:
+        gr.Error: They are too large together, or the disk is full.
+    """
+    size = sum(_size(row) for row in batch.done)
+    if size > MOST_BYTES:
+        raise refusal(
+            f"These photographs have {size / 1e9:.1f} GB; no more than {MOST_BYTES / 1e9:g} GB can "
+            "be packed into one zip file. Please send them in parts."
+        )
+    path = batch.folder / "sorted.zip"
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            _pack(archive, batch)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno in _FULL:
+            raise refusal(
+                "The server has no room for the zip file. Please try again later."
+            ) from None
+        raise
+    return path
+
+
+def _size(row: Row) -> int:
+    is_packed = isinstance(row.outcome, Prediction) and row.path and row.path.is_file()
+    return row.path.stat().st_size if is_packed and row.path else 0
+
+
+def _pack(archive: zipfile.ZipFile, batch: Batch) -> None:
+    folders = _Names(NONE_OF_THESE, COULD_NOT_BE_READ)
+    folder_of: dict[str, str] = {}
+    files: dict[str, _Names] = {}
+    unreadable = []
+    for row in batch.done:
+        if not isinstance(row.outcome, Prediction):
+            unreadable.append(f"{row.name}: {row.outcome}")
+            continue
+        if row.outcome.none_of_these:
+            folder = NONE_OF_THESE
+        else:
+            first = row.outcome.top[0]
+            if first.class_id not in folder_of:
+                folder_of[first.class_id] = folders.claim(safe_name(first.label))
+            folder = folder_of[first.class_id]
+        name = safe_name(PurePosixPath(row.name.replace("\\", "/")).name)
+        name = files.setdefault(folder, _Names()).claim(name)
+        try:
+            if row.path is None:
+                raise BadImageError("has no file")
+            archive.write(row.path, f"{folder}/{name}")
+        except (FileNotFoundError, BadImageError):
+            unreadable.append(f"{row.name}: has been removed from the server meanwhile")
+    if unreadable:
+        archive.writestr(f"{COULD_NOT_BE_READ}/list.txt", "\n".join(unreadable) + "\n")

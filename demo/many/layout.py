@@ -1,0 +1,97 @@
+"""What the Many photographs tab consists of."""
+
+from typing import NamedTuple
+
+import gradio as gr
+
+from demo.many import incoming, scripts, status, view
+from demo.markup import show, text
+from model.classifier import Classifier
+
+
+class Parts(NamedTuple):
+    """The components of the tab."""
+
+    drop: gr.HTML
+    cancel: gr.Button
+    status: gr.HTML
+    detail: gr.HTML
+    controls: gr.Column
+    shown: gr.Dropdown
+    class_id: gr.Dropdown
+    order: gr.Dropdown
+    csv: gr.DownloadButton
+    pack: gr.Button
+    packed: gr.DownloadButton
+    table: gr.HTML
+
+
+def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
+    """Lay out the tab inside a `gr.Tab`; nothing happens in it yet.
+
+    Args:
+        classifier: The loaded classifier.
+        max_bytes: Largest photograph or zip file, in bytes.
+
+    Returns:
+        The components.
+    """
+    show(
+        text(
+            f"Up to {incoming.MOST} photographs at once, of {max_bytes / 1e6:g} MB each; a zip "
+            f"file may have {max_bytes / 1e6:g} MB, too. They are kept on this server for an hour "
+            "at most, and go nowhere else."
+        )
+    )
+    drop = gr.HTML(
+        scripts.DROP,
+        js_on_load=scripts.DROP_SCRIPT,
+        elem_id="many-drop",
+        most=incoming.MOST,
+        max_bytes=max_bytes,
+    )
+    with gr.Row(elem_id="many-status-row"):
+        said = gr.HTML(status.EMPTY, elem_id="many-status")
+        cancel = gr.Button("Cancel", visible=False, elem_id="many-cancel", scale=0, min_width=110)
+    shown_detail = gr.HTML("", js_on_load=scripts.DETAIL_SCRIPT, elem_id="many-detail")
+    with gr.Column(visible=False, elem_id="many-controls") as controls:
+        with gr.Row():
+            shown = gr.Dropdown(
+                [(name, key) for key, (name, _) in view.FILTERS.items()],
+                value=view.ALL,
+                label="Show",
+                elem_id="many-shown",
+                min_width=220,
+            )
+            # All classes, so that a choice is known whatever Gradio has forgotten meanwhile.
+            checkpoint = classifier.checkpoint
+            names = zip(checkpoint.class_names, checkpoint.class_ids, strict=True)
+            class_id = gr.Dropdown(
+                [("All classes", view.ANY_CLASS), *names],
+                value=view.ANY_CLASS,
+                label="Class",
+                elem_id="many-class",
+                min_width=220,
+            )
+            order = gr.Dropdown(
+                [(name, key) for key, (name, _) in view.ORDERS.items()],
+                value="sent",
+                label="Sort",
+                elem_id="many-order",
+                min_width=220,
+            )
+        show(
+            text(
+                "The CSV file has a line for each photograph. The sorted zip file has the "
+                "photographs, in a folder for each class."
+            )
+        )
+        with gr.Row():
+            csv = gr.DownloadButton("Download CSV", elem_id="many-csv")
+            pack = gr.Button("Download sorted", elem_id="many-sorted")
+            packed = gr.DownloadButton("The zip file", elem_id="many-zip")  # pressed by a script
+    table = gr.HTML("", js_on_load=scripts.TABLE_SCRIPT, elem_id="many-table")
+    return Parts(
+        *(drop, cancel, said, shown_detail, controls),
+        *(shown, class_id, order, csv, pack, packed, table),
+    )

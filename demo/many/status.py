@@ -1,0 +1,73 @@
+"""What the page says about a batch: empty, busy, cancelled, done."""
+
+import math
+
+from markupsafe import Markup
+
+from demo.many.batch import Batch
+from demo.markup import html
+from model.classifier import Prediction
+
+EMPTY = html(
+    '<p class="ff-text" role="status">Nothing has been sent yet. The answers will appear here, in '
+    "a table.</p>"
+)
+GONE = html(
+    '<p class="ff-banner" role="status">These answers are no longer kept: the server removes them '
+    "after an hour. Please send the photographs again.</p>"
+)
+
+
+def busy(batch: Batch, seconds: float) -> Markup:
+    """Say how far a batch is.
+
+    Args:
+        batch: The batch.
+        seconds: Time since its first photograph, in s.
+    """
+    done, total = len(batch.done), len(batch.rows)
+    left = ""
+    if done and seconds > 1:
+        left = f", about {duration(seconds / done * (total - done))} left"
+    return html(
+        '<div class="ff-busy"><p>Classifying: {done} of {total} done{left}. You can go on using '
+        'the other tabs.</p><progress max="{total}" value="{done}" aria-label="Photographs '
+        'classified"></progress></div>',
+        done=done,
+        total=total,
+        left=left,
+    )
+
+
+def ended(batch: Batch) -> Markup:
+    """Say how a batch ended: done, cancelled, or broken off by an error."""
+    done, total = batch.done, len(batch.rows)
+    good = sum(isinstance(row.outcome, Prediction) for row in done)
+    parts = [f"{good} {_photographs(good)} classified"]
+    if bad := len(done) - good:
+        parts.append(f"{bad} could not be read")
+    words = ", ".join(parts)
+    if len(done) == total:
+        sentence = f"Done: {words}."
+    elif batch.is_cancelled:
+        sentence = f"Cancelled: {words}, {total - len(done)} left out. What was done is kept."
+    else:
+        sentence = (
+            f"An error on the server ended this early: {words}, {total - len(done)} left out. "
+            "Please send those again later."
+        )
+    hint = " Choose a photograph in the table to see more of it." if good else ""
+    return html(
+        '<p class="ff-ended" role="status">{sentence}{hint}</p>', sentence=sentence, hint=hint
+    )
+
+
+def duration(seconds: float) -> str:
+    """Write a time in s as people say it, rounded up."""
+    if seconds < 55:
+        return f"{max(5, math.ceil(seconds / 5) * 5)} s"
+    return f"{math.ceil(seconds / 60)} min"
+
+
+def _photographs(count: int) -> str:
+    return "photograph" if count == 1 else "photographs"

@@ -1,0 +1,212 @@
+"""The table of a batch: which rows are shown, in which order, and how they look."""
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from demo.many.batch import Batch, Row
+from demo.markup import html, join
+from demo.tabs.classify import probability_text
+from model.classifier import Prediction
+
+PAGE = 50
+"""Rows that are shown at a time; only they have thumbnails."""
+
+ALL, ANY_CLASS = "all", ""
+
+_COLUMNS = html(
+    '<tr><th aria-label="Picture"></th><th>Photograph</th><th>Answer</th>'
+    '<th class="number">Probability</th></tr>'
+)
+
+
+def _unsure(row: Row) -> bool:
+    return isinstance(row.outcome, Prediction) and len(row.outcome.label_set) > 1
+
+
+def _none_of_these(row: Row) -> bool:
+    return isinstance(row.outcome, Prediction) and row.outcome.none_of_these
+
+
+def _unreadable(row: Row) -> bool:
+    return not isinstance(row.outcome, Prediction)
+
+
+FILTERS: dict[str, tuple[str, Callable[[Row], bool]]] = {
+    ALL: ("All", lambda row: True),
+    "unsure": ("Unsure", _unsure),
+    "none": ("None of these", _none_of_these),
+    "disagree": ("Evidence disagrees", lambda row: row.disagree),
+    "unreadable": ("Could not be read", _unreadable),
+}
+"""Value of the list -> what it is called, and which rows it shows."""
+
+
+def _name(row: Row) -> tuple[object, ...]:
+    return (row.name.casefold(), row.number)
+
+
+def _answer(row: Row) -> tuple[object, ...]:
+    if not isinstance(row.outcome, Prediction):
+        return (1, "", 0.0)
+    first = row.outcome.top[0]
+    return (0, first.label.casefold(), -first.probability)
+
+
+def _least_sure(row: Row) -> tuple[object, ...]:
+    if not isinstance(row.outcome, Prediction):
+        return (1, 0.0)
+    return (0, row.outcome.top[0].probability)
+
+
+def _surest(row: Row) -> tuple[object, ...]:
+    bad, share = _least_sure(row)
+    return (bad, -share if isinstance(share, float) else 0.0)
+
+
+def _oddest(row: Row) -> tuple[object, ...]:
+    if not isinstance(row.outcome, Prediction):
+        return (1, 0.0)
+    return (0, -row.outcome.unknown_score)
+
+
+ORDERS: dict[str, tuple[str, Callable[[Row], tuple[object, ...]]]] = {
+    "sent": ("As they were sent", lambda row: (row.number,)),
+    "name": ("By name", _name),
+    "answer": ("By class", _answer),
+    "least": ("Least probable answer first", _least_sure),
+    "most": ("Most probable answer first", _surest),
+    "odd": ("Least like the known classes first", _oddest),
+}
+"""Value of the list -> what it is called, and the key to sort rows by."""
+
+
+class Choice(NamedTuple):
+    """What a visitor wants to see.
+
+    Attributes:
+        shown: Key of `FILTERS`.
+        class_id: Only answers of this class; "" for all.
+        order: Key of `ORDERS`.
+        page: From 0.
+    """
+
+    shown: str = ALL
+    class_id: str = ANY_CLASS
+    order: str = "sent"
+    page: int = 0
+
+
+def chosen(rows: Sequence[Row], choice: Choice) -> list[Row]:
+    """Filter and sort rows; those that could not be read come last where an answer decides."""
+    _, is_shown = FILTERS[choice.shown]
+    _, key = ORDERS[choice.order]
+    found = [row for row in rows if is_shown(row) and _is_of(row, choice.class_id)]
+    return sorted(found, key=key)
+
+
+def _is_of(row: Row, class_id: str) -> bool:
+    if class_id == ANY_CLASS:
+        return True
+    return isinstance(row.outcome, Prediction) and row.outcome.top[0].class_id == class_id
+
+
+def filter_choices(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """List the filters with how many rows each shows, as `gr.Dropdown` takes them."""
+    return [
+        (f"{name} ({sum(map(is_shown, rows))})", key) for key, (name, is_shown) in FILTERS.items()
+    ]
+
+
+def class_choices(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """List the classes that are an answer, with how many rows each has."""
+    firsts = [row.outcome.top[0] for row in rows if isinstance(row.outcome, Prediction)]
+    counts = Counter(first.class_id for first in firsts)
+    names = {first.class_id: first.label for first in firsts}
+    found = sorted(names, key=lambda class_id: names[class_id].casefold())
+    listed = [(f"{names[class_id]} ({counts[class_id]})", class_id) for class_id in found]
+    return [(f"All classes ({len(found)})", ANY_CLASS), *listed]
+
+
+def table(batch: Batch, choice: Choice) -> Markup:
+    """Render a page of the table.
+
+    Args:
+        batch: The batch.
+        choice: What the visitor wants to see; a page after the last is the last.
+
+    Returns:
+        HTML.
+    """
+    rows = chosen(batch.done, choice)
+    if not rows:
+        words = "No photograph is of this kind." if batch.done else ""
+        return html('<p class="ff-text">{words}</p>', words=words)
+    page = min(max(choice.page, 0), (len(rows) - 1) // PAGE)
+    part = rows[page * PAGE : (page + 1) * PAGE]
+    return html(
+        '<table class="ff-table ff-many"><thead>{head}</thead><tbody>{body}</tbody></table>{pages}',
+        head=_COLUMNS,
+        body=join(_row(row, batch.thumbnail(row)) for row in part),
+        pages=_pages(page, len(rows)) if len(rows) > PAGE else "",
+    )
+
+
+def _row(row: Row, thumbnail: bytes | None) -> Markup:
+    if not isinstance(row.outcome, Prediction):
+        return html(
+            '<tr class="bad"><td></td><td>{name}</td><td colspan="2">Could not be read: it '
+            "{reason}.</td></tr>",
+            name=row.name,
+            reason=row.outcome,
+        )
+    first, picture = row.outcome.top[0], Markup()
+    if thumbnail:
+        source = "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode()
+        picture = html('<img src="{source}" alt="">', source=source)
+    return html(
+        '<tr data-row="{number}"><td>{picture}</td><td><button type="button">{name}</button></td>'
+        '<td>{answer}{marks}</td><td class="number">{share}</td></tr>',
+        number=row.number,
+        picture=picture,
+        name=row.name,
+        answer=first.label,
+        marks=join(html('<span class="ff-mark">{mark}</span>', mark=mark) for mark in _marks(row)),
+        share=probability_text(first.probability),
+    )
+
+
+def _marks(row: Row) -> list[str]:
+    marks = []
+    if _none_of_these(row):
+        marks.append("none of these classes")
+    if _unsure(row) and isinstance(row.outcome, Prediction):
+        marks.append(f"unsure: {len(row.outcome.label_set)} classes possible")
+    if row.disagree:
+        marks.append("most similar photographs disagree")
+    return marks
+
+
+def _pages(page: int, count: int) -> Markup:
+    last = (count - 1) // PAGE
+    return html(
+        '<nav class="ff-pages" aria-label="Pages of the table">{back}<span>{first} to {end} of '
+        "{count}</span>{on}</nav>",
+        back=_turn("Previous", page - 1) if page else "",
+        first=page * PAGE + 1,
+        end=min((page + 1) * PAGE, count),
+        count=count,
+        on=_turn("Next", page + 1) if page < last else "",
+    )
+
+
+def _turn(word: str, page: int) -> Markup:
+    return html(
+        '<button type="button" data-page="{page}">{word} {count}</button>',
+        page=page,
+        word=word,
+        count=PAGE,
+    )

@@ -1,0 +1,249 @@
+"""Corrections under an answer: "Wrong? It is …", kept in a folder to train with."""
+
+import shlex
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.components import Component
+from markupsafe import Markup
+from PIL import Image
+
+from demo.collect import Change, Corrections, NotKept, new_name
+from demo.markup import html, join, show
+from demo.photo import Photo, Upload
+from model.checkpoints.checkpoint import Checkpoint
+from model.classifier import Prediction
+from model.photographs import images
+from model.splits.stratify import least_photographs
+
+NONE_OF_THESE = "none of these"
+"""The choice for what is no class, and its label where the checkpoint has no background class."""
+
+_LEAST = least_photographs({"valid": 0.1})  # of a new class, before training takes it
+_AT_ONCE = 4  # corrections that are decoded, or wait for the folder
+
+
+class Part(NamedTuple):
+    """The part of the page, as the rest of the tab sees it.
+
+    Attributes:
+        outputs: What changes with a new photograph.
+        update: Their values; called with whether there is an answer that may be wrong.
+    """
+
+    outputs: list[Component | gr.Column]
+    update: Callable[[bool], tuple[Any, ...]]
+
+
+NO_PART = Part([], lambda answered: ())
+"""Where no corrections are kept."""
+
+
+class Classes:
+    """The classes as visitors name them, and as the table does."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Take the names.
+
+        Args:
+            checkpoint: What answers.
+        """
+        self.data = checkpoint.metrics["data"]["name"]
+        self.trained_background = checkpoint.calibration.background
+        self.background = self.trained_background or NONE_OF_THESE
+        self._names = dict(zip(checkpoint.class_ids, checkpoint.class_names, strict=True))
+        ids = {name: class_id for class_id, name in self._names.items()}
+        self._ids = {NONE_OF_THESE: self.background} | ids
+        lower = {said.casefold(): class_id for said, class_id in self._ids.items()}
+        self._ids_by_lower = {class_id.casefold(): class_id for class_id in self._names} | lower
+
+    def choices(self) -> list[str]:
+        """Return what is offered: "none of these", then the names in alphabetical order."""
+        names = sorted(self._names.values(), key=str.casefold)
+        return [NONE_OF_THESE, *(name for name in names if name != NONE_OF_THESE)]
+
+    def label(self, said: object) -> str:
+        """Return the label of what was chosen or typed.
+
+        Args:
+            said: A name, in small or capital letters, a class id, or a new name.
+
+        Raises:
+            NotKept: Nothing was said, or it cannot name a class.
+        """
+        if not isinstance(said, str) or not said.strip():
+            raise NotKept("Choose what it is first, or type a name.")
+        name = said.strip()
+        known = self._ids.get(name) or self._ids_by_lower.get(name.casefold())
+        return known or new_name(said)
+
+    def is_known(self, label: str) -> bool:
+        """Tell whether the classifier was trained on a class."""
+        return label in self._names or label == self.trained_background
+
+    def shown(self, label: str) -> str:
+        """Return the name of a label."""
+        return NONE_OF_THESE if label == self.background else self._names.get(label, label)
+
+
+def train_command(classes: Classes, folder: str, labels: Counter[str]) -> str:
+    """Write down how to train again with the corrections.
+
+    Args:
+        classes: The classes and the name of their data set.
+        folder: The folder of corrections.
+        labels: How many photographs of each label are in it.
+    """
+    command = f"python train.py {shlex.quote(classes.data)} --add {shlex.quote(folder)}"
+    if classes.trained_background or labels[classes.background] >= _LEAST:
+        return f"{command} --background {shlex.quote(classes.background)}"
+    return command
+
+
+def kept_text(change: Change, classes: Classes, folder: str) -> Markup:
+    """Render what was kept, and how to train with it.
+
+    Args:
+        change: The correction.
+        classes: The classes.
+        folder: The folder, as it may be shown.
+    """
+    row, earlier = change.row, change.earlier
+    was = html(", in place of “{name}”", name=classes.shown(earlier.label)) if earlier else ""
+    verb = "Kept"
+    if earlier == row:
+        verb, was = "It was kept before", ""
+    lines = [
+        html(
+            "<b>{verb}: “{name}”</b>{was}. The file is {path}.",
+            verb=verb,
+            name=classes.shown(row.label),
+            was=was,
+            path=row.path,
+        )
+    ]
+    if not classes.is_known(row.label) and (count := change.labels[row.label]) < _LEAST:
+        lines.append(
+            html(
+                "This is a new class. Training leaves it out until it has {least} photographs; "
+                "there {verb} {count}.",
+                least=_LEAST,
+                verb="is" if count == 1 else "are",
+                count=count,
+            )
+        )
+    lines.append(
+        html(
+            "Train again with all that was kept, {total:,} so far: <code>{command}</code> Features "
+            "are cached: where {data} was trained before, this takes seconds.",
+            total=change.labels.total(),
+            command=train_command(classes, folder, change.labels),
+            data=classes.data,
+        )
+    )
+    return _status(*lines)
+
+
+def correct_part(
+    corrections: Corrections,
+    checkpoint: Checkpoint,
+    photo: Photo,
+    predict: Callable[[Image.Image], Prediction],
+) -> Part:
+    """Lay out the part.
+
+    Args:
+        corrections: Where they are kept.
+        checkpoint: What answers.
+        photo: The input, which holds the photograph of the answer.
+        predict: Gives that answer again, so that a call cannot make one up.
+
+    Returns:
+        What the tab has to update with each answer.
+    """
+    classes = Classes(checkpoint)
+    # Visitors need not know where on the owner's disk the folder is.
+    folder = corrections.folder.name if corrections.public else str(corrections.folder)
+
+    def keep(upload: Upload | None, said: object, request: gr.Request) -> tuple[Any, Any]:
+        visitor = _visitor(request)
+        try:
+            label = classes.label(said)
+            if upload is None or upload.path is None:
+                raise NotKept("There is no photograph. Send it again, as a file.")
+            answer = predict(upload.image).top[0].class_id
+            change = corrections.keep(visitor, images.read(upload.path), label, answer)
+            text = kept_text(change, classes, folder)
+        except images.BadImageError as error:
+            text = _alert(f"The photograph {error}. Send it again.")
+        except NotKept as error:
+            text = _alert(str(error))
+        return text, gr.update(visible=corrections.can_undo(visitor))
+
+    def undo(request: gr.Request) -> tuple[Any, Any]:
+        visitor = _visitor(request)
+        try:
+            row, earlier, _ = corrections.undo(visitor)
+            taken = html("<b>Taken back: “{name}”</b>", name=classes.shown(row.label))
+            rest = "The photograph is no longer kept."
+            if earlier:
+                rest = f"It is kept as “{classes.shown(earlier.label)}” again, as before."
+            text = _status(html("{taken}. {rest}", taken=taken, rest=rest))
+        except NotKept as error:
+            text = _alert(str(error))
+        return text, gr.update(visible=corrections.can_undo(visitor))
+
+    with gr.Column(visible=False, elem_id="correct", elem_classes="ff-panel") as part:
+        if corrections.public:
+            promise = (
+                "The photograph and your answer are kept by whoever runs this page, to train it "
+                "better."
+            )
+            show(html('<p class="ff-banner" role="note">{promise}</p>', promise=promise))
+        with gr.Row(elem_classes="ff-correct"):
+            named = gr.Dropdown(
+                classes.choices(),
+                value=None,
+                label="Wrong? It is …",
+                info="Choose a class, or type a new name.",
+                filterable=True,
+                allow_custom_value=True,
+                elem_id="right-class",
+                min_width=220,
+                scale=4,
+            )
+            button = gr.Button("Keep this", variant="primary", elem_id="keep", min_width=110)
+            back = gr.Button("Undo", visible=False, elem_id="undo", min_width=90)
+        message = gr.HTML("", elem_id="kept")
+        show(
+            html(
+                '<p class="ff-small">“Keep this” keeps the photograph, your answer, the '
+                "classifier's answer and the time for whoever runs this page, to train it better. "
+                "The file is kept as it was sent, with all that the camera wrote into it, which "
+                "may be the place where it was taken.</p>"
+            )
+        )
+    arguments: dict[str, Any] = {
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "concurrency_limit": _AT_ONCE,
+    }
+    button.click(keep, [photo, named], [message, back], **arguments)
+    back.click(undo, None, [message, back], **arguments)
+    return Part([part, named, message], lambda answered: (gr.update(visible=answered), None, ""))
+
+
+def _visitor(request: gr.Request) -> str:
+    """Name the visitor: Gradio's session, of an open page, or the address."""
+    return request.session_hash or (request.client.host if request.client else "")
+
+
+def _status(*lines: Markup) -> Markup:
+    paragraphs = join(html("<p>{line}</p>", line=line) for line in lines)
+    return html('<div class="ff-kept" role="status">{lines}</div>', lines=paragraphs)
+
+
+def _alert(sentence: str) -> Markup:
+    return html('<p class="ff-banner" role="alert">{sentence}</p>', sentence=sentence)

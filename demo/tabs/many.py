@@ -1,0 +1,244 @@
+"""The Many photographs tab: up to 500 photographs, a table of answers, and two downloads."""
+
+import base64
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.context import get_blocks_context
+from markupsafe import Markup
+from PIL import Image
+
+from demo.gpu import on_gpu
+from demo.many import downloads, incoming, scripts, status, view
+from demo.many.batch import Batch, Batches, Row
+from demo.many.layout import Parts, lay_out
+from demo.markup import html
+from demo.photo import refusal
+from demo.tabs.classify import TOP, bars, preview
+from demo.tabs.why import why
+from model.classifier import Classifier, Prediction
+from model.photographs import images
+
+_BATCHES_AT_ONCE = 2
+"""Visitors whose batches are classified at the same time; others wait for their turn."""
+
+_ROWS_AT_ONCE = 4
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_GONE = "These answers are no longer kept. Please send the photographs again."
+
+
+def detail(row: Row, photo: Image.Image, bars_part: Markup, why_part: Markup) -> Markup:
+    """Render a row's photograph as the Classify tab does.
+
+    Args:
+        row: The row.
+        photo: Its photograph, decoded again.
+        bars_part: The answer and its bars.
+        why_part: Heat map and evidence.
+
+    Returns:
+        HTML.
+    """
+    file = io.BytesIO()
+    preview(photo).save(file, "JPEG", quality=85)
+    return html(
+        '<section class="ff-detail" tabindex="-1" aria-label="{name}"><div class="ff-detail-head">'
+        '<h3>{name}</h3><button type="button" data-close="{number}">Back to the table</button>'
+        '</div><div class="ff-detail-two"><img src="{source}" alt="">{bars}</div>{why}</section>',
+        name=row.name,
+        number=row.number,
+        source="data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode(),
+        bars=bars_part,
+        why=why_part,
+    )
+
+
+def many_tab(classifier: Classifier, max_bytes: int) -> None:
+    """Lay out the tab inside a `gr.Tab`.
+
+    Args:
+        classifier: The loaded classifier.
+        max_bytes: Largest photograph or zip file, in bytes.
+    """
+    parts = lay_out(classifier, max_bytes)
+    uploads = Path(parts.drop.GRADIO_CACHE)
+    batches = Batches(uploads)
+    _classify_events(parts, classifier, batches, max_bytes)
+    _table_events(parts, batches)
+    _download_events(parts, batches)
+    _row_event(parts, classifier, batches)
+    page = get_blocks_context()
+    if page is not None:
+        page.root_block.unload(_leaver(batches))
+
+
+def _visitor(request: gr.Request) -> str:
+    visitor = request.session_hash
+    if not visitor:
+        raise refusal("This works in the page only. Use /predict from a program.")
+    return visitor
+
+
+def _kept(batches: Batches, request: gr.Request) -> Batch:
+    batch = batches.get(_visitor(request))
+    if batch is None:
+        raise refusal(_GONE)
+    return batch
+
+
+def _classify_events(
+    parts: Parts, classifier: Classifier, batches: Batches, max_bytes: int
+) -> None:
+    """Classify what is sent, until it is done or cancelled."""
+    run = on_gpu(classifier.predict)
+    least_side = classifier.backbone.transforms.least_side
+    uploads = Path(parts.drop.GRADIO_CACHE)
+
+    def classify(event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
+        values = event._data if isinstance(event._data, dict) else {}
+        sent = incoming.read_list(values.get("files"), values.get("count"))
+        batch = batches.start(_visitor(request))
+        try:
+            incoming.accept(sent, batch, uploads, max_bytes)
+        except gr.Error:
+            batches.close(_visitor(request))
+            raise
+        yield _begun(parts, batch)
+        started = time.monotonic()
+        for _ in batch.classify(lambda photos: run(photos, TOP), least_side):
+            if batches.get(_visitor(request)) is not batch:
+                return  # its visitor has left, or sent others
+            changed = {parts.status: status.busy(batch, time.monotonic() - started)}
+            if len(batch.done) < view.PAGE + 8:  # after that the first page stays as it is
+                changed[parts.table] = view.table(batch, view.Choice())
+            yield changed
+        if batches.get(_visitor(request)) is batch:
+            yield _finished(parts, batch)
+
+    def stopped(request: gr.Request) -> dict[Any, Any]:
+        batch = batches.get(_visitor(request))
+        if batch is None:
+            return {**_cleared(parts), parts.status: status.EMPTY}
+        if batch.is_running:  # others were sent meanwhile, and refused
+            return {}
+        return _finished(parts, batch)
+
+    def cancel(request: gr.Request) -> None:
+        _kept(batches, request).cancel()
+
+    changed = [
+        *(parts.status, parts.cancel, parts.detail, parts.controls, parts.table, parts.csv),
+        *(parts.shown, parts.class_id, parts.order, parts.packed),
+    ]
+    begun = parts.drop.submit(
+        classify,
+        None,
+        changed,
+        concurrency_limit=_BATCHES_AT_ONCE,
+        trigger_mode="multiple",
+        **_PRIVATE,
+    )
+    begun.failure(stopped, None, changed, **_PRIVATE)
+    parts.cancel.click(cancel, None, None, **_PRIVATE)
+
+
+def _cleared(parts: Parts) -> dict[Any, Any]:
+    return {
+        parts.cancel: gr.update(visible=False),
+        parts.controls: gr.update(visible=False),
+        parts.detail: "",
+        parts.table: "",
+        parts.packed: gr.update(value=None),
+    }
+
+
+def _begun(parts: Parts, batch: Batch) -> dict[Any, Any]:
+    return {
+        **_cleared(parts),
+        parts.cancel: gr.update(visible=True),
+        parts.status: status.busy(batch, 0),
+    }
+
+
+def _finished(parts: Parts, batch: Batch) -> dict[Any, Any]:
+    rows = batch.done
+    return {
+        parts.status: status.ended(batch),
+        parts.cancel: gr.update(visible=False),
+        parts.controls: gr.update(visible=bool(rows)),
+        parts.shown: gr.update(choices=view.filter_choices(rows), value=view.ALL),
+        parts.class_id: gr.update(choices=view.class_choices(rows), value=view.ANY_CLASS),
+        parts.order: gr.update(value="sent"),
+        parts.csv: gr.update(value=str(downloads.write_csv(batch, TOP))),
+        parts.table: view.table(batch, view.Choice()),
+    }
+
+
+def _table_events(parts: Parts, batches: Batches) -> None:
+    """Show other rows when the visitor filters, sorts or turns a page."""
+
+    def filtered(shown: str, class_id: str, order: str, request: gr.Request) -> Markup:
+        return view.table(_kept(batches, request), view.Choice(shown, class_id, order))
+
+    def turned(
+        shown: str, class_id: str, order: str, event: gr.EventData, request: gr.Request
+    ) -> Markup:
+        page = _number(event, "page")
+        return view.table(_kept(batches, request), view.Choice(shown, class_id, order, page))
+
+    choice = [parts.shown, parts.class_id, parts.order]
+    for component in choice:
+        component.input(filtered, choice, parts.table, **_PRIVATE)
+    parts.table.input(turned, choice, parts.table, **_PRIVATE)
+
+
+def _number(event: gr.EventData, key: str) -> int:
+    values = event._data if isinstance(event._data, dict) else {}
+    number = values.get(key)
+    if not isinstance(number, int):
+        raise refusal("There is no such row. Please reload the page.")
+    return number
+
+
+def _row_event(parts: Parts, classifier: Classifier, batches: Batches) -> None:
+    """Show the photograph of a row that is chosen; only then is its heat map computed."""
+    run = on_gpu(classifier.predict)
+    transforms, device = classifier.backbone.transforms, classifier.backbone.device_text
+
+    def open_row(event: gr.EventData, request: gr.Request) -> Markup:
+        number, rows = _number(event, "row"), _kept(batches, request).rows
+        row = rows[number] if 0 <= number < len(rows) else None
+        if row is None or row.path is None or not isinstance(row.outcome, Prediction):
+            raise refusal("There is no such photograph in the table.")
+        try:
+            photo = images.decode(row.path, least_side=transforms.least_side)
+        except images.BadImageError as error:
+            reason = f"{error}" if row.path.exists() else "is no longer kept; please send it again"
+            raise refusal(f"{row.name} {reason}.") from None
+        prediction = run([photo], TOP, explain=True)[0]
+        return detail(row, photo, bars(prediction, device), why(photo, prediction, transforms))
+
+    parts.table.select(open_row, None, parts.detail, concurrency_limit=_ROWS_AT_ONCE, **_PRIVATE)
+
+
+def _download_events(parts: Parts, batches: Batches) -> None:
+    """Pack the sorted photographs when they are asked for, one visitor at a time."""
+
+    def pack(request: gr.Request) -> Any:
+        return gr.update(value=str(downloads.write_sorted(_kept(batches, request))))
+
+    parts.pack.click(
+        pack, None, parts.packed, show_progress="minimal", api_visibility="private"
+    ).success(None, None, None, js=scripts.DOWNLOAD_SCRIPT, api_visibility="private")
+
+
+def _leaver(batches: Batches) -> Callable[[gr.Request], None]:
+    def leave(request: gr.Request) -> None:
+        if request.session_hash:
+            batches.close(request.session_hash)
+
+    return leave

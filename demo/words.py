@@ -1,0 +1,74 @@
+"""An answer in words, for someone who does not know what a probability of 0.93 is worth."""
+
+from typing import NamedTuple
+
+from model.classifier import Prediction
+
+_VERY_SURE, _SURE, _PERHAPS = 0.9, 0.6, 0.1
+_MOST_NAMED = 3
+
+
+class Verdict(NamedTuple):
+    """What the page says first.
+
+    Attributes:
+        headline: The answer.
+        sentence: How far to trust it.
+    """
+
+    headline: str
+    sentence: str
+
+
+def verdict(prediction: Prediction) -> Verdict:
+    """Put a prediction into words.
+
+    Probabilities are calibrated, so that of 100 answers given with 93 %, about 93 are right.
+
+    Args:
+        prediction: The most probable classes, two or more.
+
+    Returns:
+        The words.
+    """
+    first, second = prediction.top[0], prediction.top[1]
+    share = first.probability
+    if prediction.none_of_these:
+        return Verdict(
+            "Probably none of these classes",
+            f"This is unlike the photographs that the classifier knows. Its nearest guess is "
+            f"{first.label}.",
+        )
+    right = f"about {_of_hundred(share)} of 100 answers like this are right"
+    if share >= _VERY_SURE:
+        return Verdict(first.label, f"Very sure: {right}.")
+    if share >= _SURE:
+        perhaps = f", perhaps {second.label}" if second.probability >= _PERHAPS else ""
+        return Verdict(f"Probably {first.label}{perhaps}", f"Fairly sure: {right}.")
+    names = prediction.label_set[:_MOST_NAMED]
+    if first.label not in names:
+        names = [first.label, *names][:_MOST_NAMED]
+    if len(names) == 1:
+        names.append(second.label)
+    headline = f"{', '.join(names[:-1])} or {names[-1]}?"
+    return Verdict(headline, f"Not sure: only {right}.")
+
+
+def as_text(prediction: Prediction) -> str:
+    """Write a prediction as lines of plain text, to be copied.
+
+    Args:
+        prediction: The prediction.
+
+    Returns:
+        The words, then a line a class.
+    """
+    said = verdict(prediction)
+    lines = [said.headline, said.sentence]
+    lines += [f"{one.label}: {one.probability:.1%}" for one in prediction.top]
+    return "\n".join(lines)
+
+
+def _of_hundred(share: float) -> int:
+    """Round a probability to answers of 100; nothing is certain."""
+    return min(max(round(100 * share), 1), 99)

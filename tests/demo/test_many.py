@@ -1,0 +1,336 @@
+"""Many photographs without a browser: what is accepted, shown, kept, and taken away."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from drawing import drawn_photograph
+from PIL import Image
+
+from demo.many import downloads, incoming, status, view
+from demo.many.batch import MOST_KEPT, Batch, Batches
+from demo.many.incoming import Sent, accept
+from model.classifier import AnswerEvidence, Candidate, Prediction
+from model.photographs.images import BadImageError
+from model.predictions import csv_header, csv_row
+
+LIMIT = 1_000_000
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def batch(uploads: Path) -> Batch:
+    return Batch(uploads)
+
+
+def jpeg(uploads: Path, name: str, sent_as: str = "") -> Sent:
+    path = uploads / name
+    drawn_photograph(0.1, seed=1).save(path)
+    return Sent(sent_as or name, str(path), path.stat().st_size)
+
+
+def packed(uploads: Path, members: dict[str, bytes], name: str = "flowers.zip") -> Sent:
+    path = uploads / name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    return Sent(name, str(path), path.stat().st_size)
+
+
+def photograph() -> bytes:
+    file = io.BytesIO()
+    drawn_photograph(0.1, seed=1).save(file, "JPEG")
+    return file.getvalue()
+
+
+def predicted(
+    label: str = "rose",
+    *,
+    share: float = 0.9,
+    unknown: bool = False,
+    names: Sequence[str] = ("rose",),
+    disagree: bool = False,
+) -> Prediction:
+    top = [Candidate(label, f"id of {label}", share), Candidate("other", "0", 1 - share)]
+    evidence = AnswerEvidence([], disagree, None)
+    return Prediction(top, list(names), 0.99, unknown, 0.5, 0.01, evidence)
+
+
+def fill(batch: Batch, uploads: Path, answers: dict[str, Prediction]) -> Batch:
+    """A batch whose photographs have these names and answers."""
+    files = [jpeg(uploads, f"{n}.jpg", name) for n, name in enumerate(answers)]
+    accept(files, batch, uploads, LIMIT)
+    following = iter(answers.values())
+    for _ in batch.classify(lambda photos: [next(following) for photo in photos], 64):
+        pass
+    return batch
+
+
+def shown(batch: Batch, **wanted: object) -> list[str]:
+    return [row.name for row in view.chosen(batch.done, view.Choice()._replace(**wanted))]
+
+
+def test_filters_and_orders_show_what_they_say(batch: Batch, uploads: Path):
+    fill(
+        batch,
+        uploads,
+        {
+            "b.jpg": predicted("rose", share=0.9),
+            "a.jpg": predicted("tulip", share=0.4, names=("tulip", "rose")),
+            "c.jpg": predicted("rose", share=0.7, unknown=True),
+            "d.jpg": predicted("aster", share=0.8, disagree=True),
+        },
+    )
+    accept([Sent("e.jpg", "", 3)], batch, uploads, LIMIT)
+    assert shown(batch) == ["b.jpg", "a.jpg", "c.jpg", "d.jpg", "e.jpg"]
+    assert shown(batch, shown="unsure") == ["a.jpg"]
+    assert shown(batch, shown="none") == ["c.jpg"]
+    assert shown(batch, shown="disagree") == ["d.jpg"]
+    assert shown(batch, shown="unreadable") == ["e.jpg"]
+    assert shown(batch, class_id="id of rose") == ["b.jpg", "c.jpg"]
+    assert shown(batch, order="name")[:2] == ["a.jpg", "b.jpg"]
+    assert shown(batch, order="answer") == ["d.jpg", "b.jpg", "c.jpg", "a.jpg", "e.jpg"]
+    assert shown(batch, order="least") == ["a.jpg", "c.jpg", "d.jpg", "b.jpg", "e.jpg"]
+    assert shown(batch, order="most") == ["b.jpg", "d.jpg", "c.jpg", "a.jpg", "e.jpg"]
+    assert ("Unsure (1)", "unsure") in view.filter_choices(batch.done)
+    assert view.class_choices(batch.done)[0] == ("All classes (3)", "")
+    assert ("rose (2)", "id of rose") in view.class_choices(batch.done)
+
+
+def test_only_the_page_that_is_shown_has_thumbnails(batch: Batch, uploads: Path):
+    fill(batch, uploads, {f"{n:03d}.jpg": predicted() for n in range(60)})
+    first = view.table(batch, view.Choice())
+    assert first.count("data:image/jpeg") == first.count("data-row") == view.PAGE
+    assert "1 to 50 of 60" in first and "Previous" not in first
+    last = view.table(batch, view.Choice(page=99))
+    assert last.count("data:image/jpeg") == 10 and "Next" not in last
+    small = Image.open(io.BytesIO(batch.thumbnail(batch.rows[0]) or b""))
+    assert max(small.size) <= 96
+    assert batch.rows[0].outcome is not None
+    assert getattr(batch.rows[0].outcome, "evidence", 1) is None
+
+
+def test_a_file_that_cannot_be_read_is_a_row_with_its_reason(batch: Batch, uploads: Path):
+    text = uploads / "notes.jpg"
+    text.write_text("no pixels")
+    large = Sent("large.jpg", "", LIMIT + 1)
+    files = [Sent(EVIL, str(text), 9), large, jpeg(uploads, "good.jpg"), Sent("lost.jpg", "", 5)]
+    accept(files, batch, uploads, LIMIT)
+    for _ in batch.classify(lambda photos: [predicted() for photo in photos], 64):
+        pass
+    reasons = [str(row.outcome) for row in batch.rows if isinstance(row.outcome, BadImageError)]
+    assert "is not a photograph" in reasons[0]
+    assert reasons[1:] == ["is larger than 1 MB", "could not be sent to the server"]
+    page = view.table(batch, view.Choice())
+    assert "Could not be read: it is larger than 1 MB." in page
+    assert "&lt;img src=x" in page and "<img src=x" not in page
+    assert "1 photograph classified, 3 could not be read" in status.ended(batch)
+
+
+def test_files_of_the_server_are_not_opened(batch: Batch, uploads: Path, tmp_path: Path):
+    secret = tmp_path / "secret.jpg"
+    drawn_photograph(0.1, seed=1).save(secret)
+    link = uploads / "link.jpg"
+    link.symlink_to(secret)
+    paths = [str(secret), f"{uploads}/../secret.jpg", str(link), "a\0b"]
+    accept([Sent("x.jpg", path, 5) for path in paths], batch, uploads, LIMIT)
+    assert [str(row.outcome) for row in batch.rows] == ["is not an uploaded file"] * 4
+    assert all(row.path is None for row in batch.rows)
+
+
+def test_a_file_larger_than_it_claims_is_refused(batch: Batch, uploads: Path):
+    accept([jpeg(uploads, "a.jpg")._replace(size=1)], batch, uploads, 100)
+    assert "is larger than" in str(batch.rows[0].outcome)
+
+
+@pytest.mark.parametrize("extra", [{"count": 501, "files": []}, {"files": [{}] * 501}])
+def test_501_files_are_refused_with_a_sentence(extra: dict):
+    with pytest.raises(gr.Error, match="501 photographs are more than the 500"):
+        incoming.read_list(extra["files"], extra.get("count"))
+
+
+@pytest.mark.parametrize("files", [None, "a", [1], [{"name": 1, "path": "", "size": 1}], []])
+def test_a_nonsense_list_is_refused_with_a_sentence(files: object):
+    with pytest.raises(gr.Error, match=r"reload the page|No photographs"):
+        incoming.read_list(files)
+
+
+def test_a_zip_is_unpacked_and_its_photographs_keep_their_names(batch: Batch, uploads: Path):
+    members = {"roses/a.jpg": photograph(), "b.jpg": photograph(), ".hidden.jpg": b"x"}
+    accept([packed(uploads, members)], batch, uploads, LIMIT)
+    assert sorted(row.name for row in batch.rows) == [
+        "flowers.zip/b.jpg",
+        "flowers.zip/roses/a.jpg",
+    ]
+    assert all(row.path and row.path.is_relative_to(batch.folder) for row in batch.rows)
+
+
+def test_a_zip_of_501_photographs_is_refused(batch: Batch, uploads: Path):
+    members = {f"{n}.jpg": b"x" for n in range(501)}
+    with pytest.raises(gr.Error, match="501 photographs are more"):
+        accept([packed(uploads, members)], batch, uploads, LIMIT)
+
+
+def test_a_zip_bomb_is_a_row_with_its_reason_and_leaves_nothing(
+    batch: Batch, uploads: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(incoming, "_SMALL", 1_000_000)
+    bomb = packed(uploads, {"a.jpg": bytes(20_000_000)})
+    accept([bomb], batch, uploads, LIMIT)
+    reason = str(batch.rows[0].outcome)
+    assert "times its own size" in reason
+    assert str(uploads) not in reason
+    assert not [path for path in batch.folder.rglob("*") if path.is_file()]
+
+
+def test_all_zips_of_a_batch_together_are_bounded(
+    batch: Batch, uploads: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one = photograph()
+    monkeypatch.setattr(incoming, "UNPACKED_BYTES", len(one) + 10)
+    files = [
+        packed(uploads, {"a.jpg": one}, "1.zip"),
+        packed(uploads, {"a.jpg": one, "b.txt": b"other"}, "2.zip"),
+    ]
+    accept(files, batch, uploads, LIMIT)
+    assert batch.rows[0].outcome is None
+    assert "holds more than" in str(batch.rows[1].outcome)
+
+
+def test_a_zip_that_leads_out_of_it_is_refused(batch: Batch, uploads: Path):
+    accept([packed(uploads, {"../a.jpg": photograph()})], batch, uploads, LIMIT)
+    assert "leads out of the archive" in str(batch.rows[0].outcome)
+    assert not (uploads / "a.jpg").exists()
+
+
+def test_the_csv_file_is_that_of_the_predict_command(batch: Batch, uploads: Path):
+    answers = {"roses/a, b.jpg": predicted(), "ü.jpg": predicted("tulip")}
+    fill(batch, uploads, answers)
+    accept([Sent("bad.jpg", "", 1)], batch, uploads, LIMIT)
+    with downloads.write_csv(batch, 2).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == csv_header(2)
+    for found, (name, answer) in zip(rows[1:], answers.items(), strict=False):
+        assert found == [str(cell) for cell in csv_row(Path(name), answer, 2)]
+    assert rows[3][0] == "bad.jpg" and rows[3][-1] == "could not be sent to the server"
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("St. John's wort of the hills", "St. John's wort of the hills"),
+        ("..", "_"),
+        ("a\\b:c.jpg", "a_b_c.jpg"),
+        ("CON.jpg", "_CON.jpg"),
+        ("colt's foot", "colt's foot"),
+        (" . ", "_"),
+        ("é" * 300 + ".jpg", "é" * 60 + ".jpg"),
+    ],
+)
+def test_names_in_the_zip_are_safe(name: str, safe: str):
+    assert downloads.safe_name(name) == safe
+
+
+def test_the_sorted_zip_has_a_folder_a_class_and_every_photograph_once(batch: Batch, uploads: Path):
+    fill(
+        batch,
+        uploads,
+        {
+            "one/a.jpg": predicted("../rose"),
+            "two/A.jpg": predicted("../rose"),
+            "../../x.jpg": predicted("..:rose"),
+            "c.jpg": predicted("rose", unknown=True),
+            "d.jpg": predicted("none-of-these"),
+        },
+    )
+    accept([Sent("bad.jpg", "", 1)], batch, uploads, LIMIT)
+    with zipfile.ZipFile(downloads.write_sorted(batch)) as archive:
+        assert archive.namelist() == [
+            "_rose/a.jpg",
+            "_rose/A (2).jpg",
+            "_rose (2)/x.jpg",
+            "none-of-these/c.jpg",
+            "none-of-these (2)/d.jpg",
+            "could-not-be-read/list.txt",
+        ]
+        assert {info.compress_type for info in archive.infolist()[:-1]} == {zipfile.ZIP_STORED}
+        assert archive.read("_rose/a.jpg") == (uploads / "0.jpg").read_bytes()
+        listed = archive.read("could-not-be-read/list.txt").decode()
+    assert listed == "bad.jpg: could not be sent to the server\n"
+
+
+def test_too_much_for_one_zip_is_refused(
+    batch: Batch, uploads: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fill(batch, uploads, {"a.jpg": predicted()})
+    monkeypatch.setattr(downloads, "MOST_BYTES", 10)
+    with pytest.raises(gr.Error, match="can be packed into one zip file"):
+        downloads.write_sorted(batch)
+
+
+def test_cancelling_keeps_what_is_done(batch: Batch, uploads: Path):
+    accept([jpeg(uploads, f"{n}.jpg") for n in range(20)], batch, uploads, LIMIT)
+    steps = batch.classify(lambda photos: [predicted() for _ in photos], 64)
+    next(steps)
+    assert "8 of 20 done, about 15 s left" in status.busy(batch, 10)
+    batch.cancel()
+    assert list(steps) == []
+    assert len(batch.done) == 8 and not batch.is_running
+    assert "Cancelled: 8 photographs classified, 12 left out." in status.ended(batch)
+    assert len(downloads.write_csv(batch, 2).read_text().splitlines()) == 9
+
+
+def test_an_error_of_the_classifier_keeps_what_is_done(batch: Batch, uploads: Path):
+    accept([jpeg(uploads, f"{n}.jpg") for n in range(12)], batch, uploads, LIMIT)
+
+    def run(photos: Sequence[Image.Image]) -> list[Prediction]:
+        if batch.done:
+            raise RuntimeError("no memory")
+        return [predicted() for _ in photos]
+
+    with pytest.raises(RuntimeError):
+        list(batch.classify(run, 64))
+    assert not batch.is_running
+    assert "An error on the server ended this early: 8 photographs" in status.ended(batch)
+
+
+def test_files_are_removed_when_the_visitor_leaves_or_sends_others(uploads: Path):
+    batches = Batches(uploads)
+    first = batches.start("visitor")
+    (first.folder / "a.jpg").write_bytes(b"x")
+    second = batches.start("visitor")
+    assert not first.folder.exists() and first.is_cancelled
+    assert batches.get("visitor") is second and batches.get("other") is None
+    batches.close("visitor")
+    assert list(uploads.iterdir()) == [] and batches.get("visitor") is None
+
+
+def test_batches_are_bounded_in_number_and_age(uploads: Path, monkeypatch: pytest.MonkeyPatch):
+    batches = Batches(uploads)
+    for number in range(MOST_KEPT + 5):
+        batches.start(str(number))
+    assert len(list(uploads.iterdir())) == MOST_KEPT
+    assert batches.get("4") is None and batches.get("5") is not None
+    monkeypatch.setattr("demo.many.batch.KEPT_SECONDS", -1.0)
+    assert batches.get("9") is None
+    batches.start("new")
+    assert len(list(uploads.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "5 s"), (31, "35 s"), (59, "1 min"), (61, "2 min")]
+)
+def test_the_time_left_is_rounded_up(seconds: float, text: str):
+    assert status.duration(seconds) == text

@@ -1,0 +1,170 @@
+"""Many photographs in a real Chromium: sent, classified, looked at, and taken away."""
+
+import csv
+import re
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from demo.uploads import UploadFolder
+from model.predictions import csv_header
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"width": 390, "height": 844}
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture
+def page(browser: Browser, demo_address: str) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1200, "height": 860})
+    opened.set_default_timeout(20_000)
+    opened.goto(demo_address)
+    opened.get_by_role("tab", name="Many photographs").click()
+    opened.wait_for_selector("#many-drop [data-part=files]")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def folder(flower: Path, tmp_path: Path) -> Path:
+    """Two photographs of a flower, in folders of a folder, and a text."""
+    home = tmp_path / "holiday"
+    for name in ("one", "two"):
+        (home / name).mkdir(parents=True)
+        shutil.copy(flower, home / name / "flower.jpg")
+    (home / "<b>notes.jpg").write_text("no pixels")
+    return home
+
+
+def test_a_folder_is_classified_looked_at_by_keyboard_and_taken_away(page: Page, folder: Path):
+    expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
+    page.set_input_files("#many-drop [data-part=folder-input]", folder)
+    expect(page.locator("#many-status")).to_contain_text("Done: 2 photographs classified, 1 could")
+    expect(page.locator("#many-table tbody tr")).to_have_count(3)
+    expect(page.locator("#many-table")).to_contain_text("holiday/<b>notes.jpg")
+    expect(page.locator("#many-table")).to_contain_text("Could not be read: it is not a photograph")
+    row = page.locator("#many-table tr", has_text="holiday/two/flower.jpg")
+    expect(row).to_contain_text("pink-yellow dahlia")
+    assert row.locator("img").evaluate("image => Math.max(image.naturalWidth, 1)") in range(20, 97)
+
+    row.get_by_role("button").press("Enter")
+    expect(page.locator("#many-detail .ff-bars meter")).to_have_count(5)
+    expect(page.locator("#many-detail .ff-heat")).to_have_count(1)
+    expect(page.locator("#many-detail .ff-detail")).to_be_focused()
+    page.get_by_role("button", name="Back to the table").press("Enter")
+    expect(page.locator("#many-detail .ff-detail")).to_have_count(0)
+    expect(row.get_by_role("button")).to_be_focused()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == csv_header(5)
+    assert {row[0] for row in rows[1:]} >= {"holiday/one/flower.jpg", "holiday/two/flower.jpg"}
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download sorted").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert sorted(archive.namelist()) == [
+            "could-not-be-read/list.txt",
+            "pink-yellow dahlia/flower (2).jpg",
+            "pink-yellow dahlia/flower.jpg",
+        ]
+
+    page.locator("#many-class input").fill("dahl")
+    page.get_by_role("option", name="pink-yellow dahlia (2)").click()
+    expect(page.locator("#many-table tbody tr")).to_have_count(2)
+    page.locator("#many-order input").click()
+    page.get_by_role("option", name="Most probable answer first").click()
+    page.locator("#many-class input").click()
+    page.get_by_role("option", name="All classes (1)").click()
+    page.locator("#many-shown input").click()
+    page.get_by_role("option", name="Could not be read (1)").click()
+    expect(page.locator("#many-table tbody tr")).to_have_count(1)
+
+
+def test_a_zip_is_classified_and_a_phone_shows_all_of_it(page: Page, folder: Path, tmp_path: Path):
+    packed = shutil.make_archive(str(tmp_path / "flowers"), "zip", folder)
+    page.set_viewport_size(PHONE)
+    page.set_input_files("#many-drop [data-part=files-input]", packed)
+    expect(page.locator("#many-status")).to_contain_text("Done: 2 photographs classified")
+    expect(page.locator("#many-table")).to_contain_text("flowers.zip/one/flower.jpg")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.locator("#many-table tbody button").first.click()
+    expect(page.locator("#many-detail .ff-bars meter")).to_have_count(5)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_cancelling_keeps_what_is_done_and_classify_goes_on_meanwhile(
+    page: Page, flower: Path, tmp_path: Path, demo_address: str
+):
+    files = [shutil.copy(flower, tmp_path / f"{number:03d}.jpg") for number in range(300)]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_input_files("#many-drop [data-part=files-input]", files)
+    expect(page.locator("#many-status progress")).to_be_visible()
+    page.get_by_role("tab", name="Classify").click()
+    page.set_input_files("#photograph input[type=file]", flower)
+    expect(page.locator("#top5 meter[value]")).to_have_count(5)
+    page.get_by_role("tab", name="Many photographs").click()
+    expect(page.locator("#many-status progress")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    said = page.locator("#many-status .ff-ended")
+    expect(said).to_contain_text(re.compile(r"Cancelled: \d+ photographs classified, \d+ left out"))
+    count = int(re.findall(r"(\d+) photographs", said.inner_text())[0])
+    assert 0 < count < 300
+    expect(page.locator("#many-table tbody tr")).to_have_count(min(count, 50))
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    outside = [url for url in asked if not url.startswith((demo_address, "data:", "blob:"))]
+    assert outside == []
+
+
+def test_501_files_are_refused_before_they_are_sent(page: Page, tmp_path: Path):
+    files = []
+    for number in range(501):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(b"x")
+        files.append(path)
+    page.set_input_files("#many-drop [data-part=files-input]", files)
+    toast = page.locator("[data-testid=toast-body]")
+    expect(toast).to_contain_text("501 photographs are more than the 500")
+    expect(page.locator("#many-drop")).to_contain_text("Nothing was sent.")
+    expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
+
+
+def test_files_that_are_dropped_are_classified(page: Page, flower: Path):
+    dropped = page.evaluate_handle(
+        """bytes => {
+          const list = new DataTransfer();
+          list.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", {type: "image/jpeg"}));
+          return list;
+        }""",
+        list(flower.read_bytes()),
+    )
+    page.dispatch_event("#many-drop [data-part=area]", "drop", {"dataTransfer": dropped})
+    expect(page.locator("#many-status")).to_contain_text("Done: 1 photograph classified.")
+    expect(page.locator("#many-table")).to_contain_text("dropped.jpg")
+
+
+def test_files_are_removed_when_the_page_is_closed(
+    browser: Browser, demo_address: str, uploads: UploadFolder, flower: Path
+):
+    before = set(uploads.path.glob("many-*"))
+    opened = browser.new_page()
+    opened.goto(demo_address)
+    opened.get_by_role("tab", name="Many photographs").click()
+    opened.set_input_files("#many-drop [data-part=files-input]", flower)
+    expect(opened.locator("#many-status")).to_contain_text("Done: 1 photograph")
+    (folder,) = set(uploads.path.glob("many-*")) - before
+    opened.close()
+    for _ in range(100):
+        if not folder.exists():
+            break
+        time.sleep(0.1)
+    assert not folder.exists()

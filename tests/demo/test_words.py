@@ -1,0 +1,55 @@
+"""Answers in words: sure, fairly sure, unsure, and none of these."""
+
+import pytest
+
+from demo.words import as_text, verdict
+from model.classifier import Candidate, Prediction
+
+
+def predicted(*shares: float, none: bool = False, label_set: tuple[str, ...] = ()) -> Prediction:
+    names = ("Pink primrose", "Hibiscus", "Rose", "Lotus", "Iris")
+    top = [Candidate(name, name, share) for name, share in zip(names, shares, strict=False)]
+    return Prediction(top, list(label_set or names[:1]), 0.99, none, 0.5, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("shares", "headline", "sentence"),
+    [
+        ((0.9999, 0.0001), "Pink primrose", "Very sure: about 99 of 100 answers"),
+        ((0.93, 0.07), "Pink primrose", "Very sure: about 93 of 100 answers"),
+        ((0.7, 0.2, 0.1), "Probably Pink primrose, perhaps Hibiscus", "Fairly sure: about 70"),
+        ((0.7, 0.05, 0.05), "Probably Pink primrose", "Fairly sure: about 70"),
+        ((0.4, 0.3, 0.1), "Pink primrose or Hibiscus?", "Not sure: only about 40 of 100"),
+    ],
+)
+def test_words_follow_the_probability(shares: tuple[float, ...], headline: str, sentence: str):
+    said = verdict(predicted(*shares))
+    assert said.headline == headline
+    assert said.sentence.startswith(sentence)
+
+
+def test_an_unsure_answer_names_its_set_but_no_more_than_three():
+    few = predicted(0.4, 0.3, 0.2, label_set=("Pink primrose", "Hibiscus", "Rose"))
+    assert verdict(few).headline == "Pink primrose, Hibiscus or Rose?"
+    many = predicted(0.4, 0.3, 0.2, label_set=("Pink primrose", "Hibiscus", "Rose", "Lotus"))
+    assert verdict(many).headline == "Pink primrose, Hibiscus or Rose?"
+
+
+def test_none_of_these_says_so_and_keeps_the_guess():
+    said = verdict(predicted(0.97, 0.03, none=True))
+    assert said.headline == "Probably none of these classes"
+    assert said.sentence.endswith("Its nearest guess is Pink primrose.")
+
+
+def test_two_classes_are_enough():
+    assert verdict(predicted(0.5, 0.5)).headline == "Pink primrose or Hibiscus?"
+
+
+def test_the_text_to_copy_holds_the_words_and_every_bar():
+    lines = as_text(predicted(0.93, 0.07)).splitlines()
+    assert lines == [
+        "Pink primrose",
+        "Very sure: about 93 of 100 answers like this are right.",
+        "Pink primrose: 93.0%",
+        "Hibiscus: 7.0%",
+    ]
