@@ -12,6 +12,7 @@ from model.photographs.dataset import DataSet, Skipped
 from model.photographs.sources import list_source
 from model.photographs.tables import DEFAULT_COLUMNS, Columns
 from model.splits.added import join, settle
+from model.splits.groups import require_sound
 from model.splits.looks import group_photographs
 from model.splits.split import SplitOptions, require_splittable, split_photos
 
@@ -84,6 +85,7 @@ def load(
     listing = join(first, [list_one(name) for name in source.added])
     with _telling(listing.skipped):
         require_splittable(listing, options, cache_dir=cache_dir)
+        require_sound(listing, source.group_by)
     collection = read_photos(
         listing,
         cache_dir=cache_dir,

@@ -114,6 +114,7 @@ def race(
             f"{data.name} has {count} usable photographs of {len(data.class_ids)} classes; a race "
             "wants 2 classes or more, and 2 photographs or more of each."
         )
+    groups = group_photographs(data, group_by, cache_dir=cache_dir).numbers
     least = min(count, max(_BLOCK, 4 * len(data.class_ids)))
     found: list[list[np.ndarray]] = [[] for _ in backbones]
     done = 0
@@ -127,14 +128,13 @@ def race(
     if done < count and on_note:
         on_note(f"After {seconds:g} s all have seen {done:,} of {count:,} photographs.")
     labels = data.photos.labels[:done]
-    groups = group_photographs(data, group_by, cache_dir=cache_dir).numbers[:done]
     entrants = []
     for backbone, features in zip(backbones, found, strict=True):
         choice = choose_pooling(
             np.concatenate(features),
             backbone.mean_width,
             labels,
-            groups,
+            groups[:done],
             seed=seed,
         )
         width = backbone.embed_dim if choice.pooling == "second-order" else backbone.mean_width

@@ -495,6 +495,19 @@ def test_real_flowers_are_learnt_and_measured_again(
     assert found["top5"] >= found["top1"]
 
 
+@pytest.mark.parametrize(
+    ("given", "published"),
+    [
+        (["--add=/home/me/a=b/c"], "--add=path/to/c"),
+        (["--add", "hf:me/more", "--add=hf:me/more"], "--add hf:me/more --add=hf:me/more"),
+        (["--group-by", "/(ann|bob)/"], "--group-by '/(ann|bob)/'"),
+        (["--background=wild/weeds"], "--background=wild/weeds"),
+    ],
+)
+def test_published_options_are_shortened_where_they_are_paths(given: list[str], published: str):
+    assert train.published_command(["x", *given]) == f"python train.py x {published}"
+
+
 def test_the_published_command_says_nothing_of_where_files_are():
     arguments = ["/home/me/my photos/roses", "--cache-dir", "/secret/c", "--out=/home/me/a"]
     options = ["--cache-dir=/secret/d", "--lr", "1e-3", "--overwrite", "--backbone", "resnet18"]

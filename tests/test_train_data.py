@@ -138,6 +138,32 @@ def test_a_table_with_splits_and_other_names_trains_and_is_measured(
     assert json.loads(capsys.readouterr().out)["photographs"] == 4
 
 
+def test_a_listed_folder_with_splits_says_that_train_is_measured_too(
+    run: Run, tmp_path: Path, trained: Path, capsys
+):
+    data = album(tmp_path / "data", "daisy", "rose", "tulip")
+    rows = [
+        (f"{path.parent.name}/{path.name}", path.parent.name, "train" if number else "test")
+        for folder in sorted(data.iterdir())
+        for number, path in enumerate(sorted(folder.iterdir()))
+    ]
+    table(data / "labels.csv", rows, ("path", "label", "split"))
+    assert run("evaluate", data, "--checkpoint", trained, "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["photographs"] == 24
+    assert "train is measured as well" in captured.err
+    assert run("evaluate", data, "--split", "test", "--checkpoint", trained, "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["photographs"] == 3
+    assert "train is measured" not in captured.err
+
+
+def test_a_wrong_background_stops_before_photographs_are_read(run: Run, tmp_path: Path, capsys):
+    data = album(tmp_path / "data", "daisy", "rose")
+    assert run(data, "--background", "othr") == 2
+    assert "Reading files" not in capsys.readouterr().err
+
+
 def test_a_column_named_by_group_by_keeps_its_photographs_together(run: Run, tmp_path: Path):
     data = album(tmp_path / "data", "daisy", "rose", count=12)
     rows = [

@@ -1,7 +1,7 @@
 """Look at a data set before training on it: copies, wrong labels, outliers.
 
 Everything rests on the frozen backbone's features, the mean of centre view and mirror image, and
-on a ridge head whose leave-one-out scores are exact (`audit.ridge`).
+on a ridge head whose leave-one-out scores are exact (`heads.ridge`).
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from model.checkpoints.checkpoint import SHIPPED
@@ -60,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
         "cache_dir": options.cache_dir,
         "columns": data_options.columns(options),
     }
-    splits = bool(options.split) or not Path(options.data).is_dir()
-    listing = list_source(options.data, splits=splits, **places)
+    listing = list_source(options.data, splits=bool(options.split), **places)
     if not options.split and any(entry.split == "train" for entry in listing.entries):
         print(
             f"Note: {options.data} has splits, and train is measured as well. Choose one: --split "

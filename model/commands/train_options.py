@@ -319,14 +319,12 @@ def published_command(arguments: list[str]) -> str:
             continue
         if argument == "--overwrite":
             continue
-        if "--group-by" in (previous, argument.partition("=")[0]):
-            shown.append(argument)  # a regular expression may have a / in it and is no path
-            continue
-        if argument.startswith("hf:"):
-            shown.append(argument)
-            continue
         option, equals, value = (
-            argument.rpartition("=") if argument[:2] == "--" else ("", "", argument)
+            argument.partition("=") if argument[:2] == "--" else (previous, "", argument)
         )
-        shown.append(f"{option}{equals}{'path/to/' + Path(value).name if '/' in value else value}")
+        # an expression or a class may have a / in it and is no path
+        no_path = option in ("--group-by", "--background") or value.startswith("hf:")
+        if "/" in value and not no_path:
+            value = f"path/to/{Path(value).name}"
+        shown.append(f"{option}={value}" if equals else value or argument)
     return shlex.join(shown)

@@ -87,6 +87,7 @@ def read_photos(
     return Collection(
         name=listing.name,
         folder=listing.folder,
+        added=listing.added,
         photos=photos,
         splits=np.array([entry.split for entry, _ in kept], dtype="<U5"),
         groups=[entry.group for entry, _ in kept],
@@ -200,7 +201,7 @@ class FilePass:
                 digest = hashlib.sha256(content).hexdigest()
                 if not self._store.is_sound(digest):
                     if self._summaries or self._views:
-                        views = self._use(digest, images.decode(content))
+                        views = self._use(digest, images.decode(content, exif=True))
                     else:
                         images.check(content)
                     self._store.add_sound(digest)
@@ -235,7 +236,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 def decode_again(
-    path: Path, digest: str, *, least_side: int | None = images.LEAST_SIDE
+    path: Path, digest: str, *, least_side: int | None = images.LEAST_SIDE, exif: bool = False
 ) -> Image.Image:
     """Decode a photograph that was checked before, and make sure that it is the same one.
 
@@ -243,6 +244,7 @@ def decode_again(
         path: The file.
         digest: SHA-256 of its content, hexadecimal, when it was checked.
         least_side: As `images.decode`.
+        exif: As `images.decode`.
 
     Returns:
         The photograph.
@@ -253,7 +255,7 @@ def decode_again(
     try:
         with images.opened(path) as content:
             if hashlib.sha256(content).hexdigest() == digest:
-                return images.decode(content, least_side=least_side)
+                return images.decode(content, least_side=least_side, exif=exif)
     except images.BadImageError as error:
         raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
     raise ValueError(

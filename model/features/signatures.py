@@ -59,7 +59,7 @@ class Summary(NamedTuple):
 
 
 def summary(image: Image.Image) -> Summary:
-    """Summarise a decoded photograph."""
+    """Summarise a photograph that was decoded with its EXIF block."""
     return Summary(signature(image).tobytes(), thumbnail(image), shot(image))
 
 

@@ -150,16 +150,24 @@ class PhotographStore:
                 found[keys[key]] = Summary(signature, thumbnail, shot)
         return found
 
-    def add_similarities(self, found: Mapping[tuple[str, str], float]) -> None:
-        """Remember how alike pairs of contents are, by their SHA-256 (hexadecimal)."""
-        for (first, second), value in found.items():
-            self._add(_INSERT_SIMILARITY, (_key(first) + _key(second), value))
+    def add_similarities(self, found: Mapping[tuple[str, str], float], version: int) -> None:
+        """Remember how alike pairs of contents are, by their SHA-256 (hexadecimal).
 
-    def similarities(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float]:
+        Args:
+            found: Pair -> similarity.
+            version: Of what has compared them; other versions do not see the result.
+        """
+        for pair, value in found.items():
+            self._add(_INSERT_SIMILARITY, (_pair_key(pair, version), value))
+
+    def similarities(
+        self, pairs: Sequence[tuple[str, str]], version: int
+    ) -> dict[tuple[str, str], float]:
         """Read how alike pairs of contents are.
 
         Args:
             pairs: SHA-256 of both contents, hexadecimal.
+            version: As `add_similarities`.
 
         Returns:
             Pair -> similarity, of those that are there.
@@ -167,7 +175,7 @@ class PhotographStore:
         self.save()
         found = {}
         for start in range(0, len(pairs), _CHUNK):
-            keys = {_key(a) + _key(b): (a, b) for a, b in pairs[start : start + _CHUNK]}
+            keys = {_pair_key(pair, version): pair for pair in pairs[start : start + _CHUNK]}
             marks = ",".join("?" * len(keys))
             query = f"SELECT pair, value FROM similarity WHERE pair IN ({marks})"
             found |= {keys[key]: value for key, value in self._select(query, list(keys))}
@@ -228,6 +236,10 @@ class PhotographStore:
 def _key(digest: str) -> bytes:
     """Return what stands for a content: half of its SHA-256 is enough, and takes half the room."""
     return bytes.fromhex(digest)[:16]
+
+
+def _pair_key(pair: tuple[str, str], version: int) -> bytes:
+    return version.to_bytes(2) + _key(pair[0]) + _key(pair[1])
 
 
 def _open_database(path: Path) -> sqlite3.Connection:

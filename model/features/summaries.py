@@ -76,7 +76,7 @@ def _make(store: PhotographStore, paths: dict[str, Path], missing: list[str], wo
     """Decode the photographs that were checked by a run which wanted no thumbnails."""
 
     def one(digest: str) -> None:
-        image = decode_again(paths[digest], digest)
+        image = decode_again(paths[digest], digest, exif=True)
         store.add_summary(digest, summary(image))
 
     pool = ThreadPoolExecutor(workers)

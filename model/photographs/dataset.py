@@ -47,6 +47,7 @@ class Listing:
         names: Class id -> display name, of some classes.
         skipped: Files that are no photographs by their name or place.
         notes: What a person should know, a sentence each.
+        added: The folders of the sources that were added, in order.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Listing:
     names: dict[str, str] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    added: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Collection:
         class_names: C display names, all different.
         skipped: The files that were left out.
         notes: What a person should know, a sentence each.
+        added: As `Listing`.
     """
 
     name: str
@@ -110,6 +113,12 @@ class Collection:
     class_names: list[str]
     skipped: list[Skipped]
     notes: list[str]
+    added: list[Path] = field(default_factory=list)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of all sources, by the source's number."""
+        return [self.folder, *self.added]
 
     def label(self, class_id: str) -> int:
         """Return the index of a class."""

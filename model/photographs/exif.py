@@ -27,7 +27,7 @@ def shot(image: Image.Image) -> Shot | None:
     """Read when a photograph was taken.
 
     Args:
-        image: As `images.decode` returns it, which keeps the EXIF block beside the pixels.
+        image: As `images.decode` returns it with `exif=True`.
 
     Returns:
         The shot; None where the EXIF is missing, damaged or holds no time of exposure.

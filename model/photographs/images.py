@@ -244,7 +244,9 @@ def _outside_white(image: Image.Image, original: Image.Image) -> Image.Image:
     return canvas
 
 
-def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Image.Image:
+def decode(
+    source: bytes | Path, *, least_side: int | None = LEAST_SIDE, exif: bool = False
+) -> Image.Image:
     """Decode a photograph: EXIF orientation applied, first frame, 8-bit RGB, alpha over white.
 
     Waits while other photographs take the memory that there is for decoding, see `budget`.
@@ -253,6 +255,8 @@ def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Imag
         source: The file's content, or its path.
         least_side: A larger photograph is reduced to a half, a quarter and so on, as long as its
             short side keeps this many px; None for its whole size.
+        exif: Keep the EXIF block as `info["exif"]`; it may hold the place where the photograph was
+            taken, and what is saved or sent must not have it.
 
     Returns:
         An RGB image.
@@ -262,24 +266,26 @@ def decode(source: bytes | Path, *, least_side: int | None = LEAST_SIDE) -> Imag
     """
     if isinstance(source, Path):
         with opened(source) as content:
-            return decode(content, least_side=least_side)
+            return decode(content, least_side=least_side, exif=exif)
     try:
-        return _decode(source, least_side)
+        return _decode(source, least_side, exif)
     except BadImageError:
         if not lacks_little(source):
             raise
-        return _decode(completed(source), least_side)
+        return _decode(completed(source), least_side, exif)
 
 
-def _decode(content: bytes, least_side: int | None) -> Image.Image:
+def _decode(content: bytes, least_side: int | None, exif: bool) -> Image.Image:
     original, amount = _sized(content, (least_side, least_side) if least_side else None)
     with budget.decoding(amount):
         _load(original)
         image = _convert(original, reduction(original.size, least_side))
         image = _upright(_outside_white(image, original), original)
-        if block := original.info.get("exif"):  # not every conversion of the pixels keeps it
-            image.info["exif"] = block
+        block = original.info.get("exif")  # which some conversions of the pixels keep
         del original
+    image.info.pop("exif", None)
+    if exif and block:
+        image.info["exif"] = block
     return image
 
 

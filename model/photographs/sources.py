@@ -49,7 +49,7 @@ def list_source(
         data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
         cache_dir: The cache folder; archives are unpacked there.
         columns: What the columns of a table are called.
-        splits: Use the source's splits; without, every split is "" and every folder is a class.
+        splits: Look for folders of splits in a folder; without, each of its folders is a class.
 
     Returns:
         The photographs; none has been opened.
@@ -74,12 +74,12 @@ def list_source(
         listing = list_table(path, columns=columns, class_names=class_names)
     elif is_archive(path):
         folder, notes = unpack(path, cache_dir)
-        listing = _list_folder(folder, columns, class_names, splits)
+        listing = _list_folder(folder, columns, class_names, splits=True)
         _require_inside(path, folder, listing)
         listing = replace(listing, name=name, notes=[*notes, *listing.notes])
     else:
         raise _not_there(name)
-    return listing if splits else _without_splits(listing)
+    return listing
 
 
 def list_unlabelled(
@@ -159,8 +159,3 @@ def _require_inside(archive: Path, folder: Path, listing: Listing) -> None:
                 f"The table in {archive} lists {entry.path}, which is not in the archive. "
                 "Remove that row, or unpack the archive and give its folder."
             )
-
-
-def _without_splits(listing: Listing) -> Listing:
-    entries = [entry._replace(split="") for entry in listing.entries]
-    return replace(listing, entries=sorted(entries, key=lambda entry: entry.class_id))

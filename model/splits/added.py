@@ -47,14 +47,15 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
         names=names | first.names,
         skipped=[*first.skipped, *(bad for listing in added for bad in listing.skipped)],
         notes=notes,
+        added=[listing.folder for listing in added],
     )
 
 
 def settle(data: Collection) -> Collection:
     """Decide between sources that hold the same photograph: the later one's label counts.
 
-    Where they agree, the earlier photograph stays, and with it its split. Within one source nothing
-    is decided.
+    Where they agree, the earlier photograph stays. In either case the split is the earlier one's,
+    if it has one. Within one source nothing is decided.
 
     Args:
         data: The photographs of all sources.
@@ -68,7 +69,7 @@ def settle(data: Collection) -> Collection:
     places: dict[str, list[int]] = {}
     for index, digest in enumerate(digests):
         places.setdefault(digest, []).append(index)
-    stays = np.ones(len(digests), bool)
+    stays, splits = np.ones(len(digests), bool), data.splits.copy()
     replaced: list[str] = []
     for indices in places.values():
         last = max(indices, key=lambda i: (sources[i], i))
@@ -79,6 +80,7 @@ def settle(data: Collection) -> Collection:
                 stays[last] = False
                 continue
             stays[i] = False
+            splits[last] = splits[last] or splits[i]
             replaced.append(
                 f"{data.photos.paths[i]} was '{data.class_ids[labels[i]]}' and is "
                 f"'{data.class_ids[labels[last]]}' by {data.photos.paths[last]}, which was added."
@@ -88,5 +90,5 @@ def settle(data: Collection) -> Collection:
         notes.append(f"{len(replaced) - 10:,} more got another label by what was added.")
     if repeated := int((~stays).sum()) - len(replaced):
         notes.append(f"{repeated:,} added photographs were there already.")
-    settled = data.take(np.flatnonzero(stays))
+    settled = replace(data, splits=splits).take(np.flatnonzero(stays))
     return replace(settled, notes=[*data.notes, *notes])

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+VERSION = 1
+"""Part of the key by which similarities are kept: raise it when `compare` returns others."""
+
 SIDE = 64  # px of the grey thumbnails, whatever the photograph's shape
 _GATES = {16: 0.6, 32: 0.75, 64: 0}  # side in px -> correlation without which a pair is given up
 _SURE = 0.97  # similarity of two that were not moved, at which no fit is tried

@@ -147,24 +147,26 @@ def candidates(vectors: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # on a busy machine threads that spin cost more
-def components(features: np.ndarray) -> np.ndarray:
+def components(features: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     """Return the first principal components of standardised features, found on a sample.
 
     Args:
         features: `[N, V, D]`, any float type; the views are averaged.
+        rows: int64 `[M]`, of which photographs; by default of all.
 
     Returns:
-        float32 `[N, R]`, R at most 128 and the size of the sample.
+        float32 `[M, R]`, R at most 128 and the size of the sample.
     """
-    count = len(features)
+    rows = np.arange(len(features)) if rows is None else rows
+    count = len(rows)
     drawn = np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)
-    sample = features[drawn].mean(axis=1, dtype=np.float32)
+    sample = features[rows[drawn]].mean(axis=1, dtype=np.float32)
     mean, deviation = sample.mean(axis=0), sample.std(axis=0)
     scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0).astype(np.float32)
     sample = (sample - mean) * scale
     # With S the sample [M, D] and S S' = U diag(s) U', S' U holds its principal directions.
     directions = sample.T @ np.linalg.eigh(sample @ sample.T)[1][:, -_COMPONENTS:]
     directions /= np.maximum(np.linalg.norm(directions, axis=0), 1e-6)
-    blocks = (features[start : start + _BLOCK] for start in range(0, count, _BLOCK))
+    blocks = (features[rows[start : start + _BLOCK]] for start in range(0, count, _BLOCK))
     projected = [(b.mean(axis=1, dtype=np.float32) - mean) * scale @ directions for b in blocks]
     return np.concatenate(projected)

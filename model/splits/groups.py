@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from model.features.summaries import Summaries
-from model.photographs.dataset import Collection
+from model.photographs.dataset import Collection, Listing
 from model.photographs.exif import Shot
 from model.splits import copies
 from model.splits.comparisons import Comparisons
@@ -28,6 +28,7 @@ FRAME_LIMIT = 0.8
 # Where any two photographs of a class are alike, as plain drawings are, the limits rise with the
 # square of what two of a class differ by: among many, some are far more alike than most.
 _COPY_SHARE, _FRAME_SHARE = 1 - copies.LIMIT, 1 - FRAME_LIMIT
+_ALIKE = 0.3  # likeness from which a person is told
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")  # the last number is the frame's: cam2_clip7_0012
 _KEYWORDS = ("auto", "folder", "none")
 
@@ -76,8 +77,8 @@ def group(
 ) -> Groups:
     """Group photographs.
 
-    Photographs with the same bytes, and those that a table puts into one group, always belong
-    together. `auto` adds near copies, bursts and frames of one video.
+    Photographs with the same bytes always belong together, and by `auto` or a column those that a
+    table puts into one group. `auto` adds near copies, bursts and frames of one video.
 
     Args:
         data: N photographs.
@@ -104,12 +105,12 @@ def group(
     near: list[Pair] = []
     notes: list[str] = []
     if by == "auto" and summaries is not None and len(data.photos) > 1:
-        near, found = _by_looks(data, summaries, features, exact, cache_dir, workers)
+        near, found, notes = _by_looks(data, summaries, features, exact, cache_dir, workers)
         links += found
     elif by == "folder":
         links.append(_same([str(path.parent) for path in data.photos.paths]))
     elif by not in _KEYWORDS and not any(data.groups):
-        names = _by_expression(data, by)
+        names = names_by_expression(_below(data.photos.paths, data.sources, data.folders), by)
         links.append(_same(names))
         if left := names.count(""):
             notes.append(f"{left:,} of the paths do not match --group-by {by} and stand alone.")
@@ -140,8 +141,45 @@ def _same(names: Sequence[str]) -> np.ndarray:
     return _links(links)
 
 
-def _by_expression(data: Collection, by: str) -> list[str]:
-    """Return what a regular expression finds in each path; "" where it finds nothing."""
+def require_sound(listing: Listing, by: str) -> None:
+    """Stop at a wrong `--group-by` before time is spent on reading photographs.
+
+    Args:
+        listing: The photographs.
+        by: As `group`.
+
+    Raises:
+        ValueError: As `group`.
+    """
+    entries = listing.entries
+    if by not in _KEYWORDS and entries and not any(entry.group for entry in entries):
+        paths, sources = [entry.path for entry in entries], [entry.source for entry in entries]
+        names_by_expression(_below(paths, sources, [listing.folder, *listing.added]), by)
+
+
+def _below(
+    paths: Sequence[Path], sources: Sequence[int] | np.ndarray, folders: Sequence[Path]
+) -> list[Path]:
+    """Return paths below the folder of the source that each comes from."""
+    return [
+        path.relative_to(folders[source]) if path.is_relative_to(folders[source]) else path
+        for path, source in zip(paths, sources, strict=True)
+    ]
+
+
+def names_by_expression(paths: Sequence[Path], by: str) -> list[str]:
+    """Return what a regular expression finds in each path; "" where it finds nothing.
+
+    Args:
+        paths: N paths below the data folder, at least one.
+        by: The regular expression.
+
+    Returns:
+        N names.
+
+    Raises:
+        ValueError: It is no regular expression, or finds nothing anywhere.
+    """
     try:
         search = re.compile(by).search
     except re.error as error:
@@ -150,15 +188,13 @@ def _by_expression(data: Collection, by: str) -> list[str]:
             f"expression ({error})."
         ) from error
     names = []
-    for path in data.photos.paths:
-        inside = path.relative_to(data.folder) if path.is_relative_to(data.folder) else path
-        found = search(inside.as_posix())
+    for path in paths:
+        found = search(path.as_posix())
         caught = [part for part in found.groups() if part] if found else []
         names.append("/".join(caught) or found[0] if found else "")
     if not any(names):
-        shown = data.photos.paths[0].name if names else data.name
         raise ValueError(
-            f"--group-by {by} matches none of {len(names):,} paths, such as {shown}, and is no "
+            f"--group-by {by} matches none of {len(names):,} paths, such as {paths[0]}, and is no "
             "column of a table. Expected auto, folder, none, a column, or a regular expression "
             "such as '(person_[0-9]+)'."
         )
@@ -172,11 +208,11 @@ def _by_looks(
     exact: Sequence[Pair],
     cache_dir: Path,
     workers: int | None,
-) -> tuple[list[Pair], list[np.ndarray]]:
+) -> tuple[list[Pair], list[np.ndarray], list[str]]:
     """Find near copies, frames of one video, and bursts; of exact copies only the first is seen.
 
     Returns:
-        Near copies, the most similar first; and links int64 `[L, 2]`, of each kind.
+        Near copies, the most similar first; links int64 `[L, 2]`, of each kind; and sentences.
     """
     copied = {pair.second for pair in exact}
     unique = np.array([i for i in range(len(data.photos)) if i not in copied], np.int64)
@@ -187,14 +223,15 @@ def _by_looks(
         workers=workers,
     )
     if features is None:
-        features = comparisons.light()
-    elif copied:
-        features = features[unique]
-    near = copies.candidates(copies.components(features))
+        vectors = copies.components(comparisons.light())
+    else:
+        vectors = copies.components(features, unique)
+    near = copies.candidates(vectors)
     frames = _numbered([data.photos.paths[i] for i in unique])
     both = np.unique(np.concatenate([near, frames]), axis=0)
     alike = comparisons.similarities(both)
-    difference = (1 - comparisons.likeness(data.photos.labels[unique])) ** 2
+    likeness = comparisons.likeness(data.photos.labels[unique])
+    difference = (1 - likeness) ** 2
     is_copy = alike >= 1 - _COPY_SHARE * difference
     is_frame = alike >= 1 - _FRAME_SHARE * difference
     is_frame &= _contained(both, frames, len(unique))
@@ -204,7 +241,14 @@ def _by_looks(
     ]
     pairs.sort(key=lambda pair: (-pair.similarity, pair.first, pair.second))
     links = [_links([pair[:2] for pair in pairs]), unique[both[is_frame]]]
-    return pairs, [*links, _bursts(summaries.shots, data.photos.labels)]
+    notes = []
+    if likeness > _ALIKE:
+        notes.append(
+            f"Any two pictures of a class are much alike here ({likeness:.2f}), so only those that "
+            f"are at least {1 - _COPY_SHARE * difference:.1%} alike are taken for copies. If they "
+            "are frames of one shoot, say so by --group-by."
+        )
+    return pairs, [*links, _bursts(summaries.shots, data.photos.labels)], notes
 
 
 def _contained(pairs: np.ndarray, others: np.ndarray, count: int) -> np.ndarray:

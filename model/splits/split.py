@@ -97,11 +97,14 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
     for entry in listing.entries:
         if entry.split in ("", "train") and entry.class_id in own:
             classes.setdefault(entry.class_id, []).append(entry.path)
-    if len(classes) > MAX_CLASSES:
+    class_ids = {entry.class_id for entry in listing.entries}
+    if len(class_ids) > MAX_CLASSES:
         raise ValueError(
-            f"{listing.name} has {len(classes):,} classes; a classifier takes at most "
+            f"{listing.name} has {len(class_ids):,} classes; a classifier takes at most "
             f"{MAX_CLASSES:,}. Join classes, or train one classifier for each part of them."
         )
+    if options.background:
+        _require_background(sorted(class_ids), options.background, listing.name)
     with FilePass(cache_dir) as files:
         for class_id, paths in classes.items():
             if len(paths) < least_photographs(draw):
@@ -167,7 +170,9 @@ def _draws(
     draws = dict.fromkeys(collection.class_ids, draw)
     for class_id in collection.added_classes():
         own = set(collection.splits[collection.photos.labels == collection.label(class_id)])
-        shares = {split: options.valid_fraction for split in present - own}
+        missing = present - own
+        share = min(options.valid_fraction, 0.5 / max(1, len(missing)))  # half is for train
+        shares = dict.fromkeys(missing, share)
         wanted = draw | shares
         draws[class_id] = {split: wanted[split] for split in SPLITS if split in wanted}
     return draws
@@ -199,15 +204,20 @@ def _large_enough(
     return np.flatnonzero(~np.isin(collection.photos.labels, left_out)), notes
 
 
+def _require_background(class_ids: list[str], background: str, name: str) -> None:
+    if background not in class_ids:
+        known = ", ".join(f"'{class_id}'" for class_id in class_ids[:5])
+        raise ValueError(
+            f"--background {background}: {name} has no usable photograph of that class. "
+            f"Its classes: {known}{' …' if len(class_ids) > 5 else ''}."
+        )
+
+
 def _require_classes(collection: Collection, background: str) -> None:
     """Stop where fewer than two classes are left to tell apart."""
     class_ids = collection.class_ids
-    if background and background not in class_ids:
-        known = ", ".join(f"'{class_id}'" for class_id in class_ids[:5])
-        raise ValueError(
-            f"--background {background}: {collection.name} has no usable photograph of that class. "
-            f"Its classes: {known}{' …' if len(class_ids) > 5 else ''}."
-        )
+    if background:
+        _require_background(class_ids, background, collection.name)
     shown = [class_id for class_id in class_ids if class_id != background]
     if len(shown) < 2:
         raise ValueError(

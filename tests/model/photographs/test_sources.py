@@ -156,12 +156,13 @@ def test_a_table_in_an_archive_names_no_files_elsewhere(
         source(archive)
 
 
-def test_splits_can_be_ignored(source: Callable, folder: Path):
+def test_a_tables_splits_stay_where_folders_are_not_taken_for_splits(
+    source: Callable, folder: Path
+):
     text = "path,label,split\na.jpg,y,train\nb.jpg,x,test\nc.jpg,y,test\n"
     (folder / "labels.csv").write_text(text)
     assert [entry.split for entry in source(folder).entries] == ["train", "test", "test"]
-    listing = source(folder, splits=False)
-    assert [(e.class_id, e.split) for e in listing.entries] == [("x", ""), ("y", ""), ("y", "")]
+    assert source(folder, splits=False).entries == source(folder).entries
 
 
 def test_names_of_the_hub_go_to_the_hub(source: Callable, unlabelled: Callable, monkeypatch):

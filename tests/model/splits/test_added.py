@@ -68,6 +68,32 @@ def test_a_photograph_that_was_there_already_stays_in_its_split(tmp_path: Path):
     assert "1 added photographs were there already." in loaded.notes
 
 
+def test_a_photograph_with_a_new_label_stays_in_its_split(tmp_path: Path):
+    for split in ("train", "valid", "test"):
+        for number, name in enumerate(("rose", "daisy")):
+            draw_class(tmp_path / "data" / split / name, number, 2, 4)
+    (tmp_path / "fixes" / "daisy").mkdir(parents=True)
+    same_photograph(
+        tmp_path / "data" / "test" / "rose" / "001.jpg", tmp_path / "fixes" / "daisy" / "x.jpg"
+    )
+    loaded = load_source(
+        tmp_path / "data", cache_dir=tmp_path / "cache", added=(tmp_path / "fixes",)
+    )
+    assert "x.jpg" in members(loaded, "daisy")["test"]
+
+
+def test_half_of_a_new_class_is_trained_on_whatever_share_is_held_out(tmp_path: Path):
+    for split in ("train", "valid", "test"):
+        for number, name in enumerate(("rose", "daisy")):
+            draw_class(tmp_path / "data" / split / name, number, 2, 4)
+    more = classes(tmp_path / "more", "rose", "tulip", count=20, first=1)
+    loaded = load_source(
+        tmp_path / "data", cache_dir=tmp_path / "cache", added=(more,), valid_fraction=0.5
+    )
+    counts = {split: len(names) for split, names in members(loaded, "tulip").items()}
+    assert counts == {"train": 10, "valid": 5, "test": 5}
+
+
 def test_a_new_class_that_is_too_small_is_named_and_left_out_until_it_has_enough(tmp_path: Path):
     data = classes(tmp_path / "data", "rose", "daisy")
     more = classes(tmp_path / "more", "tulip", count=2, first=1)

@@ -44,5 +44,5 @@ def test_drawings_of_one_kind_are_more_alike_than_photographs(tmp_path: Path):
     labels, order = np.zeros(12, np.int64), list(range(12))
     photographs = comparisons([scene(seed) for seed in order], tmp_path / "photographs", order)
     assert photographs.likeness(labels) < 0.1
-    assert comparisons(rings, tmp_path / "rings", order).likeness(labels) > 0.6
+    assert comparisons(rings, tmp_path / "rings", order).likeness(labels) > 0.4
     assert photographs.likeness(np.arange(12)) == 0  # no pair of one class

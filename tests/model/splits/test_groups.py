@@ -177,3 +177,31 @@ def test_a_damaged_exif_block_tells_no_time(tmp_path: Path):
     data = collection(folder, tmp_path / "cache")
     assert len(data.photos) == 3
     assert grouped(folder) == set()
+
+
+def test_a_burst_that_makes_up_most_of_a_class_is_one_group(tmp_path: Path):
+    folder = tmp_path / "data"
+    for number, name in enumerate(("rose", "daisy")):
+        long, short = frames(2 * number, 30), frames(2 * number + 1, 10)
+        save(folder, {f"{name}/{i:02}.jpg": frame for i, frame in enumerate([*long, *short])})
+    assert sorted(map(len, grouped(folder))) == [10, 10, 30, 30]
+
+
+def test_pictures_that_are_all_alike_are_said_to_be(tmp_path: Path):
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path / "data"
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(zip(digits.images[:200], digits.target, strict=False)):
+        save(folder, {f"{label}/{number}.png": Image.fromarray((pixels * 15.9).astype(np.uint8))})
+    data = collection(folder, tmp_path / "cache")
+    notes = group_photographs(data, "auto", cache_dir=tmp_path / "cache").notes
+    assert any("much alike here" in note and "--group-by" in note for note in notes)
+
+
+def test_an_expression_does_not_look_at_where_an_added_source_lies(tmp_path: Path):
+    data, more = tmp_path / "data", tmp_path / "p7" / "more"
+    save(data, {f"{c}/p{s % 3}_{s}.png": scene(10 * ord(c) + s) for c in "ab" for s in range(6)})
+    save(more, {f"{c}/x_{s}.png": scene(900 + 10 * ord(c) + s) for c in "ab" for s in range(3)})
+    loaded = load_source(data, cache_dir=tmp_path / "c", group_by="p([0-9])", added=(more,))
+    assert "6 of the paths do not match --group-by p([0-9]) and stand alone." in loaded.notes
