@@ -20,9 +20,8 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from demo import labels
-from demo.labels import TABLE, Row
+from demo.labels import TABLE, NotKept, Row
 from model.photographs import images
-from model.photographs.class_names import MAX_NAME, normal_form, require_name
 
 MAX_PHOTOGRAPHS = 10_000
 """Photographs in the folder, at most."""
@@ -31,16 +30,13 @@ MAX_BYTES = 5_000_000_000
 """Bytes of all photographs in the folder together, at most."""
 
 MAX_EACH = 200
-"""Corrections of one visitor, at most; those taken back do not count."""
+"""Corrections from one open page, at most; those taken back do not count. A page that is loaded
+again starts anew: only the limits of the folder hold for a visitor who means harm."""
 
 PHOTOGRAPHS = "photographs"
 _LOCK = ".lock"
 _WAIT_SECONDS = 20.0  # for other visitors, and for other programs that serve the same folder
-_VISITORS = 1000  # whose corrections are remembered, so that they can be taken back
-
-
-class NotKept(ValueError):
-    """A correction was not kept; the message says why, in words for the visitor."""
+_VISITORS = 1000  # open pages whose corrections are remembered, so that they can be taken back
 
 
 class Change(NamedTuple):
@@ -55,32 +51,6 @@ class Change(NamedTuple):
     row: Row
     earlier: Row | None
     labels: Counter[str]
-
-
-def new_name(text: str) -> str:
-    """Check a name that a visitor typed for a class.
-
-    Args:
-        text: The name.
-
-    Returns:
-        The name as it is stored.
-
-    Raises:
-        NotKept: It cannot name a class.
-    """
-    name = normal_form(text.strip())
-    if len(name) > MAX_NAME:
-        raise NotKept(f"The name has {len(name):,} characters; at most {MAX_NAME} are allowed.")
-    try:
-        require_name(name, "The name")
-    except ValueError as error:
-        raise NotKept(str(error)) from None
-    if found := next((character for character in name if character in "/\\"), ""):
-        raise NotKept(f"The name '{name}' contains {found}, which separates folders. Leave it out.")
-    if not name[:1].isalnum():  # a spreadsheet takes = + - @ for the start of a formula
-        raise NotKept(f"The name '{name}' must begin with a letter or a digit.")
-    return name
 
 
 class Corrections:
@@ -100,7 +70,7 @@ class Corrections:
         self.public = public
         self._table = folder / TABLE
         self._threads = threading.Lock()
-        self._changes: OrderedDict[str, list[Change]] = OrderedDict()
+        self._changes: OrderedDict[str, list[tuple[Row, Row | None]]] = OrderedDict()
         try:
             names = {path.name for path in folder.iterdir()} if folder.exists() else set()
             ours = {PHOTOGRAPHS, TABLE, _LOCK}
@@ -123,13 +93,13 @@ class Corrections:
         """Keep a correction, in place of an earlier one of the same photograph.
 
         Args:
-            visitor: Whose it is.
+            visitor: Whose it is: an open page.
             content: The photograph's file, which `images.decode` has read.
             label: The right class.
             answer: The class that was answered.
 
         Returns:
-            What was done; row and earlier row are the same where it was kept already.
+            What was done; the earlier row has the same label where it was kept already.
 
         Raises:
             NotKept: There is no room, or the folder cannot be written.
@@ -140,20 +110,20 @@ class Corrections:
             changes = self._changes.get(visitor, [])
             rows = labels.read(self._table)
             earlier = rows.get(path)
-            if earlier and earlier.label == label:
+            mine = any(earlier == kept for kept, _ in changes)
+            if earlier and earlier.label == label and mine:  # another's row is replaced, see undo
                 return Change(earlier, earlier, _count(rows))
             if len(changes) >= MAX_EACH:
-                raise NotKept(f"You have made {MAX_EACH} corrections, the most for one visitor.")
+                raise NotKept(f"You have made {MAX_EACH} corrections, the most for one visit.")
             if earlier:
                 labels.replace(self._table, rows | {path: row})
             else:
                 self._add(row, content)
-            change = Change(row, earlier, _count(rows | {path: row}))
-            self._changes[visitor] = [*changes, change]
+            self._changes[visitor] = [*changes, (row, earlier)]
             self._changes.move_to_end(visitor)
             while len(self._changes) > _VISITORS:
                 self._changes.popitem(last=False)
-        return change
+        return Change(row, earlier, _count(rows | {path: row}))
 
     def undo(self, visitor: str) -> Change:
         """Take a visitor's last correction back; an earlier one of the photograph is there again.
@@ -165,16 +135,21 @@ class Corrections:
             What was taken back.
 
         Raises:
-            NotKept: There is none, somebody has replaced it, or the folder cannot be written.
+            NotKept: There is none, somebody has kept the photograph since, with the same label or
+                another, or the folder cannot be written.
         """
         with self._written():
             changes = self._changes.get(visitor)
             if not changes:
                 raise NotKept("There is no correction of yours to take back.")
-            row, earlier, _ = changes[-1]
+            row, earlier = changes[-1]
             rows = labels.read(self._table)
-            if rows.get(row.path) != row:
+            now = rows.get(row.path)
+            if now != row:
                 changes.pop()
+                self._forget(row, earlier)
+                if now and now.label == row.label:
+                    raise NotKept("The photograph stays: somebody else has kept it as well since.")
                 raise NotKept("This correction is no longer there: somebody has changed it since.")
             if earlier:
                 rows[row.path] = earlier
@@ -190,6 +165,11 @@ class Corrections:
     def can_undo(self, visitor: str) -> bool:
         """Tell whether a visitor has a correction to take back."""
         return bool(self._changes.get(visitor))
+
+    def _forget(self, row: Row, earlier: Row | None) -> None:
+        """Let whoever replaced a row that was taken back return to the one before it."""
+        for changes in self._changes.values():
+            changes[:] = [(kept, earlier if old == row else old) for kept, old in changes]
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The table of corrections, labels.csv: read, mended after a crash, replaced, and added to."""
+"""Labels of corrections: as visitors say them, and their table, labels.csv."""
 
 import contextlib
 import csv
@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from model.cache import atomic_path
-from model.photographs.class_names import escaped
+from model.checkpoints.checkpoint import Checkpoint
+from model.photographs.class_names import MAX_NAME, escaped, normal_form, require_name
 
 TABLE = "labels.csv"
 _BEGUN = 300  # characters of half a row that are shown
+
+NONE_OF_THESE = "none of these"
+"""The choice for what is no class, and its label where the checkpoint has no background class."""
+
+
+class NotKept(ValueError):
+    """A correction was not kept; the message says why, in words for the visitor."""
 
 
 class Row(NamedTuple):
@@ -30,6 +38,80 @@ class Row(NamedTuple):
     label: str
     answer: str
     time: str
+
+
+def new_name(text: str) -> str:
+    """Check a name that a visitor typed for a class.
+
+    Args:
+        text: The name.
+
+    Returns:
+        The name as it is stored.
+
+    Raises:
+        NotKept: It cannot name a class.
+    """
+    name = normal_form(text.strip())
+    if len(name) > MAX_NAME:
+        raise NotKept(f"The name has {len(name):,} characters; at most {MAX_NAME} are allowed.")
+    try:
+        require_name(name, "The name")
+    except ValueError as error:
+        raise NotKept(str(error)) from None
+    if found := next((character for character in name if character in "/\\;"), ""):
+        parts = "columns of a table" if found == ";" else "folders"  # a formula may come behind ;
+        raise NotKept(f"The name '{name}' contains {found}, which separates {parts}. Leave it out.")
+    if not name[:1].isalnum():  # a spreadsheet takes = + - @ for the start of a formula
+        raise NotKept(f"The name '{name}' must begin with a letter or a digit.")
+    return name
+
+
+class Classes:
+    """The classes as visitors name them, and as the table does."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Take the names.
+
+        Args:
+            checkpoint: What answers.
+        """
+        self.data = checkpoint.metrics["data"]["name"]
+        self.trained_background = checkpoint.calibration.background
+        self.background = self.trained_background or NONE_OF_THESE
+        self._names = dict(zip(checkpoint.class_ids, checkpoint.class_names, strict=True))
+        ids = {name: class_id for class_id, name in self._names.items()}
+        self._ids = {NONE_OF_THESE: self.background} | ids
+        lower = {said.casefold(): class_id for said, class_id in self._ids.items()}
+        self._ids_by_lower = {class_id.casefold(): class_id for class_id in self._names} | lower
+
+    def choices(self) -> list[str]:
+        """Return what is offered: "none of these", then the names in alphabetical order."""
+        names = sorted(self._names.values(), key=str.casefold)
+        return [NONE_OF_THESE, *(name for name in names if name != NONE_OF_THESE)]
+
+    def label(self, said: object) -> str:
+        """Return the label of what was chosen or typed.
+
+        Args:
+            said: A name, in small or capital letters, a class id, or a new name.
+
+        Raises:
+            NotKept: Nothing was said, or it cannot name a class.
+        """
+        if not isinstance(said, str) or not said.strip():
+            raise NotKept("Choose what it is first, or type a name.")
+        name = said.strip()
+        known = self._ids.get(name) or self._ids_by_lower.get(name.casefold())
+        return known or new_name(said)
+
+    def is_known(self, label: str) -> bool:
+        """Tell whether the classifier was trained on a class."""
+        return label in self._names or label == self.trained_background
+
+    def shown(self, label: str) -> str:
+        """Return the name of a label."""
+        return NONE_OF_THESE if label == self.background else self._names.get(label, label)
 
 
 def read(table: Path) -> dict[str, Row]:

@@ -1,5 +1,6 @@
 """The photographs that one visitor sent together, and where they are kept for how long."""
 
+import contextlib
 import secrets
 import shutil
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from demo.photo import refusal
 from model import predictions
 from model.classifier import Prediction
 from model.photographs.images import BadImageError
@@ -19,7 +21,11 @@ KEPT_SECONDS = 3600.0
 """A batch is kept for so long after it was sent, unless its visitor leaves earlier."""
 
 MOST_KEPT = 40
-"""Batches of all visitors that are kept; each takes about 1 MB. The oldest makes room."""
+"""Batches of all visitors that are kept; each takes about 1 MB. The oldest that has ended makes
+room."""
+
+REMOVED = "is no longer on the server; please send it again"
+"""Why a file that was sent cannot be read, where uploads have been swept meanwhile."""
 
 THUMBNAIL = 96
 """Longer side of a thumbnail, in px."""
@@ -60,7 +66,7 @@ class Batch:
         self.folder.mkdir(mode=0o700, parents=True)
         self.rows: list[Row] = []
         self.started = time.monotonic()
-        self.is_running = False
+        self.is_running = False  # while it is, other visitors' batches do not end it
         self._cancelled = threading.Event()
 
     @property
@@ -123,7 +129,7 @@ class Batch:
             for _, image in group:
                 row = next(following)
                 if isinstance(image, BadImageError):
-                    row.outcome = image
+                    row.outcome = self._reason(row, image)
                     continue
                 answer = next(answers)
                 self._keep_thumbnail(row, image)
@@ -131,14 +137,18 @@ class Batch:
                 row.outcome = replace(answer, evidence=None, heat=None)  # ten times the memory
             yield
 
+    @staticmethod
+    def _reason(row: Row, error: BadImageError) -> BadImageError:
+        """Return a new error: the traceback of the raised one holds the whole file in memory."""
+        is_kept = row.path is not None and row.path.exists()
+        return BadImageError(str(error) if is_kept else REMOVED)
+
     def _keep_thumbnail(self, row: Row, image: Image.Image) -> None:
         small = image.copy()
         small.info.clear()  # where it was taken stays in the photograph
         small.thumbnail((THUMBNAIL, THUMBNAIL))
-        try:
+        with contextlib.suppress(FileNotFoundError):  # the folder was removed meanwhile
             small.save(self._thumbnail_path(row), "JPEG", quality=80)
-        except FileNotFoundError:  # the visitor has left, and the folder is gone
-            self.cancel()
 
 
 class Batches:
@@ -159,16 +169,30 @@ class Batches:
         self._batches: OrderedDict[str, Batch] = OrderedDict()
 
     def start(self, visitor: str) -> Batch:
-        """Begin a batch; the visitor's earlier one, and those that are too old, are closed."""
-        new, now = Batch(self._parent), time.monotonic()
+        """Begin a batch; the visitor's earlier one, and those that are too old, are closed.
+
+        Raises:
+            gr.Error: There is no room, as too many others are running.
+        """
+        now = time.monotonic()
         with self._lock:
-            closed = [self._batches.pop(visitor)] if visitor in self._batches else []
-            while self._batches:
-                oldest = next(iter(self._batches.values()))
-                if len(self._batches) < MOST_KEPT and now - oldest.started <= KEPT_SECONDS:
-                    break
-                closed.append(self._batches.popitem(last=False)[1])
-            self._batches[visitor] = new
+            excess = len(self._batches) - MOST_KEPT + 1 - (visitor in self._batches)
+            leaving = []
+            for other, batch in self._batches.items():  # the oldest first
+                if other == visitor or batch.is_running:
+                    continue
+                if excess > 0 or now - batch.started > KEPT_SECONDS:
+                    leaving.append(other)
+                    excess -= 1
+            if excess > 0:
+                raise refusal(
+                    f"Photographs of {MOST_KEPT} other visitors are being classified. Please try "
+                    "again in a few minutes."
+                )
+            if visitor in self._batches:
+                leaving.append(visitor)
+            closed = [self._batches.pop(other) for other in leaving]
+            new = self._batches[visitor] = Batch(self._parent)
         for batch in closed:
             batch.close()
         return new

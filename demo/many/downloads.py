@@ -7,10 +7,10 @@ import unicodedata
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from demo.many.batch import Batch, Row
+from demo.many import status
+from demo.many.batch import REMOVED, Batch, Row
 from demo.photo import refusal
 from model.classifier import Prediction
-from model.photographs.images import BadImageError
 from model.predictions import csv_header, csv_row
 
 NONE_OF_THESE = "none-of-these"
@@ -23,10 +23,11 @@ _UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _LONGEST_STEM, _LONGEST_SUFFIX = 60, 10  # characters; each may have four bytes
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for its start
 
 
 def write_csv(batch: Batch, top: int) -> Path:
-    """Write the table that `python -m model predict --csv` writes.
+    """Write the table that `python -m model predict --csv` writes, safe to open in a spreadsheet.
 
     Args:
         batch: The batch; rows that were cancelled are left out.
@@ -34,15 +35,33 @@ def write_csv(batch: Batch, top: int) -> Path:
 
     Returns:
         The file.
+
+    Raises:
+        gr.Error: The batch's folder has been removed.
     """
     path = batch.folder / "predictions.csv"
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    try:
+        file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+    except FileNotFoundError:
+        raise refusal(status.GONE_TEXT) from None
+    with file:
         writer = csv.writer(file)
         writer.writerow(csv_header(top))
         for row in batch.done:
             if row.outcome is not None:
-                writer.writerow(csv_row(Path(row.name), row.outcome, top))
+                writer.writerow(map(_inert, csv_row(Path(row.name), row.outcome, top)))
     return path
+
+
+def _inert(cell: object) -> object:
+    """Put an apostrophe before what a spreadsheet would compute; numbers stay numbers."""
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def safe_name(name: str) -> str:
@@ -87,7 +106,8 @@ def write_sorted(batch: Batch) -> Path:
         The zip file.
 
     Raises:
-        gr.Error: They are too large together, or the disk is full.
+        gr.Error: They are too large together, the disk is full, or the batch's folder has been
+            removed.
     """
     size = sum(_size(row) for row in batch.done)
     if size > MOST_BYTES:
@@ -105,13 +125,19 @@ def write_sorted(batch: Batch) -> Path:
             raise refusal(
                 "The server has no room for the zip file. Please try again later."
             ) from None
+        if not batch.folder.is_dir():
+            raise refusal(status.GONE_TEXT) from None
         raise
     return path
 
 
 def _size(row: Row) -> int:
-    is_packed = isinstance(row.outcome, Prediction) and row.path and row.path.is_file()
-    return row.path.stat().st_size if is_packed and row.path else 0
+    if row.path is None or not isinstance(row.outcome, Prediction):
+        return 0
+    try:
+        return row.path.stat().st_size
+    except OSError:  # removed from the server; `_pack` lists it
+        return 0
 
 
 def _pack(archive: zipfile.ZipFile, batch: Batch) -> None:
@@ -130,13 +156,14 @@ def _pack(archive: zipfile.ZipFile, batch: Batch) -> None:
             if first.class_id not in folder_of:
                 folder_of[first.class_id] = folders.claim(safe_name(first.label))
             folder = folder_of[first.class_id]
+        if row.path is None or not row.path.is_file():
+            unreadable.append(f"{row.name}: {REMOVED}")
+            continue
         name = safe_name(PurePosixPath(row.name.replace("\\", "/")).name)
         name = files.setdefault(folder, _Names()).claim(name)
         try:
-            if row.path is None:
-                raise BadImageError("has no file")
             archive.write(row.path, f"{folder}/{name}")
-        except (FileNotFoundError, BadImageError):
-            unreadable.append(f"{row.name}: has been removed from the server meanwhile")
+        except FileNotFoundError:  # in between
+            unreadable.append(f"{row.name}: {REMOVED}")
     if unreadable:
         archive.writestr(f"{COULD_NOT_BE_READ}/list.txt", "\n".join(unreadable) + "\n")

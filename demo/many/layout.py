@@ -38,9 +38,10 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
     """
     show(
         text(
-            f"Up to {incoming.MOST} photographs at once, of {max_bytes / 1e6:g} MB each; a zip "
-            f"file may have {max_bytes / 1e6:g} MB, too. They are kept on this server for an hour "
-            "at most, and go nowhere else."
+            f"Up to {incoming.MOST} photographs at once, of {max_bytes / 1e6:g} MB each and "
+            f"{incoming.MOST_BYTES / 1e9:g} GB together; a zip file may have {max_bytes / 1e6:g} "
+            "MB, too. They are kept on this server for an hour at most, less long where other "
+            "visitors need the room, and go nowhere else."
         )
     )
     drop = gr.HTML(
@@ -49,6 +50,7 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
         elem_id="many-drop",
         most=incoming.MOST,
         max_bytes=max_bytes,
+        most_bytes=incoming.MOST_BYTES,
     )
     with gr.Row(elem_id="many-status-row"):
         said = gr.HTML(status.EMPTY, elem_id="many-status")

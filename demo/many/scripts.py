@@ -4,6 +4,9 @@ Gradio's own file input sends all files in one request, which `demo.uploads` bou
 one photograph; and it takes either files or a folder.
 """
 
+import json
+
+from demo.many.status import WAITING
 from demo.markup import html
 
 DROP = html(
@@ -25,7 +28,7 @@ const part = name => element.querySelector(`[data-part="${name}"]`);
 const say = text => { part("said").textContent = text; };
 const junk = name => name.split("/").some(
   one => one.startsWith(".") || ["thumbs.db", "desktop.ini"].includes(one.toLowerCase()));
-let sending = false, stopped = false;
+let sending = false, stopped = false, note = "";
 
 async function below(entry, above) {
   if (entry.isFile) {
@@ -48,14 +51,25 @@ function busy(now) {
 
 async function send(all) {
   const files = all.filter(([name]) => !junk(name));
-  if (sending || !files.length) return sending || say("There are no files in it.");
+  if (sending) {
+    note = " What was dropped meanwhile is not sent; please drop it again after this.";
+    return say(part("said").textContent.replace(note, "") + note);
+  }
+  if (!files.length) return say("There are no files in it.");
   if (files.length > props.most) {
     say(`${files.length} files are more than ${props.most}. Nothing was sent.`);
-    return trigger("submit", {count: files.length, files: []});
+    return trigger("input", {count: files.length, files: []});
+  }
+  const sizes = files.map(([, file]) => file.size).filter(size => size <= props.max_bytes);
+  const size = sizes.reduce((sum, one) => sum + one, 0);
+  if (size > props.most_bytes) {
+    say(`${(size / 1e9).toFixed(2)} GB are more than ${props.most_bytes / 1e9} GB. ` +
+      "Nothing was sent.");
+    return trigger("input", {size, files: []});
   }
   const sent = [];
   let next = 0, done = 0;
-  stopped = false;
+  [stopped, note] = [false, ""];
   busy(true);
   const sender = async () => {
     while (next < files.length && !stopped) {
@@ -65,7 +79,7 @@ async function send(all) {
         try { path = (await upload(file)).path; } catch (error) { console.warn(name, error); }
       }
       sent[at] = {name, path, size: file.size};
-      say(`Sending: ${++done} of ${files.length} files.`);
+      say(`Sending: ${++done} of ${files.length} files.${note}`);
     }
   };
   say(`Sending: 0 of ${files.length} files.`);
@@ -74,7 +88,7 @@ async function send(all) {
   busy(false);
   if (focused) part("files").focus();
   if (stopped) return say("Sending was stopped. Nothing was classified.");
-  say(`${files.length} ${files.length === 1 ? "file was" : "files were"} sent.`);
+  say(`${files.length} ${files.length === 1 ? "file was" : "files were"} sent.${note}`);
   trigger("submit", {files: sent});
 }
 
@@ -98,9 +112,16 @@ area.addEventListener("drop", async event => {
   const items = [...event.dataTransfer.items].map(
     item => [item.webkitGetAsEntry(), item.getAsFile()]);
   const found = [];
-  for (const [entry, file] of items) {
-    if (entry) found.push(...await below(entry, ""));
-    else if (file) found.push([file.name, file]);
+  try {
+    for (const [entry, file] of items) {
+      if (entry) found.push(...await below(entry, ""));
+      else if (file) found.push([file.name, file]);
+    }
+  } catch (error) {
+    console.warn(error);
+    if (sending) return send(found);
+    return say("The browser cannot read a file or folder in it. Nothing was sent; please choose " +
+      "the photographs again.");
   }
   send(found);
 });
@@ -129,6 +150,8 @@ watch("value", () => {
   shown?.focus({preventScroll: true});
 });
 """
+
+WAITING_SCRIPT = f"() => {json.dumps(WAITING)}"
 
 DOWNLOAD_SCRIPT = """
 () => {

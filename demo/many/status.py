@@ -12,10 +12,15 @@ EMPTY = html(
     '<p class="ff-text" role="status">Nothing has been sent yet. The answers will appear here, in '
     "a table.</p>"
 )
-GONE = html(
-    '<p class="ff-banner" role="status">These answers are no longer kept: the server removes them '
-    "after an hour. Please send the photographs again.</p>"
+WAITING = html(
+    '<p class="ff-ended" role="status">Sent; waiting until other visitors\' photographs are done.'
+    "</p>"
 )
+GONE_TEXT = (
+    "These answers are no longer kept: the hour is over, or too many other visitors have come. "
+    "Please send the photographs again."
+)
+GONE = html('<p class="ff-banner" role="status">{text}</p>', text=GONE_TEXT)
 
 
 def busy(batch: Batch, seconds: float) -> Markup:

@@ -158,13 +158,13 @@ def classify_tab(
 
     def show(upload: Upload | None) -> tuple[Any, ...]:
         if upload is None:
-            return _NO_PREVIEW, _EMPTY, "", *correct.update(False)
+            return _NO_PREVIEW, _EMPTY, "", *correct.update(None)
         prediction = explain_together(upload.image)
         shown = _NO_PREVIEW
         if not upload.drawable:
             shown = gr.update(value=preview(upload.image), visible=True)
         because = why(upload.image, prediction, transforms)
-        return shown, bars(prediction, device), because, *correct.update(True)
+        return shown, bars(prediction, device), because, *correct.update(upload)
 
     def predict(upload: Upload | None) -> tuple[dict[str, float], dict[str, Any]]:
         """Classify a photograph: the five most probable classes, and how far to trust them.

@@ -10,7 +10,8 @@ from gradio.components import Component
 from markupsafe import Markup
 from PIL import Image
 
-from demo.collect import Change, Corrections, NotKept, new_name
+from demo.collect import Change, Corrections
+from demo.labels import Classes, NotKept
 from demo.markup import html, join, show
 from demo.photo import Photo, Upload
 from model.checkpoints.checkpoint import Checkpoint
@@ -18,10 +19,10 @@ from model.classifier import Prediction
 from model.photographs import images
 from model.splits.stratify import least_photographs
 
-NONE_OF_THESE = "none of these"
-"""The choice for what is no class, and its label where the checkpoint has no background class."""
-
 _LEAST = least_photographs({"valid": 0.1})  # of a new class, before training takes it
+_FOCUS = """() => setTimeout(() => {
+  if (document.activeElement === document.body) document.querySelector("#keep")?.focus();
+}, 100)"""  # "Undo" goes while it has the focus
 _AT_ONCE = 4  # corrections that are decoded, or wait for the folder
 
 
@@ -30,62 +31,15 @@ class Part(NamedTuple):
 
     Attributes:
         outputs: What changes with a new photograph.
-        update: Their values; called with whether there is an answer that may be wrong.
+        update: Their values; called with the photograph whose answer may be wrong, or None.
     """
 
     outputs: list[Component | gr.Column]
-    update: Callable[[bool], tuple[Any, ...]]
+    update: Callable[[Upload | None], tuple[Any, ...]]
 
 
-NO_PART = Part([], lambda answered: ())
+NO_PART = Part([], lambda upload: ())
 """Where no corrections are kept."""
-
-
-class Classes:
-    """The classes as visitors name them, and as the table does."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        """Take the names.
-
-        Args:
-            checkpoint: What answers.
-        """
-        self.data = checkpoint.metrics["data"]["name"]
-        self.trained_background = checkpoint.calibration.background
-        self.background = self.trained_background or NONE_OF_THESE
-        self._names = dict(zip(checkpoint.class_ids, checkpoint.class_names, strict=True))
-        ids = {name: class_id for class_id, name in self._names.items()}
-        self._ids = {NONE_OF_THESE: self.background} | ids
-        lower = {said.casefold(): class_id for said, class_id in self._ids.items()}
-        self._ids_by_lower = {class_id.casefold(): class_id for class_id in self._names} | lower
-
-    def choices(self) -> list[str]:
-        """Return what is offered: "none of these", then the names in alphabetical order."""
-        names = sorted(self._names.values(), key=str.casefold)
-        return [NONE_OF_THESE, *(name for name in names if name != NONE_OF_THESE)]
-
-    def label(self, said: object) -> str:
-        """Return the label of what was chosen or typed.
-
-        Args:
-            said: A name, in small or capital letters, a class id, or a new name.
-
-        Raises:
-            NotKept: Nothing was said, or it cannot name a class.
-        """
-        if not isinstance(said, str) or not said.strip():
-            raise NotKept("Choose what it is first, or type a name.")
-        name = said.strip()
-        known = self._ids.get(name) or self._ids_by_lower.get(name.casefold())
-        return known or new_name(said)
-
-    def is_known(self, label: str) -> bool:
-        """Tell whether the classifier was trained on a class."""
-        return label in self._names or label == self.trained_background
-
-    def shown(self, label: str) -> str:
-        """Return the name of a label."""
-        return NONE_OF_THESE if label == self.background else self._names.get(label, label)
 
 
 def train_command(classes: Classes, folder: str, labels: Counter[str]) -> str:
@@ -102,18 +56,18 @@ def train_command(classes: Classes, folder: str, labels: Counter[str]) -> str:
     return command
 
 
-def kept_text(change: Change, classes: Classes, folder: str) -> Markup:
+def kept_text(change: Change, classes: Classes, folder: str | None) -> Markup:
     """Render what was kept, and how to train with it.
 
     Args:
         change: The correction.
         classes: The classes.
-        folder: The folder, as it may be shown.
+        folder: The folder; None for visitors, who do not train.
     """
     row, earlier = change.row, change.earlier
     was = html(", in place of “{name}”", name=classes.shown(earlier.label)) if earlier else ""
     verb = "Kept"
-    if earlier == row:
+    if earlier and earlier.label == row.label:
         verb, was = "It was kept before", ""
     lines = [
         html(
@@ -134,15 +88,16 @@ def kept_text(change: Change, classes: Classes, folder: str) -> Markup:
                 count=count,
             )
         )
-    lines.append(
-        html(
-            "Train again with all that was kept, {total:,} so far: <code>{command}</code> Features "
-            "are cached: where {data} was trained before, this takes seconds.",
-            total=change.labels.total(),
-            command=train_command(classes, folder, change.labels),
-            data=classes.data,
+    if folder:
+        lines.append(
+            html(
+                "Train again with all that was kept, {total:,} so far: <code>{command}</code> "
+                "Features are cached: where {data} was trained before, this takes seconds.",
+                total=change.labels.total(),
+                command=train_command(classes, folder, change.labels),
+                data=classes.data,
+            )
         )
-    )
     return _status(*lines)
 
 
@@ -164,15 +119,18 @@ def correct_part(
         What the tab has to update with each answer.
     """
     classes = Classes(checkpoint)
-    # Visitors need not know where on the owner's disk the folder is.
-    folder = corrections.folder.name if corrections.public else str(corrections.folder)
+    folder = None if corrections.public else str(corrections.folder)
 
-    def keep(upload: Upload | None, said: object, request: gr.Request) -> tuple[Any, Any]:
+    def keep(
+        upload: Upload | None, said: object, answered: object, request: gr.Request
+    ) -> tuple[Any, Any]:
         visitor = _visitor(request)
         try:
             label = classes.label(said)
             if upload is None or upload.path is None:
                 raise NotKept("There is no photograph. Send it again, as a file.")
+            if answered != _key(upload):
+                raise NotKept("The photograph is a new one. Wait for its answer, then name it.")
             answer = predict(upload.image).top[0].class_id
             change = corrections.keep(visitor, images.read(upload.path), label, answer)
             text = kept_text(change, classes, folder)
@@ -188,7 +146,9 @@ def correct_part(
             row, earlier, _ = corrections.undo(visitor)
             taken = html("<b>Taken back: “{name}”</b>", name=classes.shown(row.label))
             rest = "The photograph is no longer kept."
-            if earlier:
+            if earlier and earlier.label == row.label:
+                rest = "The photograph stays: somebody else has kept it as well."
+            elif earlier:
                 rest = f"It is kept as “{classes.shown(earlier.label)}” again, as before."
             text = _status(html("{taken}. {rest}", taken=taken, rest=rest))
         except NotKept as error:
@@ -216,7 +176,8 @@ def correct_part(
             )
             button = gr.Button("Keep this", variant="primary", elem_id="keep", min_width=110)
             back = gr.Button("Undo", visible=False, elem_id="undo", min_width=90)
-        message = gr.HTML("", elem_id="kept")
+        message = gr.HTML(_status(), elem_id="kept")
+        answered = gr.Textbox(visible=False)  # sent with each click, so it is what was on show then
         show(
             html(
                 '<p class="ff-small">“Keep this” keeps the photograph, your answer, the '
@@ -230,9 +191,18 @@ def correct_part(
         "api_visibility": "private",
         "concurrency_limit": _AT_ONCE,
     }
-    button.click(keep, [photo, named], [message, back], **arguments)
-    back.click(undo, None, [message, back], **arguments)
-    return Part([part, named, message], lambda answered: (gr.update(visible=answered), None, ""))
+    button.click(keep, [photo, named, answered], [message, back], **arguments)
+    undone = back.click(undo, None, [message, back], **arguments)
+    undone.then(None, js=_FOCUS, api_visibility="private")
+    return Part(
+        [part, named, message, answered],
+        lambda upload: (gr.update(visible=upload is not None), None, _status(), _key(upload)),
+    )
+
+
+def _key(upload: Upload | None) -> str:
+    """Name the photograph of an answer."""
+    return str(upload.path) if upload and upload.path else ""
 
 
 def _visitor(request: gr.Request) -> str:
@@ -241,9 +211,11 @@ def _visitor(request: gr.Request) -> str:
 
 
 def _status(*lines: Markup) -> Markup:
+    """Render what was done; it is always there, so that what comes into it is read aloud."""
     paragraphs = join(html("<p>{line}</p>", line=line) for line in lines)
     return html('<div class="ff-kept" role="status">{lines}</div>', lines=paragraphs)
 
 
 def _alert(sentence: str) -> Markup:
-    return html('<p class="ff-banner" role="alert">{sentence}</p>', sentence=sentence)
+    alert = html('<p class="ff-banner" role="alert">{sentence}</p>', sentence=sentence)
+    return join([_status(), alert])

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from demo.gpu import on_gpu
-from demo.many import downloads, incoming, scripts, status, view
-from demo.many.batch import Batch, Batches, Row
+from demo.many import downloads, incoming, scripts, status, updates, view
+from demo.many.batch import REMOVED, Batch, Batches, Row
 from demo.many.layout import Parts, lay_out
 from demo.markup import html
 from demo.photo import refusal
@@ -28,7 +28,6 @@ _BATCHES_AT_ONCE = 2
 
 _ROWS_AT_ONCE = 4
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_GONE = "These answers are no longer kept. Please send the photographs again."
 
 
 def detail(row: Row, photo: Image.Image, bars_part: Markup, why_part: Markup) -> Markup:
@@ -86,7 +85,7 @@ def _visitor(request: gr.Request) -> str:
 def _kept(batches: Batches, request: gr.Request) -> Batch:
     batch = batches.get(_visitor(request))
     if batch is None:
-        raise refusal(_GONE)
+        raise refusal(status.GONE_TEXT)
     return batch
 
 
@@ -100,32 +99,48 @@ def _classify_events(
 
     def classify(event: gr.EventData, request: gr.Request) -> Iterator[dict[Any, Any]]:
         values = event._data if isinstance(event._data, dict) else {}
-        sent = incoming.read_list(values.get("files"), values.get("count"))
-        batch = batches.start(_visitor(request))
+        sent, visitor = incoming.read_list(values.get("files")), _visitor(request)
+        batch = batches.start(visitor)
+        batch.is_running = True
         try:
-            incoming.accept(sent, batch, uploads, max_bytes)
-        except gr.Error:
-            batches.close(_visitor(request))
-            raise
-        yield _begun(parts, batch)
+            try:
+                incoming.accept(sent, batch, uploads, max_bytes)
+            except gr.Error:
+                batches.close(visitor)
+                raise
+            yield from answers(batch, visitor)
+        finally:
+            batch.is_running = False
+            if batches.get(visitor) is not batch:
+                batch.close()  # again: zip files may have been unpacked meanwhile
+
+    def answers(batch: Batch, visitor: str) -> Iterator[dict[Any, Any]]:
+        yield updates.begun(parts, batch)
         started = time.monotonic()
         for _ in batch.classify(lambda photos: run(photos, TOP), least_side):
-            if batches.get(_visitor(request)) is not batch:
-                return  # its visitor has left, or sent others
+            if batches.get(visitor) is not batch:
+                break
             changed = {parts.status: status.busy(batch, time.monotonic() - started)}
             if len(batch.done) < view.PAGE + 8:  # after that the first page stays as it is
                 changed[parts.table] = view.table(batch, view.Choice())
             yield changed
-        if batches.get(_visitor(request)) is batch:
-            yield _finished(parts, batch)
+        kept = batches.get(visitor)
+        if kept is batch:
+            yield updates.finished(parts, batch, TOP)
+        elif kept is None:  # the hour is over; or the visitor has left, and nobody sees this
+            yield updates.cleared(parts, status.GONE)
+
+    def refused(event: gr.EventData) -> None:
+        values = event._data if isinstance(event._data, dict) else {}
+        incoming.read_list(values.get("files"), values.get("count"), values.get("size"))
 
     def stopped(request: gr.Request) -> dict[Any, Any]:
         batch = batches.get(_visitor(request))
         if batch is None:
-            return {**_cleared(parts), parts.status: status.EMPTY}
+            return updates.cleared(parts, status.EMPTY)
         if batch.is_running:  # others were sent meanwhile, and refused
-            return {}
-        return _finished(parts, batch)
+            return gr.skip()
+        return updates.finished(parts, batch, TOP)
 
     def cancel(request: gr.Request) -> None:
         _kept(batches, request).cancel()
@@ -134,6 +149,7 @@ def _classify_events(
         *(parts.status, parts.cancel, parts.detail, parts.controls, parts.table, parts.csv),
         *(parts.shown, parts.class_id, parts.order, parts.packed),
     ]
+    parts.drop.submit(None, None, parts.status, js=scripts.WAITING_SCRIPT, **_PRIVATE)
     begun = parts.drop.submit(
         classify,
         None,
@@ -143,39 +159,8 @@ def _classify_events(
         **_PRIVATE,
     )
     begun.failure(stopped, None, changed, **_PRIVATE)
+    parts.drop.input(refused, None, None, **_PRIVATE)
     parts.cancel.click(cancel, None, None, **_PRIVATE)
-
-
-def _cleared(parts: Parts) -> dict[Any, Any]:
-    return {
-        parts.cancel: gr.update(visible=False),
-        parts.controls: gr.update(visible=False),
-        parts.detail: "",
-        parts.table: "",
-        parts.packed: gr.update(value=None),
-    }
-
-
-def _begun(parts: Parts, batch: Batch) -> dict[Any, Any]:
-    return {
-        **_cleared(parts),
-        parts.cancel: gr.update(visible=True),
-        parts.status: status.busy(batch, 0),
-    }
-
-
-def _finished(parts: Parts, batch: Batch) -> dict[Any, Any]:
-    rows = batch.done
-    return {
-        parts.status: status.ended(batch),
-        parts.cancel: gr.update(visible=False),
-        parts.controls: gr.update(visible=bool(rows)),
-        parts.shown: gr.update(choices=view.filter_choices(rows), value=view.ALL),
-        parts.class_id: gr.update(choices=view.class_choices(rows), value=view.ANY_CLASS),
-        parts.order: gr.update(value="sent"),
-        parts.csv: gr.update(value=str(downloads.write_csv(batch, TOP))),
-        parts.table: view.table(batch, view.Choice()),
-    }
 
 
 def _table_events(parts: Parts, batches: Batches) -> None:
@@ -217,7 +202,7 @@ def _row_event(parts: Parts, classifier: Classifier, batches: Batches) -> None:
         try:
             photo = images.decode(row.path, least_side=transforms.least_side)
         except images.BadImageError as error:
-            reason = f"{error}" if row.path.exists() else "is no longer kept; please send it again"
+            reason = f"{error}" if row.path.exists() else REMOVED
             raise refusal(f"{row.name} {reason}.") from None
         prediction = run([photo], TOP, explain=True)[0]
         return detail(row, photo, bars(prediction, device), why(photo, prediction, transforms))

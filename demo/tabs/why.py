@@ -40,7 +40,10 @@ def _heat_panel(photo: Image.Image, heat: HeatMap, label: str, transforms: Trans
         "Where it looked",
         html(
             '<figure class="ff-fade"><img src="{plain}" alt="">'
-            '<img class="ff-heat" src="{source}" alt="What speaks for {label} glows"></figure>'
+            '<img class="ff-heat" src="{source}" alt="What speaks for {label} glows" '
+            # Gradio keeps the elements for the next photograph: the fader starts anew by hand.
+            "onload=\"const fader = this.closest('.ff-panel').querySelector('.ff-fader input');"
+            ' fader.value = 1; fader.oninput()"></figure>'
             '<label class="ff-fader"><span>Photograph</span>'
             '<input type="range" min="0" max="1" step="0.05" value="1" '
             'aria-label="From the photograph to where it looked" oninput="this.closest('

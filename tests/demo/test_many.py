@@ -12,7 +12,7 @@ from drawing import drawn_photograph
 from PIL import Image
 
 from demo.many import downloads, incoming, status, view
-from demo.many.batch import MOST_KEPT, Batch, Batches
+from demo.many.batch import MOST_KEPT, REMOVED, Batch, Batches
 from demo.many.incoming import Sent, accept
 from model.classifier import AnswerEvidence, Candidate, Prediction
 from model.photographs.images import BadImageError
@@ -205,7 +205,102 @@ def test_all_zips_of_a_batch_together_are_bounded(
     ]
     accept(files, batch, uploads, LIMIT)
     assert batch.rows[0].outcome is None
-    assert "holds more than" in str(batch.rows[1].outcome)
+    assert "these zip files together hold more than" in str(batch.rows[1].outcome)
+
+
+def test_no_room_is_left_after_a_zip_that_takes_all(
+    batch: Batch, uploads: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one = photograph()
+    monkeypatch.setattr(incoming, "UNPACKED_BYTES", len(one))
+    files = [packed(uploads, {"a.jpg": one}, f"{n}.zip") for n in range(3)]
+    accept(files, batch, uploads, LIMIT)
+    assert [str(row.outcome) for row in batch.rows[1:]] == [
+        f"is left out: these zip files together hold more than {len(one) / 1e9:g} GB"
+    ] * 2
+
+
+def test_large_members_of_a_zip_are_removed_at_once(batch: Batch, uploads: Path):
+    large = photograph() + bytes(LIMIT)
+    accept([packed(uploads, {"a.jpg": large, "b.jpg": photograph()})], batch, uploads, LIMIT)
+    assert [row.path is None for row in batch.rows] == [True, False]
+    assert str(batch.rows[0].outcome) == "is larger than 1 MB"
+    assert [path.name for path in batch.folder.rglob("*.jpg")] == ["b.jpg"]
+
+
+def test_reasons_keep_no_traceback_and_so_no_file_in_memory(batch: Batch, uploads: Path):
+    broken = uploads / "broken.jpg"
+    broken.write_bytes(photograph()[:600])
+    archive = uploads / "broken.zip"
+    archive.write_bytes(b"PK")
+    files = [Sent("a.jpg", "a\0b", 5), Sent("broken.zip", str(archive), 2)]
+    accept([*files, Sent("broken.jpg", str(broken), 600)], batch, uploads, LIMIT)
+    list(batch.classify(lambda photos: [], 64))
+    assert len(batch.rows) == 3
+    for row in batch.rows:
+        assert isinstance(row.outcome, BadImageError)
+        assert row.outcome.__traceback__ is None
+        assert row.outcome.__context__ is None and row.outcome.__cause__ is None
+
+
+def test_a_file_that_is_named_twice_is_one_row_and_two_names_are_two(batch: Batch, uploads: Path):
+    file = jpeg(uploads, "a.jpg")
+    accept([file, file, file._replace(name="two/a.jpg")], batch, uploads, LIMIT)
+    assert [row.name for row in batch.rows] == ["a.jpg", "two/a.jpg"]
+
+
+def test_files_that_were_swept_say_so(batch: Batch, uploads: Path):
+    later = jpeg(uploads, "later.jpg")
+    files = [Sent(name, str(uploads / name), 5) for name in ("gone.jpg", "gone.zip")]
+    accept([*files, later], batch, uploads, LIMIT)
+    Path(later.path).unlink()
+    list(batch.classify(lambda photos: [], 64))
+    assert [str(row.outcome) for row in batch.rows] == [REMOVED] * 3
+
+
+def test_swept_photographs_are_listed_in_the_sorted_zip(batch: Batch, uploads: Path):
+    fill(batch, uploads, {"a.jpg": predicted(), "b.jpg": predicted()})
+    (uploads / "0.jpg").unlink()
+    with zipfile.ZipFile(downloads.write_sorted(batch)) as archive:
+        assert archive.namelist() == ["rose/b.jpg", "could-not-be-read/list.txt"]
+        assert archive.read("could-not-be-read/list.txt").decode() == f"a.jpg: {REMOVED}\n"
+
+
+def test_downloads_of_a_folder_that_is_gone_are_refused_with_a_sentence(
+    batch: Batch, uploads: Path
+):
+    fill(batch, uploads, {"a.jpg": predicted()})
+    batch.close()
+    with pytest.raises(gr.Error, match="no longer kept"):
+        downloads.write_sorted(batch)
+    with pytest.raises(gr.Error, match="no longer kept"):
+        downloads.write_csv(batch, 2)
+
+
+def test_more_than_one_gigabyte_is_refused_with_a_sentence():
+    files = [{"name": "a.jpg", "path": "x", "size": 6_000_000} for _ in range(200)]
+    with pytest.raises(gr.Error, match=r"1\.20 GB together; no more than 1 GB"):
+        incoming.read_list(files)
+    with pytest.raises(gr.Error, match=r"2\.00 GB together"):
+        incoming.read_list([], None, 2_000_000_000)
+    not_sent = [{**file, "path": ""} for file in files]
+    assert len(incoming.read_list(not_sent)) == 200
+
+
+def test_long_names_are_cut_in_the_middle():
+    short = incoming.clean_name("=folder/" + "x" * 400 + "/rose.jpg")
+    assert len(short) == 300
+    assert short.startswith("=folder/xx") and "x…x" in short and short.endswith("/rose.jpg")
+
+
+def test_the_csv_file_holds_no_formulas(batch: Batch, uploads: Path):
+    answers = {"=1+1.jpg": predicted("@SUM(1)"), "-2.jpg": predicted("\trose"), "+3": predicted()}
+    fill(batch, uploads, answers)
+    with downloads.write_csv(batch, 2).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[0] for row in rows] == ["'=1+1.jpg", "'-2.jpg", "+3"]  # the last is a number
+    assert [row[1] for row in rows] == ["'@SUM(1)", "'\trose", "rose"]
+    assert rows[0][3] == "0.900000"
 
 
 def test_a_zip_that_leads_out_of_it_is_refused(batch: Batch, uploads: Path):
@@ -327,6 +422,23 @@ def test_batches_are_bounded_in_number_and_age(uploads: Path, monkeypatch: pytes
     assert batches.get("9") is None
     batches.start("new")
     assert len(list(uploads.iterdir())) == 1
+
+
+def test_batches_that_run_are_not_ended_by_other_visitors(uploads: Path):
+    batches = Batches(uploads)
+    for number in range(MOST_KEPT):
+        batches.start(str(number)).is_running = True
+    with pytest.raises(gr.Error, match="other visitors are being classified"):
+        batches.start("new")
+    assert batches.get("new") is None and len(list(uploads.iterdir())) == MOST_KEPT
+    own = batches.start("7")  # in place of the visitor's own
+    own.is_running = True
+    ended = batches.get("3")
+    assert ended is not None
+    ended.is_running = False
+    batches.start("new")
+    assert batches.get("3") is None and batches.get("0") is not None
+    assert len(list(uploads.iterdir())) == MOST_KEPT
 
 
 @pytest.mark.parametrize(

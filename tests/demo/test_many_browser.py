@@ -168,3 +168,93 @@ def test_files_are_removed_when_the_page_is_closed(
             break
         time.sleep(0.1)
     assert not folder.exists()
+
+
+def test_more_than_one_gigabyte_is_refused_before_it_is_sent(page: Page, tmp_path: Path):
+    files = [tmp_path / f"{number}.jpg" for number in range(120)]
+    for path in files:
+        with path.open("wb") as file:
+            file.truncate(9_000_000)  # takes no room on the disk
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_input_files("#many-drop [data-part=files-input]", files)
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text("1.08 GB together")
+    expect(page.locator("#many-drop")).to_contain_text(
+        "1.08 GB are more than 1 GB. Nothing was sent."
+    )
+    assert not [url for url in asked if "/upload" in url]
+
+
+def drop_entry(page: Page, entry: str) -> None:
+    """Drop what a browser says of a file or folder."""
+    page.locator("#many-drop [data-part=area]").evaluate(
+        """(area, entry) => {
+          const event = new Event("drop"), item = {getAsFile: () => null};
+          item.webkitGetAsEntry = () => eval(`(${entry})`);
+          Object.defineProperty(event, "dataTransfer", {value: {items: [item]}});
+          area.dispatchEvent(event);
+        }""",
+        entry,
+    )
+
+
+def test_an_unreadable_entry_that_is_dropped_is_answered_with_a_sentence(page: Page):
+    drop_entry(page, '{isFile: true, name: "a", file: (good, bad) => bad(new Error("no"))}')
+    expect(page.locator("#many-drop")).to_contain_text("The browser cannot read a file or folder")
+    expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
+
+
+def test_waiting_and_a_drop_during_sending_are_answered_at_once(page: Page, flower: Path):
+    uploads, calls = [], []
+    page.route(re.compile(r"/upload\b(?!_)"), lambda route: uploads.append(route))
+    page.route(re.compile("/queue/join"), lambda route: calls.append(route))
+    with page.expect_request(re.compile(r"/upload\b(?!_)")):
+        page.set_input_files("#many-drop [data-part=files-input]", flower)
+    expect(page.locator("#many-drop")).to_contain_text("Sending: 0 of 1 files.")
+    drop_entry(page, '{isFile: true, name: "b.jpg", file: good => good(new File(["b"], "b.jpg"))}')
+    note = "What was dropped meanwhile is not sent"
+    expect(page.locator("#many-drop")).to_contain_text(f"Sending: 0 of 1 files. {note}")
+    with page.expect_request(re.compile("/queue/join")):
+        for route in uploads:
+            route.continue_()
+    expect(page.locator("#many-status")).to_contain_text(
+        "Sent; waiting until other visitors' photographs are done."
+    )
+    expect(page.locator("#many-drop")).to_contain_text(f"1 file was sent. {note}")
+    for route in calls:
+        route.continue_()
+    expect(page.locator("#many-status")).to_contain_text("Done: 1 photograph classified.")
+
+
+def send_300(page: Page, flower: Path, folder: Path) -> None:
+    files = [shutil.copy(flower, folder / f"{number:03d}.jpg") for number in range(300)]
+    page.set_input_files("#many-drop [data-part=files-input]", files)
+    expect(page.locator("#many-status progress")).to_be_visible()
+
+
+def test_a_batch_that_is_no_longer_kept_says_so_while_it_runs(
+    page: Page, flower: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    send_300(page, flower, tmp_path)
+    monkeypatch.setattr("demo.many.batch.KEPT_SECONDS", -1.0)
+    expect(page.locator("#many-status")).to_contain_text("no longer kept: the hour is over, or")
+    expect(page.locator("#many-table tbody tr")).to_have_count(0)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_photographs_that_are_refused_meanwhile_do_not_end_the_batch(
+    page: Page,
+    flower: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+):
+    send_300(page, flower, tmp_path)
+    monkeypatch.setattr("demo.many.incoming.MOST", 1)
+    two = [tmp_path / "000.jpg", tmp_path / "001.jpg"]
+    page.set_input_files("#many-drop [data-part=files-input]", two)
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text("2 photographs are more")
+    expect(page.locator("#many-status progress")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#many-status")).to_contain_text("Cancelled:")
+    assert "Traceback" not in capfd.readouterr().err

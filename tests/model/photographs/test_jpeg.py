@@ -1,5 +1,6 @@
 """JPEGs that cannot be decoded at a part of their size, and those that lack a part of their end."""
 
+import functools
 import io
 import subprocess
 import sys
@@ -97,6 +98,7 @@ def test_what_is_no_jpeg_is_not_scaled():
         assert not can_be_scaled(other)
 
 
+@functools.cache
 def pictured(width: int = 900, height: int = 700, **options: object) -> bytes:
     """A JPEG with something in every part of it."""
     rng = np.random.default_rng(0)
@@ -123,3 +125,47 @@ def test_a_jpeg_that_is_cut_in_the_middle_is_refused(share: float, progressive: 
     for call in (images.check, images.decode):
         with pytest.raises(images.BadImageError, match="damaged or truncated"):
             call(cut)
+
+
+LARGE_AND_SMALL = [(300, 200), (2000, 1500), (4000, 3000)]
+KINDS = [{}, {"restart_marker_rows": 1}]
+
+
+@pytest.mark.parametrize("size", LARGE_AND_SMALL)
+@pytest.mark.parametrize("kind", [*KINDS, {"progressive": True}], ids=str)
+def test_a_jpeg_that_is_cut_is_refused_at_every_size(size: tuple, kind: dict):
+    content = pictured(*size, **kind)
+    for share in (0.17, 0.5, 0.8, 0.95):
+        with pytest.raises(images.BadImageError, match="damaged or truncated"):
+            images.check(content[: int(share * len(content))])
+    with pytest.raises(images.BadImageError, match="damaged or truncated"):
+        images.decode(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("size", LARGE_AND_SMALL)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_jpeg_that_lacks_little_is_read_at_every_size(size: tuple, kind: dict):
+    content = pictured(*size, **kind)
+    for lacking in (1, 2, 3, len(content) // 100):
+        images.check(content[:-lacking])
+    cut = content[: -(len(content) // 100)]
+    found, whole = (np.asarray(images.decode(file)).astype(int) for file in (cut, content))
+    assert 0 < (np.abs(found - whole).max(axis=2) > 0).mean() <= 0.02
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_grey_or_four_channel_jpeg_that_is_cut_is_refused(mode: str):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(pictured(2000, 1500))).convert(mode).save(file, "JPEG", quality=90)
+    content = file.getvalue()
+    images.check(content[: int(0.99 * len(content))])
+    with pytest.raises(images.BadImageError, match="damaged or truncated"):
+        images.check(content[: int(0.97 * len(content))])
+
+
+def test_a_large_jpeg_with_a_header_alone_is_refused():
+    content = bytearray(pictured())
+    start = content.index(frame_of(bytes(content)))
+    content[start + 5 : start + 9] = (6000).to_bytes(2) + (6500).to_bytes(2)
+    with pytest.raises(images.BadImageError, match="damaged or truncated"):
+        images.check(bytes(content[:2000]))

@@ -1,0 +1,56 @@
+"""What the Many photographs tab shows next: no batch, a new one, or one that has ended."""
+
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from demo.many import downloads, status, view
+from demo.many.batch import Batch
+from demo.many.layout import Parts
+
+
+def cleared(parts: Parts, said: Markup) -> dict[Any, Any]:
+    """Show no batch, but a sentence."""
+    return {
+        parts.status: said,
+        parts.cancel: gr.update(visible=False),
+        parts.controls: gr.update(visible=False),
+        parts.detail: "",
+        parts.table: "",
+        parts.packed: gr.update(value=None),
+    }
+
+
+def begun(parts: Parts, batch: Batch) -> dict[Any, Any]:
+    """Show that a batch is being classified."""
+    return {
+        **cleared(parts, status.busy(batch, 0)),
+        parts.cancel: gr.update(visible=True),
+    }
+
+
+def finished(parts: Parts, batch: Batch, top: int) -> dict[Any, Any]:
+    """Show what a batch has found; that it is gone where its folder is.
+
+    Args:
+        parts: The components.
+        batch: The batch.
+        top: How many classes the CSV file names.
+
+    Returns:
+        Component -> its new value.
+    """
+    if not batch.folder.is_dir():
+        return cleared(parts, status.GONE)
+    rows = batch.done
+    return {
+        parts.status: status.ended(batch),
+        parts.cancel: gr.update(visible=False),
+        parts.controls: gr.update(visible=bool(rows)),
+        parts.shown: gr.update(choices=view.filter_choices(rows), value=view.ALL),
+        parts.class_id: gr.update(choices=view.class_choices(rows), value=view.ANY_CLASS),
+        parts.order: gr.update(value="sent"),
+        parts.csv: gr.update(value=str(downloads.write_csv(batch, top))),
+        parts.table: view.table(batch, view.Choice()),
+    }
