@@ -249,7 +249,7 @@ def test_the_examples_are_photographs_that_packages_bring(tmp_path: Path):
     cut = images.decode(flower)
     assert cut.size == (270, 270)
     difference = np.asarray(cut).astype(int) - np.asarray(wide)[85:355, 170:440]
-    assert np.abs(difference).mean() < 3
+    assert np.abs(difference).mean() < 5
 
 
 def test_the_api_answers_label_json(demo_address: str, flower: Path):
