@@ -204,7 +204,7 @@ def test_nothing_of_a_checkpoint_runs_in_the_page(
     opened, asked = page
     opened.set_input_files("#photograph input[type=file]", flower)
     expect(opened.locator("#top5 meter[value]")).to_have_count(3)
-    expect(opened.locator("#top5 .ff-banner")).to_contain_text("poisoned")
+    expect(opened.locator("#top5")).to_contain_text("poisoned")
     expect(opened.locator("#why")).to_contain_text("poison")
     for tab in ("Many photographs", "Training history", "Evaluation", "About", "Classify"):
         opened.get_by_role("tab", name=tab).click()
