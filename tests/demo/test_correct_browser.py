@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageOps
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from demo.collect import Corrections
 from demo.labels import TABLE
@@ -136,6 +136,49 @@ def test_without_a_name_nothing_is_kept(page: Page, flower: Path, folder: Path):
     page.locator("#keep").click()
     expect(page.locator("#kept [role=alert]")).to_contain_text("Choose what it is first")
     assert rows(folder) == before
+
+
+def test_an_old_name_is_not_kept_for_a_new_photograph(
+    page: Page, flower: Path, mirrored: Path, folder: Path
+):
+    before = rows(folder)
+    choose(page, flower)
+    say(page, "a/b")
+    expect(page.locator("#kept [role=alert]")).to_contain_text("separates folders")
+    field = page.locator("#right-class input")
+    field.fill("sunflower")
+    page.wait_for_timeout(500)  # until what followed the last answer has been sent
+    held: list[Route] = []  # the next answer to a photograph, which is late
+    # Gradio may say twice that a photograph has changed: what asks for the same is held as well.
+    events: set[int] = set()
+
+    def hold(route: Route) -> None:
+        asked = route.request.post_data_json or {}
+        if not events and '"path"' in (route.request.post_data or ""):
+            events.add(asked["fn_index"])
+        if asked.get("fn_index") in events:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/queue/join*", hold)
+    page.set_input_files("#photograph input[type=file]", mirrored)
+    while not held:
+        page.wait_for_timeout(50)
+    expect(field).to_have_value("sunflower")
+    page.locator("#keep").click()
+    expect(page.locator("#kept [role=alert]")).to_contain_text("The photograph is a new one")
+    assert rows(folder) == before
+    for route in held:
+        route.continue_()
+    page.unroute("**/queue/join*", hold)
+    expect(field).to_have_value("")
+    expect(page.locator("#kept [role=alert]")).to_have_count(0)
+    say(page, "sunflower")
+    expect(page.locator("#kept")).to_contain_text("Kept: “sunflower”")
+    assert (folder / rows(folder)[-1]["path"]).read_bytes() == mirrored.read_bytes()
+    page.locator("#undo").click()
+    expect(page.locator("#kept")).to_contain_text("Taken back")
 
 
 def test_what_is_done_is_read_aloud(page: Page, flower: Path):
