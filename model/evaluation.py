@@ -11,7 +11,7 @@ from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Classifier
 from model.features.extract import extract
 from model.features.read import read_photos
-from model.photographs.class_names import path_text
+from model.photographs.class_names import first_few, path_text
 from model.photographs.dataset import Collection, Listing, Photos
 from model.photographs.scan import split_folders
 from model.trust import calibrate
@@ -40,10 +40,9 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
             continue
         index = by_id.get(folder, by_name.get(folder.casefold()))
         if index is None:
-            known = ", ".join(f"'{class_id}'" for class_id in checkpoint.class_ids[:5])
             raise ValueError(
                 f"'{folder}' is neither a class id nor a class name of the checkpoint. "
-                f"Its classes: {known}{' …' if len(checkpoint.class_ids) > 5 else ''}."
+                f"Its classes: {first_few(checkpoint.class_ids)}."
             )
         if index in matched.values():
             other = next(name for name, i in matched.items() if i == index)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from model.photographs.tables import Columns
+from model.photographs.tables import GROUP_BY, Columns
 
 DATA = (
     "a folder of class folders, with or without train, valid and test above them; a table "
@@ -13,9 +13,6 @@ DATA = (
     "hf:USER/NAME[@REVISION][:SPLIT] on the Hugging Face Hub; or the name digits or flowers102"
 )
 """What DATA may be."""
-
-GROUP_BY = ("auto", "folder", "none")
-"""What `--group-by` may be beside a column or a regular expression."""
 
 
 def add_data_dir(parser: argparse._ActionsContainer) -> None:

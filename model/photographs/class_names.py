@@ -92,6 +92,12 @@ def read_class_names(file: Path) -> dict[str, str]:
     return shown
 
 
+def first_few(class_ids: Sequence[str]) -> str:
+    """Quote the first five class ids, for a message that says which classes there are."""
+    listed = ", ".join(f"'{class_id}'" for class_id in class_ids[:5])
+    return f"{listed} …" if len(class_ids) > 5 else listed
+
+
 def display_names(class_ids: Sequence[str], names: dict[str, str]) -> list[str]:
     """Give each class a display name; equal names get their class id behind them.
 

@@ -47,6 +47,9 @@ class Columns:
 
 DEFAULT_COLUMNS = Columns()
 
+GROUP_BY = ("auto", "folder", "none")
+"""What `--group-by` may be beside a column or a regular expression."""
+
 
 def is_table(path: Path) -> bool:
     """Tell by its ending whether a file is a table."""

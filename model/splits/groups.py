@@ -6,7 +6,7 @@ is measured there promises too much. So photographs form groups, and a group sta
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from model.features.summaries import Summaries
 from model.photographs.dataset import Collection, Listing
 from model.photographs.exif import Shot
+from model.photographs.tables import GROUP_BY
 from model.splits import copies
 from model.splits.comparisons import Comparisons
 from model.splits.copies import Pair
@@ -30,7 +31,6 @@ FRAME_LIMIT = 0.8
 _COPY_SHARE, _FRAME_SHARE = 1 - copies.LIMIT, 1 - FRAME_LIMIT
 _ALIKE = 0.3  # likeness from which a person is told
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")  # the last number is the frame's: cam2_clip7_0012
-_KEYWORDS = ("auto", "folder", "none")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def group(
         links += found
     elif by == "folder":
         links.append(_same([str(path.parent) for path in data.photos.paths]))
-    elif by not in _KEYWORDS and not any(data.groups):
+    elif by not in GROUP_BY and not any(data.groups):
         names = names_by_expression(_below(data.photos.paths, data.sources, data.folders), by)
         links.append(_same(names))
         if left := names.count(""):
@@ -152,7 +152,7 @@ def require_sound(listing: Listing, by: str) -> None:
         ValueError: As `group`.
     """
     entries = listing.entries
-    if by not in _KEYWORDS and entries and not any(entry.group for entry in entries):
+    if by not in GROUP_BY and entries and not any(entry.group for entry in entries):
         paths, sources = [entry.path for entry in entries], [entry.source for entry in entries]
         names_by_expression(_below(paths, sources, [listing.folder, *listing.added]), by)
 
@@ -271,13 +271,9 @@ def _numbered(paths: Sequence[Path]) -> np.ndarray:
     links = [
         (min(first, second), max(first, second))
         for members in series.values()
-        for (_, first), (_, second) in _neighbours(sorted(members))
+        for (_, first), (_, second) in itertools.pairwise(sorted(members))
     ]
     return np.unique(_links(links), axis=0)
-
-
-def _neighbours(row: Sequence[tuple[float, int]]) -> Iterator[tuple[tuple[float, int], ...]]:
-    return itertools.pairwise(row)
 
 
 def _bursts(shots: Sequence[Shot | None], labels: np.ndarray) -> np.ndarray:
@@ -289,7 +285,7 @@ def _bursts(shots: Sequence[Shot | None], labels: np.ndarray) -> np.ndarray:
     links = [
         (first, second)
         for members in series.values()
-        for (before, first), (after, second) in _neighbours(sorted(members))
+        for (before, first), (after, second) in itertools.pairwise(sorted(members))
         if after - before <= BURST_SECONDS
     ]
     return _links(links)

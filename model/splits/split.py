@@ -9,10 +9,17 @@ import numpy as np
 
 from model.features.read import FilePass
 from model.photographs import images
-from model.photographs.class_names import MAX_CLASSES
+from model.photographs.class_names import MAX_CLASSES, first_few
 from model.photographs.dataset import SPLITS, Collection, DataSet, Listing
 from model.splits.groups import Groups
-from model.splits.stratify import Draw, least_photographs, require_enough, stratify
+from model.splits.stratify import (
+    Draw,
+    least_groups,
+    least_photographs,
+    require_enough,
+    splits_text,
+    stratify,
+)
 
 
 @dataclass(frozen=True)
@@ -193,23 +200,22 @@ def _large_enough(
         in_train = [i for i in members if collection.splits[i] in ("", "train")]
         draw, different = draws[class_id], len({collection.photos.digests[i] for i in in_train})
         together = len(np.unique(groups.numbers[in_train]))
-        if different < least_photographs(draw) or together < 1 + len(draw):
+        if different < least_photographs(draw) or together < least_groups(draw):
             left_out.append(label)
             notes.append(
                 f"Class '{class_id}', which --add brought, is left out until it has more "
                 f"photographs: it has {different:,} in {together:,} groups, and a "
-                f"{'/'.join(['train', *draw])} split needs at least {least_photographs(draw)} in "
-                f"{1 + len(draw)}."
+                f"{splits_text(draw)} split needs at least {least_photographs(draw)} in "
+                f"{least_groups(draw)}."
             )
     return np.flatnonzero(~np.isin(collection.photos.labels, left_out)), notes
 
 
 def _require_background(class_ids: list[str], background: str, name: str) -> None:
     if background not in class_ids:
-        known = ", ".join(f"'{class_id}'" for class_id in class_ids[:5])
         raise ValueError(
             f"--background {background}: {name} has no usable photograph of that class. "
-            f"Its classes: {known}{' …' if len(class_ids) > 5 else ''}."
+            f"Its classes: {first_few(class_ids)}."
         )
 
 

@@ -17,6 +17,16 @@ def least_photographs(draw: Draw) -> int:
     return 2 + len(draw)
 
 
+def least_groups(draw: Draw) -> int:
+    """Return how many groups a class needs: one a split, `train` among them."""
+    return 1 + len(draw)
+
+
+def splits_text(draw: Draw) -> str:
+    """Name the splits, such as train/valid."""
+    return "/".join(["train", *draw])
+
+
 def require_enough(
     count: int,
     class_id: str,
@@ -39,7 +49,7 @@ def require_enough(
     Raises:
         ValueError: It cannot be split.
     """
-    needed, splits = least_photographs(draw), "/".join(["train", *draw])
+    needed, splits = least_photographs(draw), splits_text(draw)
     if count < needed:
         kind = "usable" if files in (None, count) else "different"
         copies = f" (and {files - count} copies)" if files is not None and files > count else ""
@@ -47,12 +57,12 @@ def require_enough(
             f"Class '{class_id}' in {name} has {count} {kind} photographs{copies} to train on; "
             f"a {splits} split needs at least {needed}. Add photographs or remove the folder."
         )
-    if groups is not None and groups < 1 + len(draw):
+    if groups is not None and groups < least_groups(draw):
         raise ValueError(
             f"Class '{class_id}' in {name} has {count} different photographs to train on in "
             f"{groups} {'group' if groups == 1 else 'groups'} of photographs that belong together; "
-            f"a {splits} split needs at least {1 + len(draw)} groups. Add photographs of others, "
-            "or let nothing but copies belong together: --group-by none."
+            f"a {splits} split needs at least {least_groups(draw)} groups. Add photographs of "
+            "others, or let nothing but copies belong together: --group-by none."
         )
 
 

@@ -6,18 +6,13 @@ from pathlib import Path
 
 import hub_stand_in
 import pytest
+from hub_listing import KIND, NAME, REPO, listed, rows
 from hub_stand_in import flowers, picture
 from huggingface_hub import constants
 
 from model.hub import HubError
-from model.photographs import hub_files, images
-from model.photographs.dataset import Listing
-from model.photographs.hub_data import list_hub
-from model.photographs.tables import DEFAULT_COLUMNS, Columns
-
-REPO = "alice/roses"
-NAME = f"hf:{REPO}"
-KIND = "dataset"
+from model.photographs import hub_files
+from model.photographs.tables import Columns
 
 
 def folder_files(splits: Sequence[str] = ("",), classes: Sequence[str] = ("rose", "tulip")):
@@ -27,23 +22,6 @@ def folder_files(splits: Sequence[str] = ("",), classes: Sequence[str] = ("rose"
         for name in classes
         for number, (ending, form) in enumerate([("png", "PNG"), ("JPG", "JPEG")])
     }
-
-
-def listed(
-    cache: Path,
-    name: str = NAME,
-    *,
-    columns: Columns = DEFAULT_COLUMNS,
-    class_names: Path | None = None,
-) -> Listing:
-    return list_hub(name, columns=columns, class_names=class_names, cache_dir=cache)
-
-
-def rows(listing: Listing) -> list[tuple[str, str]]:
-    """Split and class of each photograph, all of which can be decoded."""
-    for entry in listing.entries:
-        images.decode(entry.path)
-    return sorted((entry.split, entry.class_id) for entry in listing.entries)
 
 
 def both(split: str, count: int = 2) -> list[tuple[str, str]]:

@@ -7,27 +7,11 @@ from typing import Any
 
 import hub_stand_in
 import pytest
+from hub_listing import KIND, NAME, REPO, listed, rows
 from hub_stand_in import IMAGE, cells, class_label, flowers, parquet, picture
 
 from model.photographs import hub_parquet, images
-from model.photographs.dataset import Listing
-from model.photographs.hub_data import list_hub
-from model.photographs.tables import DEFAULT_COLUMNS, Columns
-
-REPO = "alice/roses"
-NAME = f"hf:{REPO}"
-KIND = "dataset"
-
-
-def listed(cache: Path, name: str = NAME, *, columns: Columns = DEFAULT_COLUMNS) -> Listing:
-    return list_hub(name, columns=columns, class_names=None, cache_dir=cache)
-
-
-def rows(listing: Listing) -> list[tuple[str, str]]:
-    """Split and class of each photograph, all of which can be decoded."""
-    for entry in listing.entries:
-        images.decode(entry.path)
-    return sorted((entry.split, entry.class_id) for entry in listing.entries)
+from model.photographs.tables import Columns
 
 
 def both(split: str, count: int = 2) -> list[tuple[str, str]]:
