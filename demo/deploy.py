@@ -23,7 +23,7 @@ PYTHON_VERSION = "3.12.12"
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CHECKPOINT = "demo/checkpoint"
-_PACKED = ("demo/**/*.py", "model/**/*.py", "model/backbones/packaged/*")
+_PACKED = ("demo/**/*.py", "demo/static/*", "model/**/*.py", "model/backbones/packaged/*")
 _REPLACED = ("demo/*", "model/*")
 _SHORT = 60  # characters; the Hub refuses a longer short_description
 

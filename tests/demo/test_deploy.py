@@ -46,8 +46,10 @@ def test_a_space_is_the_app_the_library_the_checkpoint_and_nothing_else(
         for path in (ROOT / package).rglob("*.py")
     }
     packaged = {path.relative_to(ROOT).as_posix() for path in graphs.FOLDER.iterdir()}
+    static = {path.relative_to(ROOT).as_posix() for path in (ROOT / "demo/static").iterdir()}
+    assert static
     checkpoint = {f"demo/checkpoint/{path.name}" for path in trained.iterdir()}
-    assert names == {"README.md", "requirements.txt", *modules, *packaged, *checkpoint}
+    assert names == {"README.md", "requirements.txt", *modules, *static, *packaged, *checkpoint}
     everything = b"".join((tmp_path / "space" / path).read_bytes() for path in files)
     assert b"\xff\xd8\xff" not in everything  # no JPEG
     assert b"000.jpg" not in everything
