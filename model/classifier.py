@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from model.backbones.backbone import Backbone, serving_threads
+from model.backbones.maps import Maps
 from model.cache import default_cache_dir
 from model.checkpoints.checkpoint import SHIPPED, Checkpoint, load
 from model.checkpoints.hub import locate
@@ -120,7 +121,8 @@ def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Im
 
 
 def _answers(checkpoint: Checkpoint, features: np.ndarray, count: int) -> calibrate.Assessment:
-    rows = features.reshape(count, len(checkpoint.views), -1)
+    """Score features float32 `[N * V, D]` of `count` objects, whose views are averaged."""
+    rows = features.reshape(count, -1, features.shape[1])
     return calibrate.assess(checkpoint.calibration, checkpoint.head, rows)
 
 
@@ -208,21 +210,64 @@ class Classifier:
         if not images:
             return []
         started = time.perf_counter()
-        pixels = _frame(self.checkpoint, self.backbone, images)
-        heats: Sequence[HeatMap | None] = [None] * len(images)
-        if explain:
-            features, maps = self.backbone.maps(pixels)
-            head = self.checkpoint.head.first(len(self.checkpoint.class_ids))
-            heats = attribute(self.backbone, head, features, maps, self.checkpoint.views)
-        else:
-            features = self.backbone.features(pixels)
+        features, maps = self._features(images, explain)
         found = _answers(self.checkpoint, features, len(images))
+        heats = self._heats(features, maps, found)
         evidence = self._evidence(found, images)
         seconds = (time.perf_counter() - started) / len(images)
         return [
             self._prediction(found, number, top, seconds, evidence[number], heats[number])
             for number in range(len(images))
         ]
+
+    def predict_together(
+        self, images: Sequence[Image.Image], top: int = 5, *, explain: bool = False
+    ) -> Prediction:
+        """Classify one object from several photographs of it, whose logits are averaged.
+
+        Args:
+            images: N upright RGB photographs of the same object, the most telling first.
+            top: How many classes to name; more than there are means all.
+            explain: Say where it looked for the answer in the first photograph, too.
+
+        Returns:
+            One prediction; `seconds` is the time for all photographs.
+
+        Raises:
+            ValueError: There are no photographs, or `top` is below 1.
+        """
+        if top < 1:
+            raise ValueError(f"top is {top}; expected 1 or more.")
+        if not images:
+            raise ValueError("There are no photographs; expected 1 or more of the same object.")
+        started = time.perf_counter()
+        features, maps = self._features(images, explain)
+        found = _answers(self.checkpoint, features, 1)
+        heat = self._heats(features, maps, found)[0]
+        evidence = self._evidence(found, images[:1])[0]
+        seconds = time.perf_counter() - started
+        return self._prediction(found, 0, top, seconds, evidence, heat)
+
+    def _features(
+        self, images: Sequence[Image.Image], explain: bool
+    ) -> tuple[np.ndarray, Sequence[Maps] | None]:
+        """Return features float32 `[N * V, D]`, and with `explain` the maps behind them."""
+        pixels = _frame(self.checkpoint, self.backbone, images)
+        if explain:
+            return self.backbone.maps(pixels)
+        return self.backbone.features(pixels), None
+
+    def _heats(
+        self, features: np.ndarray, maps: Sequence[Maps] | None, found: calibrate.Assessment
+    ) -> Sequence[HeatMap | None]:
+        """Return where it looked in each photograph for its object's first answer."""
+        count = len(features) // len(self.checkpoint.views)
+        if maps is None:
+            return [None] * count
+        head = self.checkpoint.head.first(len(self.checkpoint.class_ids))
+        answers = found.logits.argmax(axis=1)
+        classes = np.repeat(answers, count // len(answers))
+        return attribute(self.backbone, head, features, maps, self.checkpoint.views, classes)
 
     def _evidence(
         self, found: calibrate.Assessment, images: Sequence[Image.Image]

@@ -81,6 +81,27 @@ def test_a_batch_gives_what_each_photograph_gives_alone(classifier: Classifier):
     assert np.allclose(together, alone, atol=1e-3)
 
 
+def test_several_photographs_of_one_object_average_their_logits(classifier: Classifier):
+    photos = [drawn_photograph(0, 0), drawn_photograph(1, 0), drawn_photograph(1, 1)]
+    logits = classifier.assess(photos).logits.mean(axis=0)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    found = classifier.predict_together(photos, len(CLASSES), explain=True)
+    order = [classifier.checkpoint.class_ids.index(one.class_id) for one in found.top]
+    np.testing.assert_allclose([one.probability for one in found.top], expected[order], atol=1e-5)
+    assert found.heat is not None and found.heat.label == order[0]
+
+
+def test_one_photograph_together_is_one_photograph(classifier: Classifier):
+    photo = drawn_photograph(0, 0)
+    alone, together = classifier.predict([photo])[0], classifier.predict_together([photo])
+    assert together.to_json() == alone.to_json()
+
+
+def test_no_photographs_of_one_object_are_an_error(classifier: Classifier):
+    with pytest.raises(ValueError, match="no photographs; expected 1 or more"):
+        classifier.predict_together([])
+
+
 def test_serving_gives_the_logits_that_training_measured(
     classifier: Classifier, trained: Path, cache_dir: Path
 ):
