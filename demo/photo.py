@@ -105,15 +105,32 @@ class Photo(gr.Image):
                 return base64.b64decode(address.partition(",")[2], validate=True)
             except ValueError as error:
                 raise images.BadImageError("is not valid base64") from error
-        try:
-            path = Path(payload.path or "").resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # no path at all
-            raise images.BadImageError("is not an uploaded photograph") from error
-        if not path.is_relative_to(Path(self.GRADIO_CACHE).resolve()):
-            raise images.BadImageError("is not an uploaded photograph")
-        if path.is_file() and path.stat().st_size > self.max_bytes:
-            raise images.BadImageError(f"is larger than {self.max_bytes / 1e6:g} MB")
-        return images.read(path)
+        return read_upload(payload.path or "", Path(self.GRADIO_CACHE), self.max_bytes)
+
+
+def read_upload(path: str, uploads: Path, max_bytes: int) -> bytes:
+    """Read an uploaded file.
+
+    Args:
+        path: Where it lies, as the page or an API call says.
+        uploads: The upload folder; nothing outside it is opened.
+        max_bytes: Largest file, in bytes.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        BadImageError: It is no upload, is too large, or cannot be read.
+    """
+    try:
+        file = Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # no path at all
+        raise images.BadImageError("is not an uploaded photograph") from error
+    if not file.is_relative_to(uploads.resolve()):
+        raise images.BadImageError("is not an uploaded photograph")
+    if file.is_file() and file.stat().st_size > max_bytes:
+        raise images.BadImageError(f"is larger than {max_bytes / 1e6:g} MB")
+    return images.read(file)
 
 
 def _inline(payload: ImageData) -> str:

@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from demo.origins import PageApp, check_origin
 from demo.share import close_tunnels
-from demo.style import STYLES, THEME
+from demo.style import HEAD, STYLES, THEME
 from demo.uploads import BoundedRequests, UploadFolder
 
 _LET_END_SECONDS = 2.0  # calls that are being answered when the program is stopped
@@ -73,6 +73,7 @@ def launch(
         _, local, _ = demo.launch(
             theme=THEME,
             css_paths=STYLES,
+            head_paths=[HEAD],
             max_file_size=max_bytes,
             run_history=False,
             state_session_capacity=100,  # each call is a session; nothing is kept in them

@@ -1,4 +1,4 @@
-"""Theme, style sheets and logo. System fonts only: the page loads nothing from other sites."""
+"""Theme, style sheets, scripts and logo. System fonts only: nothing comes from other sites."""
 
 from pathlib import Path
 
@@ -35,8 +35,23 @@ THEME = gr.themes.Base(
     link_text_color_dark="#5eead4",
 )
 
-STYLES = sorted((Path(__file__).resolve().parent / "static").glob("*.css"))
+_STATIC = Path(__file__).resolve().parent / "static"
+
+STYLES = sorted(_STATIC.glob("*.css"))
 """The style sheets, one for each part of the page; none depends on the order."""
+
+HEAD = _STATIC / "head.html"
+"""What stands in the head of the page: the script of buttons that occur in several parts."""
+
+
+def script(name: str) -> str:
+    """Return the JavaScript of a part of the page.
+
+    Args:
+        name: The file in `static/`, without its suffix.
+    """
+    return (_STATIC / f"{name}.js").read_text(encoding="utf-8")
+
 
 _ARM = """<path d="M24 24V4M24 11l-5-4M24 11l5-4"/>
 <path d="M24 21c-4-3-4.5-7 0-10 4.5 3 4 7 0 10Z" fill="currentColor" fill-opacity=".18"

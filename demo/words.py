@@ -20,13 +20,14 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def verdict(prediction: Prediction) -> Verdict:
+def verdict(prediction: Prediction, num_classes: int) -> Verdict:
     """Put a prediction into words.
 
     Probabilities are calibrated, so that of 100 answers given with 93 %, about 93 are right.
 
     Args:
         prediction: The most probable classes, two or more.
+        num_classes: How many classes there are.
 
     Returns:
         The words.
@@ -35,7 +36,7 @@ def verdict(prediction: Prediction) -> Verdict:
     share = first.probability
     if prediction.none_of_these:
         return Verdict(
-            "Probably none of these classes",
+            f"Probably none of the {num_classes:,} classes",
             f"This is unlike the photographs that the classifier knows. Its nearest guess is "
             f"{first.label}.",
         )
@@ -54,16 +55,17 @@ def verdict(prediction: Prediction) -> Verdict:
     return Verdict(headline, f"Not sure: only {right}.")
 
 
-def as_text(prediction: Prediction) -> str:
+def as_text(prediction: Prediction, num_classes: int) -> str:
     """Write a prediction as lines of plain text, to be copied.
 
     Args:
         prediction: The prediction.
+        num_classes: How many classes there are.
 
     Returns:
         The words, then a line a class.
     """
-    said = verdict(prediction)
+    said = verdict(prediction, num_classes)
     lines = [said.headline, said.sentence]
     lines += [f"{one.label}: {one.probability:.1%}" for one in prediction.top]
     return "\n".join(lines)

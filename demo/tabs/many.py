@@ -12,13 +12,14 @@ from gradio.context import get_blocks_context
 from markupsafe import Markup
 from PIL import Image
 
+from demo.answer import TOP, answer
 from demo.gpu import on_gpu
 from demo.many import downloads, incoming, scripts, status, updates, view
 from demo.many.batch import REMOVED, Batch, Batches, Row
 from demo.many.layout import Parts, lay_out
 from demo.markup import html
 from demo.photo import refusal
-from demo.tabs.classify import TOP, bars, preview
+from demo.tabs.classify import preview
 from demo.tabs.why import why
 from model.classifier import Classifier, Prediction
 from model.photographs import images
@@ -205,7 +206,12 @@ def _row_event(parts: Parts, classifier: Classifier, batches: Batches) -> None:
             reason = f"{error}" if row.path.exists() else REMOVED
             raise refusal(f"{row.name} {reason}.") from None
         prediction = run([photo], TOP, explain=True)[0]
-        return detail(row, photo, bars(prediction, device), why(photo, prediction, transforms))
+        return detail(
+            row,
+            photo,
+            answer(prediction, classifier.checkpoint, device),
+            why(photo, prediction, transforms),
+        )
 
     parts.table.select(open_row, None, parts.detail, concurrency_limit=_ROWS_AT_ONCE, **_PRIVATE)
 

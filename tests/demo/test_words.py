@@ -23,30 +23,30 @@ def predicted(*shares: float, none: bool = False, label_set: tuple[str, ...] = (
     ],
 )
 def test_words_follow_the_probability(shares: tuple[float, ...], headline: str, sentence: str):
-    said = verdict(predicted(*shares))
+    said = verdict(predicted(*shares), 102)
     assert said.headline == headline
     assert said.sentence.startswith(sentence)
 
 
 def test_an_unsure_answer_names_its_set_but_no_more_than_three():
     few = predicted(0.4, 0.3, 0.2, label_set=("Pink primrose", "Hibiscus", "Rose"))
-    assert verdict(few).headline == "Pink primrose, Hibiscus or Rose?"
+    assert verdict(few, 102).headline == "Pink primrose, Hibiscus or Rose?"
     many = predicted(0.4, 0.3, 0.2, label_set=("Pink primrose", "Hibiscus", "Rose", "Lotus"))
-    assert verdict(many).headline == "Pink primrose, Hibiscus or Rose?"
+    assert verdict(many, 102).headline == "Pink primrose, Hibiscus or Rose?"
 
 
 def test_none_of_these_says_so_and_keeps_the_guess():
-    said = verdict(predicted(0.97, 0.03, none=True))
-    assert said.headline == "Probably none of these classes"
+    said = verdict(predicted(0.97, 0.03, none=True), 102)
+    assert said.headline == "Probably none of the 102 classes"
     assert said.sentence.endswith("Its nearest guess is Pink primrose.")
 
 
 def test_two_classes_are_enough():
-    assert verdict(predicted(0.5, 0.5)).headline == "Pink primrose or Hibiscus?"
+    assert verdict(predicted(0.5, 0.5), 102).headline == "Pink primrose or Hibiscus?"
 
 
 def test_the_text_to_copy_holds_the_words_and_every_bar():
-    lines = as_text(predicted(0.93, 0.07)).splitlines()
+    lines = as_text(predicted(0.93, 0.07), 102).splitlines()
     assert lines == [
         "Pink primrose",
         "Very sure: about 93 of 100 answers like this are right.",

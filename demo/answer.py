@@ -1,0 +1,117 @@
+"""The answer: in words first, then a bar a class, what may be right, and what to do with it."""
+
+import math
+
+from markupsafe import Markup
+
+from demo.markup import html, join
+from demo.style import LOGO
+from demo.words import as_text, verdict
+from model.checkpoints.checkpoint import Checkpoint
+from model.classifier import Prediction
+
+TOP = 5
+"""Bars of an answer."""
+
+_SET_SHOWN = 12
+
+EMPTY = html(
+    """<div class="ff-result"><div class="ff-empty">{logo}
+Add a photograph, paste one, use the camera, or choose an example. The answer appears here.
+</div></div>""",
+    logo=LOGO,
+)
+
+
+def probability_text(share: float) -> str:
+    """Write a probability with one decimal, never rounding a doubt away to 0.0 or 100.0 %."""
+    tenths = min(max(share * 1000, 0), 1000)
+    if 0 < tenths < 0.5:
+        return "< 0.1 %"
+    if 999.5 <= tenths < 1000:
+        return "> 99.9 %"
+    return f"{math.floor(tenths + 0.5) / 10:.1f} %"
+
+
+def answer(
+    prediction: Prediction, checkpoint: Checkpoint, device: str, photographs: int = 1
+) -> Markup:
+    """Render a prediction.
+
+    Args:
+        prediction: The most probable classes.
+        checkpoint: What answers.
+        device: The device in words.
+        photographs: How many of the same object it was made of.
+
+    Returns:
+        HTML.
+    """
+    num_classes = len(checkpoint.class_ids)
+    said = verdict(prediction, num_classes)
+    time = f"{prediction.seconds * 1000:,.0f} ms on {device}"
+    return html(
+        '<div class="ff-result"><p class="ff-answer">{headline}</p>'
+        '<p class="{manner}" role="status">{sentence}</p><div class="ff-bars">{rows}</div>'
+        '{label_set}<div class="ff-foot">{actions}<div class="ff-note">{note}{time}</div></div>'
+        "</div>",
+        headline=said.headline,
+        manner="ff-banner" if prediction.none_of_these else "ff-sure",
+        sentence=said.sentence,
+        rows=_bars(prediction),
+        label_set=label_set(prediction),
+        actions=_actions(prediction, num_classes),
+        note=_averaged(photographs),
+        time=time,
+    )
+
+
+def _bars(prediction: Prediction) -> Markup:
+    return join(
+        html(
+            '<span class="name {mark}">{name}</span><span class="share {mark}">{share}</span>'
+            '<meter class="{mark}" min="0" max="1" value="{value:.6f}" aria-label="{name}">'
+            "</meter>",
+            mark="" if rank else "first",
+            name=candidate.label,
+            share=probability_text(candidate.probability),
+            value=candidate.probability,
+        )
+        for rank, candidate in enumerate(prediction.top)
+    )
+
+
+def _actions(prediction: Prediction, num_classes: int) -> Markup:
+    """Lay out what a visitor can do with an answer; `static/head.html` does it."""
+    return html(
+        '<div class="ff-actions"><button type="button" data-copy="{text}">Copy as text</button>'
+        '<button type="button" data-share="{text}">Share</button></div>',
+        text=as_text(prediction, num_classes),
+    )
+
+
+def _averaged(photographs: int) -> Markup:
+    if photographs == 1:
+        return Markup()
+    return html(
+        "<p>The average over {count} photographs. How often such an answer is right was measured "
+        "with single photographs.</p>",
+        count=photographs,
+    )
+
+
+def label_set(prediction: Prediction) -> Markup:
+    """Render a prediction set of several classes with its promise; nothing where it cannot hold."""
+    if prediction.none_of_these or len(prediction.label_set) == 1:
+        return Markup()
+    names, more = prediction.label_set, ""
+    coverage = probability_text(prediction.coverage)
+    promise = f"Sets like this hold the right class in {coverage} of photographs."
+    if len(names) > _SET_SHOWN:
+        more = f" and {len(names) - _SET_SHOWN} more"
+    return html(
+        '<p class="ff-set">It is one of <b>{shown}</b>{more}. {promise}</p>',
+        shown=", ".join(names[:_SET_SHOWN]),
+        more=more,
+        promise=promise,
+    )

@@ -1,0 +1,126 @@
+"""More photographs of the same object, under the first one: their logits are averaged."""
+
+import base64
+import io
+import sys
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+import gradio as gr
+from markupsafe import Markup
+from PIL import Image
+
+from demo.markup import html, join
+from demo.photo import read_upload, refusal
+from demo.style import script
+from model.photographs import images
+
+MOST = 4
+"""Photographs beside the first one."""
+
+_SIDE = 96  # px
+
+
+class Further(NamedTuple):
+    """Another photograph of the same object.
+
+    Attributes:
+        path: Its upload, as the page names it.
+        image: The photograph, upright RGB.
+    """
+
+    path: str
+    image: Image.Image
+
+
+def more_part(max_bytes: int) -> gr.HTML:
+    """Lay out the part; its event `submit` hands over the paths of all further photographs.
+
+    Args:
+        max_bytes: Largest upload, in bytes.
+
+    Returns:
+        The component.
+    """
+    return gr.HTML(
+        strip(None),
+        js_on_load=script("more"),
+        elem_id="more",
+        most=MOST,
+        max_bytes=max_bytes,
+    )
+
+
+def read_further(event: gr.EventData, uploads: Path, max_bytes: int, side: int) -> list[Further]:
+    """Decode the photographs of a `submit` event.
+
+    Args:
+        event: The event.
+        uploads: The upload folder; nothing outside it is opened.
+        max_bytes: Largest upload, in bytes.
+        side: Shortest side that a photograph may have, in px.
+
+    Returns:
+        At most `MOST` photographs.
+
+    Raises:
+        gr.Error: One of them cannot be used, or there are too many.
+    """
+    values = event._data if isinstance(event._data, dict) else {}
+    paths = values.get("paths")
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise refusal("The list of photographs cannot be read. Please reload the page.")
+    if len(paths) > MOST:
+        raise refusal(f"At most {MOST} further photographs can be added.")
+    further = []
+    for path in paths:
+        try:
+            content = read_upload(path, uploads, max_bytes)
+            further.append(Further(path, images.decode(content, least_side=side)))
+        except images.BadImageError as error:
+            print(f"Refused: a photograph {error}.", file=sys.stderr, flush=True)
+            raise refusal(f"{PurePath(path).name[:80]} {error}.") from None
+    return further
+
+
+def strip(further: list[Further] | None) -> Markup:
+    """Render the further photographs and the button that adds one.
+
+    Args:
+        further: The photographs; None where there is no first one yet.
+
+    Returns:
+        HTML.
+    """
+    photographs = [
+        html(
+            '<li><img src="{source}" alt="Further photograph {number}">'
+            '<button type="button" data-remove="{path}" '
+            'aria-label="Remove further photograph {number}">×</button></li>',
+            source=_thumbnail(one.image),
+            path=one.path,
+            number=number,
+        )
+        for number, one in enumerate(further or (), start=1)
+    ]
+    if further is None:
+        button = html(
+            "<span>After the answer you can add more photographs of the same object.</span>"
+        )
+    elif len(further) == MOST:
+        button = html("<span>{count} photographs, which is the most.</span>", count=MOST + 1)
+    else:
+        button = html('<button type="button" data-add>Add another photograph of it</button>')
+    return html(
+        '<div class="ff-more"><ul>{photographs}</ul>{button}<span role="status" data-said></span>'
+        "</div>",
+        photographs=join(photographs),
+        button=button,
+    )
+
+
+def _thumbnail(photo: Image.Image) -> str:
+    small, file = photo.copy(), io.BytesIO()
+    small.thumbnail((_SIDE, _SIDE))
+    small.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

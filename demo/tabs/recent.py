@@ -1,0 +1,30 @@
+"""The last answers of this browser. They are kept there and nowhere else; the server has none."""
+
+from hashlib import sha256
+
+import gradio as gr
+
+from demo.markup import html
+from demo.style import script
+from model.checkpoints.checkpoint import Checkpoint
+
+_PART = html(
+    """<section class="ff-recent" aria-label="Your last answers"><div class="ff-recent-head">
+<h3>Your last answers</h3><button type="button" data-part="clear" hidden>Clear</button></div>
+<p class="ff-text" data-part="empty">They appear here and are kept in this browser only.</p>
+<ul data-part="list"></ul><div data-part="detail" class="ff-recent-detail" hidden></div>
+<p class="ff-small" data-part="note" hidden>Kept in this browser only.</p></section>"""
+)
+
+
+def recent_part(checkpoint: Checkpoint) -> gr.HTML:
+    """Lay out the part; `static/recent.js` fills it.
+
+    Args:
+        checkpoint: What answers: answers of another checkpoint at the same address are kept apart.
+
+    Returns:
+        The component.
+    """
+    store = sha256("\0".join(checkpoint.class_ids).encode()).hexdigest()[:16]
+    return gr.HTML(_PART, js_on_load=script("recent"), elem_id="recent", store=store)
