@@ -31,6 +31,10 @@ THEME = gr.themes.Base(
     table_odd_background_fill="transparent",
     table_odd_background_fill_dark="transparent",
     input_background_fill_dark="#10171c",
+    body_text_color_subdued="#55646e",
+    body_text_color_subdued_dark="#9fb0ba",
+    block_label_text_color="#55646e",
+    block_label_text_color_dark="#9fb0ba",
     link_text_color="#0f766e",
     link_text_color_dark="#5eead4",
 )
