@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.headers import SafeHeaders
+from demo.icon import pwa_icon
 from demo.sign_in import SignInFirst
 
 _READING = {"GET", "HEAD", "OPTIONS"}
@@ -179,6 +180,7 @@ class PageApp(App):
         """
         super().__init__(default_response_class=ORJSONResponse, middleware=middleware)
         self._allowed_origins, self._framed = tuple(allowed), framed
+        self.get("/pwa_icon/{size}")(pwa_icon)  # before Gradio adds its own
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the origin, the sign-in and the headers outside everything that Gradio adds."""

@@ -13,6 +13,7 @@ from gradio import queueing
 from gradio.exceptions import InvalidPathError
 from starlette.middleware import Middleware
 
+from demo.icon import ICON
 from demo.origins import PageApp, check_origin
 from demo.share import close_tunnels
 from demo.style import HEAD, STYLES, THEME
@@ -74,6 +75,8 @@ def launch(
             theme=THEME,
             css_paths=STYLES,
             head_paths=[HEAD],
+            favicon_path=ICON,
+            pwa=True,  # it can be installed
             max_file_size=max_bytes,
             run_history=False,
             state_session_capacity=100,  # each call is a session; nothing is kept in them
