@@ -15,6 +15,7 @@ import shlex
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from model.commands import stopping
@@ -25,6 +26,7 @@ if __name__ == "__main__":
 from model import loading, training
 from model.backbones.backbone import Backbone
 from model.checkpoints import card, checkpoint
+from model.checkpoints.page import PageTexts
 from model.checkpoints.plots import history_png
 from model.commands import console, data_options, train_options
 from model.commands.train_options import configure, published_command
@@ -155,7 +157,7 @@ def main(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     # Modules are not garbage: going through them again and again took 1.2 s at 100,000 photographs.
     gc.freeze()
-    config = configure(options)
+    config, page = configure(options), PageTexts().changed(options.title, options.link)
     images.allow(options.max_pixels)
     checkpoint.require_empty(options.out, options.overwrite)
     backbone = training.open_for(config, options.cache_dir)
@@ -178,6 +180,7 @@ def main(options: argparse.Namespace) -> int:
         on_epoch=print_epoch,
         on_note=lambda note: print(note, flush=True),
     )
+    trained = replace(trained, page=page)
     checkpoint.save_or_keep(
         trained,
         options.out,

@@ -11,6 +11,7 @@ import argparse
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="python -m demo", description=__doc__, formatter_class=console.HelpFormatter
     )
     console.add_checkpoint(parser, _CHECKPOINT_HELP, default=SHIPPED)
+    console.add_page_texts(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on")
     parser.add_argument(
@@ -105,6 +107,7 @@ def _parse_deploy(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("name", metavar="USER/NAME", help="the Space's name on the Hub")
     console.add_checkpoint(parser, _CHECKPOINT_HELP, default=SHIPPED)
+    console.add_page_texts(parser)
     parser.add_argument(
         "--hardware",
         default="auto",
@@ -180,6 +183,9 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     classifier = Classifier(found.folder, device=options.device, cache_dir=options.cache_dir)
     if classifier.backbone.note:
         print(f"Note: {classifier.backbone.note}")
+    checkpoint = classifier.checkpoint
+    page = checkpoint.page.changed(options.title, options.link)
+    classifier.checkpoint = replace(checkpoint, page=page)
     if public:
         classifier.checkpoint = redact(classifier.checkpoint)
     demo = build(classifier, max_bytes=max_bytes, batch=options.batch, corrections=corrections)
@@ -225,15 +231,18 @@ def deploy(options: argparse.Namespace) -> int:
     from demo import deploy as spaces
     from model.sharing.publish import LEFT_OUT
 
+    texts = {"title": options.title, "link": options.link}
     found = console.find_checkpoint(options.checkpoint)
     if options.dry_run:
-        files = spaces.assemble(found, options.dry_run, options.name)
+        files = spaces.assemble(found, options.dry_run, options.name, **texts)
         size = sum((options.dry_run / file).stat().st_size for file in files)
         print("\n".join(file.as_posix() for file in files))
         print(f"{len(files)} files, {size / 1e6:.1f} MB; left out: {LEFT_OUT}. Start it with:\n")
         print(f"  cd {shlex.quote(str(options.dry_run))} && python demo/app.py")
         return 0
-    done = spaces.deploy(found, options.name, hardware=options.hardware, private=options.private)
+    done = spaces.deploy(
+        found, options.name, hardware=options.hardware, private=options.private, **texts
+    )
     if done.hardware == spaces.ZERO and options.hardware == spaces.AUTO:
         print("This account would have to pay for cpu-basic, so the Space runs on ZeroGPU.")
     if not done.created and options.hardware != spaces.AUTO:

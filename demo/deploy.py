@@ -28,25 +28,31 @@ _REPLACED = ("demo/*", "model/*")
 _SHORT = 60  # characters; the Hub refuses a longer short_description
 
 
-def assemble(checkpoint: Located, out: Path, repo: str) -> list[Path]:
+def assemble(
+    checkpoint: Located, out: Path, repo: str, *, title: str | None = None, link: str | None = None
+) -> list[Path]:
     """Write what a Space needs, and nothing else.
 
     Args:
         checkpoint: The checkpoint to serve.
         out: The folder to write; it must be empty or not exist.
         repo: `USER/NAME` of the Space.
+        title: As `PageTexts.changed`, for the copy in the Space.
+        link: Likewise.
 
     Returns:
         The files, relative to `out`, sorted.
 
     Raises:
         FileNotFoundError: There is no checkpoint.
-        ValueError: It cannot be used, `out` holds something, or `repo` is no such name.
+        ValueError: It cannot be used, `out` holds something, or a name or text is refused.
     """
     require_name(repo)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty. Choose a folder that is, or that does not exist.")
-    public = publish.write(checkpoint.folder, out / _CHECKPOINT, name=checkpoint.repo)
+    public = publish.write(
+        checkpoint.folder, out / _CHECKPOINT, name=checkpoint.repo, title=title, link=link
+    )
     for pattern in _PACKED:
         for path in sorted(_ROOT.glob(pattern)):
             place = out / path.relative_to(_ROOT)
@@ -58,7 +64,13 @@ def assemble(checkpoint: Located, out: Path, repo: str) -> list[Path]:
 
 
 def deploy(
-    checkpoint: Located, repo: str, *, hardware: str = AUTO, private: bool = False
+    checkpoint: Located,
+    repo: str,
+    *,
+    hardware: str = AUTO,
+    private: bool = False,
+    title: str | None = None,
+    link: str | None = None,
 ) -> Uploaded:
     """Make or update a Space that serves a checkpoint.
 
@@ -68,6 +80,8 @@ def deploy(
         hardware: The Hub's name of it for a new Space; `auto` is cpu-basic, and ZeroGPU where that
             needs payment.
         private: Make a new Space private.
+        title: As `assemble`.
+        link: As `assemble`.
 
     Returns:
         Where it is.
@@ -79,16 +93,18 @@ def deploy(
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "space")
-        assemble(checkpoint, folder, repo)
+        assemble(checkpoint, folder, repo, title=title, link=link)
         choices = (FREE, ZERO) if hardware == AUTO else (hardware,)
         return upload(
             folder, repo, kind="space", private=private, replaces=_REPLACED, hardware=choices
         )
 
 
-def short_description(class_names: list[str]) -> str:
-    """Describe a classifier in at most 60 characters: how many classes, and the first of them."""
-    text = f"Which of {len(class_names)}?"
+def short_description(class_names: list[str], title: str = "") -> str:
+    """Describe a classifier in at most 60 characters: what it is asked, and the first classes."""
+    text = title or f"Which of {len(class_names)}?"
+    if len(text) > _SHORT - 2:
+        return text if len(text) <= _SHORT else f"{text[: _SHORT - 1].rstrip()}…"
     for number, name in enumerate(class_names):
         longer = f"{text}{',' if number else ''} {' '.join(name.split())}"
         if len(longer) > _SHORT - 2:
@@ -108,9 +124,9 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
     Returns:
         Markdown; the front matter configures the Space.
     """
-    name = checkpoint.metrics["data"]["name"]
+    title = checkpoint.page.title or f"Frostflower: {checkpoint.metrics['data']['name']}"
     settings: dict[str, Any] = {
-        "title": f"Frostflower: {name}",
+        "title": title,
         "emoji": "🌸",
         "colorFrom": "green",
         "colorTo": "purple",
@@ -118,7 +134,7 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
         "sdk_version": gr.__version__,
         "python_version": PYTHON_VERSION,
         "app_file": "demo/app.py",
-        "short_description": short_description(checkpoint.class_names),
+        "short_description": short_description(checkpoint.class_names, checkpoint.page.title),
         "license": "apache-2.0",
         "tags": ["image-classification", TAG, "transfer-learning"],
     }
@@ -132,7 +148,7 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
 {front}
 ---
 
-# Frostflower: {name}
+# {title}
 
 Upload a photograph: the page names the most probable of {len(checkpoint.class_names)} classes, says
 how sure it is, and where it looked.

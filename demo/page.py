@@ -8,12 +8,12 @@ import gradio as gr
 from demo import gpu
 from demo.batch import BATCH
 from demo.collect import Corrections
+from demo.header import heading, page_title
 from demo.line import take_turns
 from demo.markup import html, show
-from demo.style import LOGO
 from demo.tabs.about import about_tab
 from demo.tabs.classify import classify_tab
-from demo.tabs.evaluation import evaluation_tab, subtitle
+from demo.tabs.evaluation import evaluation_tab
 from demo.tabs.history import history_tab
 from demo.tabs.many import many_tab
 from model import verify
@@ -48,21 +48,13 @@ def build(
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
     checkpoint = classifier.checkpoint
-    title = f"Frostflower: {checkpoint.metrics['data']['name']}"
     drifts = [] if gpu.IS_ZERO else verify.replay(classifier)
     if gpu.IS_ZERO:
         print("ZeroGPU gives no GPU while a Space starts, so the golden answers are not replayed.")
     if drifts:
         print(f"Warning: {verify.warning(drifts)}", file=sys.stderr, flush=True)
-    with gr.Blocks(title=title, analytics_enabled=False) as demo:
-        show(
-            html(
-                '<div class="ff-head">{logo}<div><h1>{title}</h1><p>{subtitle}</p></div></div>',
-                logo=LOGO,
-                title=title,
-                subtitle=subtitle(checkpoint),
-            )
-        )
+    with gr.Blocks(title=page_title(checkpoint), analytics_enabled=False) as demo:
+        show(heading(checkpoint))
         if drifts:
             warning = verify.warning(drifts)
             show(html('<p class="ff-banner" role="alert">{warning}</p>', warning=warning))

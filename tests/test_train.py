@@ -142,6 +142,18 @@ def test_the_checkpoint_holds_everything(
     assert f"| valid | 3 | {best:.1%}".replace("%", " %") in card
 
 
+def test_title_and_link_are_stored_and_refused_before_anything_is_read(
+    run: Run, photos_dir: Callable[..., Path], tmp_path: Path, capsys
+):
+    texts = ["--title", "Which flower is it?", "--link", "https://example.org/{label}"]
+    assert run("no such folder", *texts[:-1], "javascript:{label}") == 2
+    assert "--link 'javascript:{label}' must be a link" in capsys.readouterr().err
+    assert run(photos_dir(count=6), *texts, epochs=1) == 0
+    page = load(tmp_path / "out").page
+    assert (page.title, page.link) == ("Which flower is it?", "https://example.org/{label}")
+    assert "# Which flower is it?" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_the_measured_figures_are_those_of_the_saved_head(
     run: Run, photos_dir: Callable[..., Path], tmp_path: Path, cache_dir: Path, capsys
 ):
@@ -502,6 +514,10 @@ def test_real_flowers_are_learnt_and_measured_again(
         (["--add", "hf:me/more", "--add=hf:me/more"], "--add hf:me/more --add=hf:me/more"),
         (["--group-by", "/(ann|bob)/"], "--group-by '/(ann|bob)/'"),
         (["--background=wild/weeds"], "--background=wild/weeds"),
+        (
+            ["--title", "a/b", "--link=https://a.b/{label}"],
+            "--title a/b '--link=https://a.b/{label}'",
+        ),
     ],
 )
 def test_published_options_are_shortened_where_they_are_paths(given: list[str], published: str):

@@ -24,8 +24,8 @@ def subtitle(checkpoint: Checkpoint) -> str:
     split = headline_split(checkpoint)
     values = checkpoint.metrics["splits"][split]
     return (
-        f"Knows {len(checkpoint.class_names)} classes. Right on {percent(values['top1'])} of "
-        f"{values['photographs']:,} {_SPLIT_NAMES[split]} photographs."
+        f"This classifier knows {len(checkpoint.class_names):,} classes and was right on "
+        f"{percent(values['top1'])} of {values['photographs']:,} {_SPLIT_NAMES[split]} photographs."
     )
 
 

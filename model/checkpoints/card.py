@@ -94,7 +94,7 @@ def front_matter(checkpoint: Checkpoint) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     data = checkpoint.metrics["data"]
-    title = f"Image classifier: {data['name']}"
+    title = checkpoint.page.title or f"Image classifier: {data['name']}"
     results = [
         EvalResult(
             task_type="image-classification",
@@ -146,7 +146,7 @@ def render(checkpoint: Checkpoint, command: str) -> str:
 {front_matter(checkpoint)}
 ---
 
-# Image classifier with {len(checkpoint.class_names)} classes
+# {checkpoint.page.title or f"Image classifier with {len(checkpoint.class_names)} classes"}
 
 A {training["head_text"]} on a frozen pretrained backbone ({sizes}{pooled}).
 Trained with Frostflower.

@@ -18,6 +18,7 @@ from model.cache import KEPT, abandoned, atomic_path, named_errors, sweep, tempo
 from model.checkpoints import hashes, history, schema, tensors
 from model.checkpoints.files import InvalidFile, printable
 from model.checkpoints.golden import Golden
+from model.checkpoints.page import PageTexts
 from model.checkpoints.schema import AUDIT, CONFIG, GOLDEN, METRICS
 from model.checkpoints.tensors import EVIDENCE, HEAD
 from model.explain.evidence import Evidence
@@ -61,6 +62,7 @@ class Checkpoint:
         audit: What `python -m model audit --save` found in its data, if that was run.
         evidence: The training photographs as embeddings; None where none were kept.
         golden: What it answers to drawn patterns; None until that is recorded (`verify.record`).
+        page: The title and the link of its page, where they were given.
     """
 
     backbone: BackboneSpec
@@ -76,6 +78,7 @@ class Checkpoint:
     audit: dict[str, Any] | None = field(default=None, compare=False)
     evidence: Evidence | None = field(default=None, compare=False)
     golden: Golden | None = field(default=None, compare=False)
+    page: PageTexts = field(default_factory=PageTexts)
 
 
 def require_empty(out: Path, overwrite: bool) -> None:
@@ -152,6 +155,8 @@ def save(
         }
         if checkpoint.calibration.background:
             config["background"] = checkpoint.calibration.background
+        if texts := checkpoint.page.to_json():
+            config["page"] = texts
         _write_json(folder / CONFIG, config)
         _write_json(folder / METRICS, checkpoint.metrics)
         _write_json(folder / GOLDEN, checkpoint.golden.to_json())
@@ -411,6 +416,7 @@ def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
         folder=folder,
         audit=schema.audit(folder) if (folder / AUDIT).exists() else None,
         golden=load_golden(folder, num_classes) if verify else None,
+        page=PageTexts(**config.get("page", {})),
     )
 
 

@@ -30,6 +30,7 @@ from model.checkpoints.files import (
     problem_of,
     read_json,
 )
+from model.checkpoints.page import MAX_LINK, MAX_TITLE, link_problem, title_problem
 from model.heads.head import MAX_EPOCHS, MAX_HIDDEN, MAX_SEED, MAX_WIDTH
 from model.photographs.class_names import MAX_CLASSES, MAX_NAME
 
@@ -121,6 +122,11 @@ class _Training(TypedDict):
     versions: NotRequired[_Versions]
 
 
+class _Page(TypedDict):
+    title: NotRequired[Annotated[str, Meta(max_length=MAX_TITLE, pattern=PRINTABLE)]]
+    link: NotRequired[Annotated[str, Meta(max_length=MAX_LINK, pattern=PRINTABLE)]]
+
+
 class _Config(TypedDict):
     backbone: _Backbone
     head: _Head
@@ -131,6 +137,7 @@ class _Config(TypedDict):
     class_ids: Annotated[list[_ClassId], Meta(min_length=2, max_length=MAX_CLASSES)]
     class_names: Annotated[list[_Name], Meta(min_length=2, max_length=MAX_CLASSES)]
     training: _Training
+    page: NotRequired[_Page]
 
 
 class _Version(TypedDict):
@@ -341,6 +348,10 @@ def config(folder: Path) -> dict[str, Any]:
         "backbone.members": members,
     }.items():
         _require_different(CONFIG, field, values)
+    page = found.get("page", {})
+    for name, problem in (("title", title_problem), ("link", link_problem)):
+        if name in page and (expected := problem(page[name])):
+            raise InvalidFile(CONFIG, f"page.{name}: expected {expected}")
     if found.get("background") in found["class_ids"]:
         raise InvalidFile(CONFIG, "background: expected a class that is none of class_ids")
     for index, view in enumerate(found["views"]):

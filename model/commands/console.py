@@ -194,6 +194,21 @@ def add_checkpoint(parser: argparse._ActionsContainer, help: str, **options: Any
     parser.add_argument("--checkpoint", metavar="DIR|USER/NAME[@REVISION]", help=help, **options)
 
 
+def add_page_texts(parser: argparse._ActionsContainer) -> None:
+    """Add `--title` and `--link` to a parser or a group; None where they are not given."""
+    parser.add_argument(
+        "--title",
+        metavar="TEXT",
+        help="what visitors read above the page, such as 'Which of 102 flowers is it?'",
+    )
+    parser.add_argument(
+        "--link",
+        metavar="URL",
+        help="where visitors can read about a class; {label} and {class_id} stand for its name and "
+        "folder, such as 'https://en.wikipedia.org/w/index.php?search={label}'",
+    )
+
+
 def find_checkpoint(name: str) -> Located:
     """Find what `--checkpoint` names, and say on stderr how, where that matters."""
     found = locate(name)

@@ -198,6 +198,10 @@ def _add_trust_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_page_options(parser: argparse.ArgumentParser) -> None:
+    console.add_page_texts(parser.add_argument_group("page"))
+
+
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument(
@@ -240,6 +244,7 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
     _add_backbone_options(parser)
     _add_head_options(parser)
     _add_trust_options(parser)
+    _add_page_options(parser)
     _add_run_options(parser)
     options = parser.parse_args(arguments)
     classic = options.recipe == "classic"
@@ -322,8 +327,9 @@ def published_command(arguments: list[str]) -> str:
         option, equals, value = (
             argument.partition("=") if argument[:2] == "--" else (previous, "", argument)
         )
-        # an expression or a class may have a / in it and is no path
-        no_path = option in ("--group-by", "--background") or value.startswith("hf:")
+        # an expression, a class, a title and a link may have a / in them and are no paths
+        texts = ("--group-by", "--background", "--title", "--link")
+        no_path = option in texts or value.startswith("hf:")
         if "/" in value and not no_path:
             value = f"path/to/{Path(value).name}"
         shown.append(f"{option}={value}" if equals else value or argument)

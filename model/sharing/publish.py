@@ -40,7 +40,15 @@ def _redact_evidence(evidence: Evidence, class_ids: list[str]) -> Evidence:
     )
 
 
-def write(folder: Path, out: Path, *, name: str = "", license_id: str = "") -> Checkpoint:
+def write(
+    folder: Path,
+    out: Path,
+    *,
+    name: str = "",
+    license_id: str = "",
+    title: str | None = None,
+    link: str | None = None,
+) -> Checkpoint:
     """Write the public form of a checkpoint; `skipped.csv` loses its rows, as they name files.
 
     Args:
@@ -48,15 +56,18 @@ def write(folder: Path, out: Path, *, name: str = "", license_id: str = "") -> C
         out: The folder to write; it must be empty or not exist.
         name: `USER/NAME` on the Hub: what the card's commands shall name.
         license_id: The Hub's identifier of the licence, for the card.
+        title: As `PageTexts.changed`; the checkpoint in `folder` is not changed.
+        link: Likewise.
 
     Returns:
         What was written.
 
     Raises:
         FileNotFoundError: There is no checkpoint.
-        ValueError: It cannot be used, or `out` is not empty.
+        ValueError: It cannot be used, `out` is not empty, or a text is refused.
     """
     public = redact(checkpoints.load(folder))
+    public = replace(public, page=public.page.changed(title, link))
     extra = {PLOT: (folder / PLOT).read_bytes()} if (folder / PLOT).is_file() else {}
     if (folder / CARD).is_file():
         card = (folder / CARD).read_text(encoding="utf-8")

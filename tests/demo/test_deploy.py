@@ -95,6 +95,38 @@ def test_names_with_the_characters_of_yaml_stay_as_they_are(trained: Path, tmp_p
     assert yaml.safe_load(text.split("---")[1])["title"] == 'Frostflower: a: "b" #c — é'
 
 
+@pytest.mark.parametrize("title", ["Which flower is it?", "x" * 59, "x" * 61])
+def test_a_short_description_begins_with_the_title(title: str):
+    text = spaces.short_description(["daisy", "rose"], title)
+    assert len(text) <= 60
+    assert text.startswith(title[:59])
+    assert ("daisy" in text) == (len(title) < 50)
+
+
+def test_a_space_has_the_title_and_the_link_that_it_is_given(trained: Path, tmp_path: Path, capsys):
+    from model.checkpoints import checkpoint as checkpoints
+
+    def run(folder: Path, link: str) -> int:
+        texts = ["--title", "Which flower is it?", "--link", link]
+        places = ["--checkpoint", str(trained), "--dry-run", str(folder)]
+        options = parse(["deploy", NAME, *texts, *places])
+        return console.run("python -m demo", lambda: options.run(options))
+
+    assert run(tmp_path / "space", "https://example.org/{label}") == 0
+    text = (tmp_path / "space" / "README.md").read_text(encoding="utf-8")
+    assert SpaceCard(text).data.title == "Which flower is it?"
+    assert "\n# Which flower is it?\n" in text
+    copy = checkpoints.load(tmp_path / "space" / "demo" / "checkpoint")
+    assert (copy.page.title, copy.page.link) == (
+        "Which flower is it?",
+        "https://example.org/{label}",
+    )
+    capsys.readouterr()
+    assert run(tmp_path / "other", "javascript:{label}") == 2
+    assert "--link 'javascript:{label}' must be a link that begins" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 def test_root_readme_names_the_same_python():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f'python_version: "{spaces.PYTHON_VERSION}"' in text

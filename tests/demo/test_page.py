@@ -374,4 +374,4 @@ def test_the_space_entry_point_serves_the_checkpoint_of_the_environment(trained:
         text=True,
         timeout=120,
     )
-    assert done.stdout.strip().endswith("Frostflower: photographs"), done.stderr
+    assert done.stdout.strip().endswith("Which of 3 classes is it? - Frostflower"), done.stderr

@@ -127,6 +127,8 @@ def poisoned(
     folder = home / "checkpoint"
     shutil.copytree(trained, folder)
     config = json.loads((folder / "config.json").read_text())
+    config["page"] = {"title": "Which?", "link": "https://example.org/{label}"}
+    (folder / "config.json").write_text(json.dumps(config))
     row = {"path": "a.jpg", "label": config["class_ids"][0], "score": 1.0, "other_path": "b.jpg"}
     row["suggested_label"] = config["class_ids"][1]
     problems = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
@@ -196,6 +198,8 @@ def test_most_texts_were_let_in(poisoned: tuple[Classifier, dict[str, tuple[int,
     for name in ("config.json", "audit.json"):
         assert counts[name][1] > 0.2 * counts[name][0], counts
     assert "poison" in str(classifier.checkpoint.metrics["data"]["name"])
+    assert "poison" in classifier.checkpoint.page.title
+    assert classifier.checkpoint.page.link == "https://example.org/{label}"
 
 
 def test_nothing_of_a_checkpoint_runs_in_the_page(

@@ -244,6 +244,43 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
         put("training", value=NESTED),
         "the file has too many lists or objects inside one another",
     ),
+    ("config.json", put("page", value=[]), "page: expected an object, got a list"),
+    (
+        "config.json",
+        put("page", value={"title": ""}),
+        "page.title: expected a line of 1 to 100 printable characters",
+    ),
+    (
+        "config.json",
+        put("page", value={"title": "x" * 101}),
+        "page.title: expected a text of length <= 100",
+    ),
+    (
+        "config.json",
+        put("page", value={"title": "a\x1b[2J"}),
+        "page.title: expected a text of printable characters",
+    ),
+    ("config.json", put("page", value={"link": 5}), "page.link: expected a text, got a whole num"),
+    (
+        "config.json",
+        put("page", value={"link": "javascript:alert('{label}')"}),
+        "page.link: expected a link that begins with https:// or http://, a host and a /",
+    ),
+    (
+        "config.json",
+        put("page", value={"link": "https://example.org/\x00{label}"}),
+        "page.link: expected a text of printable characters",
+    ),
+    (
+        "config.json",
+        put("page", value={"link": "https://example.org/rose"}),
+        "page.link: expected a link that contains {label} or {class_id}",
+    ),
+    (
+        "config.json",
+        put("page", value={"link": "https://example.org/{label}{0}"}),
+        "page.link: expected a link without braces other than those of {label} and {class_id}",
+    ),
     (
         "metrics.json",
         put("seed", value="<img src=x onerror=alert(1)>"),
