@@ -8,6 +8,7 @@ from demo.markup import html, join
 from demo.style import LOGO
 from demo.words import as_text, verdict
 from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.page import link_for
 from model.classifier import Prediction
 
 TOP = 5
@@ -60,7 +61,7 @@ def answer(
         sentence=said.sentence,
         rows=_bars(prediction),
         label_set=label_set(prediction),
-        actions=_actions(prediction, num_classes),
+        actions=_actions(prediction, checkpoint),
         note=_averaged(photographs),
         time=time,
     )
@@ -81,12 +82,21 @@ def _bars(prediction: Prediction) -> Markup:
     )
 
 
-def _actions(prediction: Prediction, num_classes: int) -> Markup:
+def _actions(prediction: Prediction, checkpoint: Checkpoint) -> Markup:
     """Lay out what a visitor can do with an answer; `static/head.html` does it."""
+    first, link = prediction.top[0], Markup()
+    if checkpoint.page.link and not prediction.none_of_these:
+        link = html(
+            '<a href="{address}" target="_blank" rel="noopener noreferrer">About {label}'
+            '<span aria-hidden="true"> ↗</span></a>',
+            address=link_for(checkpoint.page.link, first.label, first.class_id),
+            label=first.label,
+        )
     return html(
-        '<div class="ff-actions"><button type="button" data-copy="{text}">Copy as text</button>'
-        '<button type="button" data-share="{text}">Share</button></div>',
-        text=as_text(prediction, num_classes),
+        '<div class="ff-actions">{link}<button type="button" data-copy="{text}">Copy as text'
+        '</button><button type="button" data-share="{text}">Share</button></div>',
+        link=link,
+        text=as_text(prediction, len(checkpoint.class_ids)),
     )
 
 

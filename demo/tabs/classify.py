@@ -28,6 +28,7 @@ enough for some large ones to leave room for others. `photographs.budget` bounds
 Gradio has 40 threads."""
 _SEVERAL_AT_ONCE = 4
 """Visitors with several photographs of one object, which are decoded together."""
+_FILE = "photo => photo?.path ?? photo?.url ?? ''"
 _FLOWER = (170, 85, 440, 355)  # left, top, right, bottom in scikit-learn's flower.jpg, in px
 
 
@@ -181,8 +182,11 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
 
     arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
     outputs = [parts.more, parts.result, parts.reasons]
-    # `change` covers upload, paste, camera, examples and clearing alike.
-    changed = parts.photo.change(
+    # `change` covers upload, paste, camera, examples and clearing alike, but comes twice when one
+    # file replaces another: the name of the file changes once.
+    file = gr.Textbox(visible="hidden", elem_id="file")
+    parts.photo.change(None, parts.photo, file, js=_FILE, api_visibility="private")
+    changed = file.change(
         show,
         parts.photo,
         [parts.shown, *outputs, *parts.correct.outputs],

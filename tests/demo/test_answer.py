@@ -1,11 +1,13 @@
 """The answer's card: words, bars, the set, and what can be done with it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from markupsafe import Markup
 
 from demo.answer import answer, probability_text
+from model.checkpoints.page import PageTexts
 from model.classifier import Candidate, Classifier, Prediction
 
 Card = Callable[..., Markup]
@@ -76,3 +78,14 @@ def test_the_text_to_copy_is_escaped_like_all_else(card: Card):
 def test_an_average_over_several_photographs_is_called_one(card: Card):
     assert "The average over 3 photographs." in card(predicted(), photographs=3)
     assert "average" not in card(predicted())
+
+
+def test_the_link_leads_to_the_first_answer_and_is_left_out_where_there_is_none(
+    card: Card, shipped: Classifier
+):
+    shown = card(predicted(top=[Candidate("a&b c", "1", 0.9), Candidate("tulip", "2", 0.1)]))
+    assert shipped.checkpoint.page.link.endswith("search={label}")
+    assert 'search=a%26b%20c" target="_blank" rel="noopener noreferrer">About a&amp;b c' in shown
+    assert "<a " not in card(predicted(none_of_these=True))
+    plain = replace(shipped.checkpoint, page=PageTexts())
+    assert "<a " not in answer(predicted(), plain, "CPU")

@@ -87,6 +87,10 @@ def test_a_text_called_jpg_is_refused_by_name_and_the_page_goes_on(
     expect(page.locator("#top5")).to_contain_text("Add a photograph")
     choose(page, flower)
     expect(page.locator("#top5 meter")).to_have_count(5)
+    choose(page, bad)  # replaced, not added: Gradio fires twice
+    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    page.wait_for_timeout(500)
+    expect(toast.get_by_text("notes.jpg is not a photograph")).to_have_count(2)  # one each time
 
 
 def test_a_picture_from_the_clipboard_is_classified(page: Page):
