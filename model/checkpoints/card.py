@@ -1,22 +1,30 @@
 """The model card: what a checkpoint is, in Markdown, for people and for the Hugging Face Hub."""
 
+import textwrap
 from typing import Any
 
 from model.checkpoints.checkpoint import Checkpoint
+from model.photographs.named import known_data
 
 PLACE = "THIS_FOLDER"
 """Stands in a card for the checkpoint's own name, which an upload puts in its place."""
-
-_LIMITS = """\
-- "None of these" is a warning, not a wall: things that look like one of the classes can pass.
-- Its figures hold for photographs like those it was trained on. Other cameras, seasons, framings
-  or picture styles can lower them.
-- Do not use it to decide whether a plant, mushroom or anything else is safe to eat or touch."""
 
 
 def percent(share: float) -> str:
     """Write a share of 0-1 as a percentage with one decimal."""
     return f"{share:.1%}".replace("%", " %")
+
+
+def limits(checkpoint: Checkpoint) -> list[str]:
+    """Say in sentences for visitors where a classifier errs, and what it must not be used for."""
+    known = known_data(checkpoint.metrics["data"]["name"], len(checkpoint.class_ids))
+    return [
+        '"None of these" is a warning, not a wall: things that look like one of the classes can '
+        "pass.",
+        "Its figures hold for photographs like those it was trained on. Other cameras, seasons, "
+        "framings or picture styles can lower them.",
+        known.warning if known else "Do not use it where a wrong answer can harm somebody.",
+    ]
 
 
 def results_table(metrics: dict[str, Any]) -> str:
@@ -141,6 +149,10 @@ def render(checkpoint: Checkpoint, command: str) -> str:
     sizes = " and ".join(f"{m.name} at {m.image_size} px" for m in checkpoint.backbone.members)
     pooled = checkpoint.backbone.pooled_text
     split = " ".join(split_sentences(checkpoint))
+    listed = "\n".join(
+        textwrap.fill(limit, 98, initial_indent="- ", subsequent_indent="  ")
+        for limit in limits(checkpoint)
+    )
     photographs = ", ".join(f"{count:,} {split}" for split, count in data["photographs"].items())
     return f"""---
 {front_matter(checkpoint)}
@@ -184,7 +196,7 @@ the logits of these views: {", ".join(checkpoint.views)}. {training["text"]}
 
 ## Limits
 
-{_LIMITS}
+{listed}
 
 ## Licence
 

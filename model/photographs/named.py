@@ -1,6 +1,6 @@
 """Data sets that go by a name: scikit-learn's digits (offline) and Oxford 102 Flowers."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,63 @@ from model.photographs.scan import list_folder
 
 DIGITS, FLOWERS = "digits", "flowers102"
 _FLOWERS_PHOTOGRAPHS = 8189
+
+
+@dataclass(frozen=True)
+class KnownData:
+    """What people should know of a data set that goes by a name.
+
+    Attributes:
+        title: Its full name.
+        num_classes: C.
+        citation: Whose it is.
+        url: Its page.
+        licence: A sentence.
+        warning: What a classifier trained on it must not be used for.
+    """
+
+    title: str
+    num_classes: int
+    citation: str
+    url: str
+    licence: str
+    warning: str
+
+
+_KNOWN = {
+    DIGITS: KnownData(
+        "scikit-learn's scanned digits",
+        10,
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, 1998.",
+        "https://archive.ics.uci.edu/dataset/80",
+        "CC BY 4.0.",
+        "Do not use it where a digit that is read wrongly can harm somebody.",
+    ),
+    FLOWERS: KnownData(
+        "Oxford 102 Flowers",
+        102,
+        "M.-E. Nilsback and A. Zisserman, Automated flower classification over a large number of "
+        "classes, 2008.",
+        "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+        "Its authors name none; the photographs belong to those who took them.",
+        "Do not use it to decide whether a plant, mushroom or anything else is safe to eat or "
+        "touch.",
+    ),
+}
+
+
+def known_data(name: str, num_classes: int) -> KnownData | None:
+    """Look up what is known of a data set.
+
+    Args:
+        name: As a checkpoint names its data.
+        num_classes: How many classes it has; other data may have come from a folder of that name.
+
+    Returns:
+        The entry, or None.
+    """
+    known = _KNOWN.get(name)
+    return known if known and known.num_classes == num_classes else None
 
 
 def list_digits(cache_dir: Path, class_names: Path | None = None) -> Listing:
