@@ -1,65 +1,76 @@
-"""The About tab: what it is, how it was trained, its limits, and how to call it."""
+"""The About tab: what it is, its limits, how to call it from a program, and what to take along."""
+
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
+from markupsafe import escape
 
-from demo.markup import html, join, show, text
+from demo.about import scripts
+from demo.about.downloads import NoFileError, OnnxFile, card_file
+from demo.about.facts import facts_panel, limits_panel
+from demo.about.snippets import snippets
+from demo.markup import join, show, text
 from model.checkpoints.checkpoint import Checkpoint
 
-_LIMITS = """### Limits
-
-- "None of these" is a warning, not a wall: what looks much like one of the classes can pass, and a
-  known class photographed in an unusual way can be refused.
-- The figures hold for photographs like those it was trained on; another camera, season or style can
-  lower them.
-- Do not use it to decide whether a plant is safe to eat or touch.
-"""
-
-_API = """### Call it
-
-```python
-from gradio_client import Client, handle_file
-
-client = Client("http://127.0.0.1:7860")  # or a Space: "USER/NAME"
-client.predict(handle_file("photograph.jpg"), api_name="/predict")
-```
-
-It returns two values: `{"label": …, "confidences": [{"label": …, "confidence": …}, …]}`, and
-`{"top": […], "set": […], "none_of_these": …, "unknown_score": …, "evidence": …}`.
-"""
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def about_tab(checkpoint: Checkpoint, device: str) -> None:
+def about_tab(checkpoint: Checkpoint, device: str, *, endpoint: str = "predict") -> None:
     """Lay out the tab inside a `gr.Tab`.
 
     Args:
         checkpoint: The checkpoint.
         device: The device in words.
+        endpoint: The name of the endpoint that answers with this checkpoint.
     """
-    rows = join(
-        html("<tr><th>{name}</th><td>{value}</td></tr>", name=name, value=value)
-        for name, value in _facts(checkpoint, device).items()
-    )
-    show(html('<div class="ff-panel"><table class="ff-table">{rows}</table></div>', rows=rows))
     with gr.Row():
-        for words in (_LIMITS, _API):
-            with gr.Column(min_width=320):
-                gr.Markdown(words, container=True, elem_classes="ff-markdown")
+        with gr.Column(min_width=320, scale=3):
+            show(facts_panel(checkpoint, device))
+        with gr.Column(min_width=300, scale=2):
+            show(limits_panel(checkpoint))
+            _take_along(checkpoint, endpoint)
+    gr.HTML(snippets(endpoint), js_on_load=scripts.SNIPPETS_SCRIPT, elem_id=f"call-{endpoint}")
     names = sorted(checkpoint.class_names, key=str.casefold)
     with gr.Accordion(f"All {len(names)} classes", open=False):
         show(text(join(names, ", ")))
 
 
-def _facts(checkpoint: Checkpoint, device: str) -> dict[str, str]:
-    training, data = checkpoint.training, checkpoint.metrics["data"]
-    transforms, pooled = checkpoint.backbone.transforms, checkpoint.backbone.pooled_text
-    members = " and ".join(f"{m.name} ({m.image_size} px)" for m in checkpoint.backbone.members)
-    counts = ", ".join(f"{count:,} {split}" for split, count in data["photographs"].items())
-    return {
-        "Backbone": f"{members}, pretrained and frozen{pooled}",
-        "Head": f"{training['head_text']} on {len(checkpoint.head.mean):,} features",
-        "Training": training["text"],
-        "Data": f"{data['name']}: {counts} photographs",
-        "Framing": f"{transforms.framing}, {transforms.image_size} px; "
-        f"averages over {' and '.join(checkpoint.views)}",
-        "Runs on": device,
-    }
+def _take_along(checkpoint: Checkpoint, endpoint: str) -> None:
+    """Offer the model card and the ONNX file."""
+    pressed = f"onnx-file-{endpoint}"
+    with gr.Column(elem_classes="ff-panel ff-take"):
+        gr.HTML("<h3>Take it along</h3>")
+        show(
+            text(
+                "The model card says how it was trained and measured. The ONNX file is the whole "
+                "classifier, backbone included, for programs with ONNX Runtime; it holds weights, "
+                "class names and thresholds, and no photographs."
+            )
+        )
+        with gr.Row():
+            card = card_file(checkpoint)
+            if card:
+                gr.DownloadButton(
+                    "Download model card", value=str(card), elem_id=f"card-{endpoint}"
+                )
+            wanted = gr.Button("Download ONNX file", elem_id=f"onnx-{endpoint}")
+        packed = gr.DownloadButton("The file", elem_id=pressed, elem_classes="ff-pressed")
+        said = gr.HTML(
+            "", js_on_load=scripts.STATUS_SCRIPT, elem_id=f"onnx-said-{endpoint}", padding=False
+        )
+    file, folder = OnnxFile(checkpoint), Path(packed.GRADIO_CACHE)
+
+    def make() -> tuple[Any, ...]:
+        try:
+            path = file.get(folder)
+        except NoFileError as error:
+            message = escape(str(error))  # gr.Error shows HTML
+            raise gr.Error(message, title="No file", print_exception=False) from None
+        size = path.stat().st_size / 1e6
+        return gr.update(value=str(path)), f"{path.name}, {size:,.1f} MB. The download starts now."
+
+    wanted.click(None, None, said, js=scripts.BUSY_SCRIPT, **_PRIVATE)
+    made = wanted.click(make, None, [packed, said], concurrency_limit=1, **_PRIVATE)
+    made.success(None, None, None, js=scripts.press(pressed), **_PRIVATE)
+    made.failure(lambda: "", None, said, **_PRIVATE)

@@ -1,0 +1,1 @@
+"""What the About tab consists of."""

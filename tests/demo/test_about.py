@@ -1,0 +1,169 @@
+"""The About tab without a browser: what it says of a checkpoint, and the files it gives away."""
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from demo.about import downloads
+from demo.about.downloads import NoFileError, OnnxFile, card_file
+from demo.about.facts import facts_panel, limits_panel
+from demo.about.snippets import snippets
+from model.checkpoints.card import limits
+from model.checkpoints.checkpoint import Checkpoint
+from model.classifier import Classifier
+
+
+def with_data(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    data = {**checkpoint.metrics["data"], "name": name}
+    return replace(checkpoint, metrics={**checkpoint.metrics, "data": data})
+
+
+def test_a_known_data_set_is_named_with_source_and_licence(shipped: Classifier):
+    said = facts_panel(shipped.checkpoint, "CPU")
+    assert "Oxford 102 Flowers: 6,552 training, 818 validation photographs" in said
+    assert "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/" in said
+    assert "Its authors name none" in said and "Apache-2.0" in said
+    assert "PyTorch 2" in said
+
+
+def test_other_data_gets_neither_its_source_nor_its_licence(shipped: Classifier):
+    said = facts_panel(with_data(shipped.checkpoint, "my <b>roses</b>"), "CPU")
+    assert "my &lt;b&gt;roses&lt;/b&gt;: 6,552 training" in said
+    assert "Oxford" not in said and "source" not in said
+
+
+def test_only_a_classifier_of_plants_warns_of_eating_them(shipped: Classifier, trained: Path):
+    assert "safe to eat" in limits_panel(shipped.checkpoint)
+    others = [with_data(shipped.checkpoint, "traffic signs")]
+    few = replace(shipped.checkpoint, class_ids=["1", "2"], class_names=["a", "b"])
+    others.append(few)  # another data set in a folder of that name
+    for other in others:
+        said = limits_panel(other)
+        assert "eat" not in said.replace("features", "")
+        assert "where a wrong answer can harm somebody" in said
+    assert "safe to eat" not in (trained / "README.md").read_text()
+
+
+def test_the_shipped_card_has_the_limits_that_the_page_shows(shipped: Classifier):
+    card = " ".join((Path("demo/flowers102/README.md")).read_text().split())
+    assert all(limit in card for limit in limits(shipped.checkpoint))
+
+
+def test_another_endpoint_is_called_by_its_name():
+    said = snippets("roses")
+    assert "/gradio_api/call/roses" in said and "/roses" in said
+    assert "predict" not in said.replace("client.predict", "")
+
+
+def test_a_space_is_called_by_its_name_in_python(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SPACE_ID", "USER/flo<wers")
+    said = snippets("predict")
+    assert said.count("Client(&#34;USER/flo&lt;wers&#34;") == 1
+    assert said.count("data-address") == 2  # curl and JavaScript use the address
+
+
+def test_the_onnx_file_is_made_once_and_holds_nothing_of_training_photographs(
+    shipped: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    calls, run = [], downloads.run
+
+    def counted(command: list[str]) -> None:
+        calls.append(command)
+        run(command)
+
+    monkeypatch.setattr(downloads, "run", counted)
+    file, found = OnnxFile(shipped.checkpoint), []
+    threads = [threading.Thread(target=lambda: found.append(file.get(tmp_path))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1 and len(set(found)) == 1 and len(found) == 3
+    assert found[0].name == "flowers102.onnx"
+    content = found[0].read_bytes()
+    assert b"pink primrose" in content
+    evidence = shipped.checkpoint.evidence
+    assert evidence and "/image_" in evidence.names[0]
+    assert b"image_0" not in content and b"\xff\xd8\xff" not in content  # neither name nor JPEG
+    for place in (str(tmp_path), str(Path.cwd()), "site-packages"):
+        assert place.encode() not in content
+    assert [path for path in tmp_path.iterdir()] == [found[0].parent], "nothing else is left"
+
+
+def test_a_file_that_was_swept_is_made_again(
+    shipped: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fake(command: list[str]) -> None:
+        Path(command[-1]).write_bytes(b"onnx")
+
+    monkeypatch.setattr(downloads, "run", fake)
+    file = OnnxFile(shipped.checkpoint)
+    first = file.get(tmp_path)
+    first.unlink()
+    assert file.get(tmp_path).read_bytes() == b"onnx"
+
+
+def test_a_failed_export_is_a_sentence_and_the_reason_stays_in_the_log(
+    shipped: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+):
+    def fail(command: list[str]) -> None:
+        raise subprocess.CalledProcessError(2, command, stderr="note\n/secret/place is full\n")
+
+    monkeypatch.setattr(downloads, "run", fail)
+    with pytest.raises(NoFileError, match="this server's log says why") as caught:
+        OnnxFile(shipped.checkpoint).get(tmp_path)
+    assert "/secret" not in str(caught.value)
+    assert capfd.readouterr().err == "No ONNX file: /secret/place is full\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_program_fails_with_what_it_said():
+    code = "import sys; sys.exit('no room')"
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        downloads.run([sys.executable, "-c", code])
+    assert caught.value.stderr == "no room\n"
+
+
+def test_another_program_that_takes_too_long_is_ended():
+    started = time.monotonic()
+    with pytest.raises(subprocess.TimeoutExpired):
+        downloads.run([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.1)
+    assert time.monotonic() - started < 30
+
+
+def test_another_program_does_not_hold_up_the_end_of_this_one():
+    code = (
+        "import sys, threading\nfrom demo.about.downloads import run\n"
+        "command = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "threading.Thread(target=run, args=(command,)).start()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=50)
+    assert b"TimeoutExpired" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnx"])
+def test_a_missing_package_is_named(
+    missing: str, shipped: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(downloads, "find_spec", lambda name: None if name == missing else object())
+    with pytest.raises(NoFileError, match=f"it has no {missing}"):
+        OnnxFile(shipped.checkpoint).get(tmp_path)
+
+
+def test_the_card_is_given_away_as_it_is_or_not_at_all(
+    shipped: Classifier, tmp_path: Path, uploads
+):
+    folder = shipped.checkpoint.folder
+    assert folder
+    card = card_file(shipped.checkpoint)
+    assert card and card.name == "flowers102-model-card.md"
+    assert card.read_bytes() == (folder / "README.md").read_bytes()
+    assert card_file(replace(shipped.checkpoint, folder=tmp_path)) is None
+    (tmp_path / "README.md").write_bytes(b"x" * 1_000_001)
+    assert card_file(replace(shipped.checkpoint, folder=tmp_path)) is None
+    assert card_file(replace(shipped.checkpoint, folder=None)) is None
