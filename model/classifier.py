@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from model.backbones.backbone import Backbone, serving_threads
+from model.backbones.device import resolve_device
 from model.backbones.maps import Maps
 from model.cache import default_cache_dir
 from model.checkpoints.checkpoint import SHIPPED, Checkpoint, load
@@ -154,6 +155,7 @@ class Classifier:
         cache_dir: Path | None = None,
         threads: int | None = None,
         verify: bool = True,
+        backbones: Sequence[Backbone] = (),
     ) -> None:
         """Load a checkpoint and its backbone.
 
@@ -164,6 +166,8 @@ class Classifier:
             cache_dir: Keeps the exported backbone; by default the user's cache folder.
             threads: Threads for one batch on a CPU; by default the cores, at most 4.
             verify: As `checkpoint.load`.
+            backbones: Opened ones, of other classifiers. One that computes the same features on the
+                same device is used, with its own threads, instead of being opened again.
 
         Raises:
             ConnectionError: The backbone's weights cannot be downloaded.
@@ -172,8 +176,10 @@ class Classifier:
             ValueError: The checkpoint or the device cannot be used.
         """
         self.checkpoint = load(locate(folder).folder, verify=verify)
-        self.backbone = Backbone(
-            self.checkpoint.backbone,
+        spec, device = self.checkpoint.backbone, resolve_device(device)
+        same = (one for one in backbones if one.spec == spec and one.device == device)
+        self.backbone = next(same, None) or Backbone(
+            spec,
             device=device,
             cache_dir=cache_dir or default_cache_dir(),
             threads=threads or serving_threads(),

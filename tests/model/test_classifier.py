@@ -185,6 +185,19 @@ def test_other_weights_than_those_it_was_trained_with_are_refused(
         Classifier(trained, device="cpu", cache_dir=tmp_path / "new")
 
 
+def test_only_a_backbone_that_computes_the_same_is_shared(
+    trained: Path, classifier: Classifier, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    other = tiny_backbone("test_resnet", stages=1, device="cpu")
+    backbones = [other, classifier.backbone]
+    options = {"device": "cpu", "cache_dir": cache_dir}
+    again = Classifier(trained, backbones=backbones, **options)
+    assert again.backbone is classifier.backbone
+    photo = drawn_photograph(1 / 3, 7)
+    assert again.predict([photo])[0].top == classifier.predict([photo])[0].top
+    assert Classifier(trained, backbones=[other], **options).backbone not in backbones
+
+
 def test_a_missing_checkpoint_is_an_error(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="is not a checkpoint folder"):
         Classifier(tmp_path / "none")
