@@ -2,6 +2,7 @@
 
 python -m demo                                   the shipped flower classifier
 python -m demo --checkpoint runs/roses --port 8080
+python -m demo --checkpoint runs/a --checkpoint runs/b   one page, with a choice between them
 python -m demo --share                           with a public address
 python -m demo --collect corrections             visitors say what is wrong; train with it
 python -m demo deploy USER/NAME --checkpoint runs/roses
@@ -21,6 +22,7 @@ if __name__ == "__main__":
     stopping.at_once("python -m demo")  # until there are uploads and tunnels to clear
 
 from demo.batch import BATCH
+from demo.opening import MOST
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console
 
@@ -46,7 +48,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m demo", description=__doc__, formatter_class=console.HelpFormatter
     )
-    console.add_checkpoint(parser, _CHECKPOINT_HELP, default=SHIPPED)
+    console.add_checkpoint(
+        parser,
+        f"{_CHECKPOINT_HELP}; repeatable: visitors choose between up to {MOST}",
+        action="append",
+    )
     console.add_page_texts(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on")
@@ -88,7 +94,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="photographs that are classified together, at most",
     )
     parser.add_argument(
-        "--collect", type=Path, metavar="DIR", help="keep visitors' corrections for train.py --add"
+        "--collect",
+        type=Path,
+        metavar="DIR",
+        help="keep visitors' corrections for train.py --add; with one --checkpoint only, as they "
+        "belong to its data set",
     )
     console.add_cache_dir(parser)
     console.add_max_pixels(parser)
@@ -163,32 +173,32 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     # Here, as gradio looks for its temporary folder when it is imported.
     from demo import gpu  # noqa: F401  (before torch, see there)
     from demo.collect import Corrections
+    from demo.opening import open_all, require_one
     from demo.origins import check_origin
     from demo.page import build
     from demo.serve import launch, wait_until_stopped
-    from demo.share import LIFETIME, check_server, share
+    from demo.share import check_server, in_words, share
     from demo.sizes import parse_size
-    from model.classifier import Classifier
-    from model.sharing.publish import LEFT_OUT, redact
+    from model.sharing.publish import redact
 
     auth, server = sign_in(options.auth), check_server(options.share_server)
     origins = [check_origin(origin) for origin in options.allow_origin]
     max_bytes = parse_size(options.max_file_size)
     public = options.share or server is not None
     others = public or "SPACE_ID" in os.environ or options.host not in _OWN_HOSTS
+    checkpoints = options.checkpoint or [str(SHIPPED)]
+    single = {"--collect": options.collect, "--title": options.title, "--link": options.link}
+    require_one(checkpoints, single)
     corrections = Corrections(options.collect, public=others) if options.collect else None
     if corrections:
         print(f"{corrections.count:,} corrections are kept in {options.collect} so far.")
-    found = console.find_checkpoint(options.checkpoint)
-    classifier = Classifier(found.folder, device=options.device, cache_dir=options.cache_dir)
-    if classifier.backbone.note:
-        print(f"Note: {classifier.backbone.note}")
-    checkpoint = classifier.checkpoint
-    page = checkpoint.page.changed(options.title, options.link)
-    classifier.checkpoint = replace(checkpoint, page=page)
-    if public:
-        classifier.checkpoint = redact(classifier.checkpoint)
-    demo = build(classifier, max_bytes=max_bytes, batch=options.batch, corrections=corrections)
+    served = open_all(checkpoints, device=options.device, cache_dir=options.cache_dir)
+    for classifier in served.values():
+        page = classifier.checkpoint.page.changed(options.title, options.link)
+        classifier.checkpoint = replace(classifier.checkpoint, page=page)
+        if public:
+            classifier.checkpoint = redact(classifier.checkpoint)
+    demo = build(served, max_bytes=max_bytes, batch=options.batch, corrections=corrections)
     local = launch(
         demo,
         max_bytes=max_bytes,
@@ -198,22 +208,11 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
         server_port=options.port,
         auth=auth,
     )
-    name = found.repo or found.folder.name
-    device = classifier.backbone.device_text
-    print(f"Serving {name} on {local} with {device}. Ctrl-C ends it.", flush=True)
+    devices = dict.fromkeys(classifier.backbone.device_text for classifier in served.values())
+    where = f"{local} with {' and '.join(devices)}"
+    print(f"Serving {', '.join(served)} on {where}. Ctrl-C ends it.", flush=True)
     if public:
-        shared = share(demo, server)
-        if shared.address:
-            lifetime = "as long as this program runs" + (
-                "" if server else f", but for {LIFETIME} only"
-            )
-            print(f"Public address: {shared.address} (works {lifetime}). Left out: {LEFT_OUT}.")
-        else:
-            print(
-                f"No public address: Gradio's tunnel could not be made ({shared.reason}). "
-                "The page is served on this machine only."
-            )
-    sys.stdout.flush()
+        print(in_words(share(demo, server), server), flush=True)
     wait_until_stopped(demo)
     return 0
 

@@ -1,16 +1,21 @@
-"""The page: a header and five tabs around one loaded classifier."""
+"""The page: a header and five tabs around each loaded classifier."""
 
 import os
 import sys
+from collections.abc import Mapping
 
 import gradio as gr
 
 from demo import gpu
 from demo.batch import BATCH
+from demo.chooser import choose, connect
 from demo.collect import Corrections
+from demo.compare import comparison
 from demo.header import heading, page_title
 from demo.line import take_turns
+from demo.many.batch import MOST_KEPT
 from demo.markup import html, show
+from demo.opening import endpoints
 from demo.tabs.about import about_tab
 from demo.tabs.classify import classify_tab
 from demo.tabs.evaluation import evaluation_tab
@@ -24,18 +29,18 @@ MAX_BYTES = 10_000_000
 
 
 def build(
-    classifier: Classifier,
+    classifiers: Classifier | Mapping[str, Classifier],
     *,
     max_bytes: int = MAX_BYTES,
     batch: int = BATCH,
     corrections: Corrections | None = None,
 ) -> gr.Blocks:
-    """Build the page; where the classifier does not answer as it did when made, it says so.
+    """Build the page; where a classifier does not answer as it did when made, it says so.
 
     Args:
-        classifier: The loaded classifier.
+        classifiers: The loaded classifier; or several by name, one of which is shown at a time.
         max_bytes: Largest upload, in bytes.
-        batch: Photographs of the API that are classified together, at most.
+        batch: Photographs of the API that one classifier classifies together, at most.
         corrections: Where visitors' corrections are kept; None to ask for none.
 
     Returns:
@@ -47,26 +52,47 @@ def build(
     # Gradio keeps 10,000 requests and sums them all up after each one. Nobody looks at that.
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
-    checkpoint = classifier.checkpoint
-    drifts = [] if gpu.IS_ZERO else verify.replay(classifier)
+    served = classifiers if isinstance(classifiers, Mapping) else {"": classifiers}
+    names = list(served)
+    titles = {name: page_title(classifier.checkpoint) for name, classifier in served.items()}
+    compared = {name: classifier.checkpoint for name, classifier in served.items()}
     if gpu.IS_ZERO:
         print("ZeroGPU gives no GPU while a Space starts, so the golden answers are not replayed.")
-    if drifts:
-        print(f"Warning: {verify.warning(drifts)}", file=sys.stderr, flush=True)
-    with gr.Blocks(title=page_title(checkpoint), analytics_enabled=False) as demo:
-        show(heading(checkpoint))
-        if drifts:
-            warning = verify.warning(drifts)
-            show(html('<p class="ff-banner" role="alert">{warning}</p>', warning=warning))
-        with gr.Tabs(overflow_behavior="wrap"):  # a phone shows all of them, in two rows
-            with gr.Tab("Classify"):
-                classify_tab(classifier, max_bytes, batch, corrections)
-            with gr.Tab("Many photographs"):
-                many_tab(classifier, max_bytes)
-            with gr.Tab("Training history"):
-                history_tab(checkpoint)
-            with gr.Tab("Evaluation"):
-                evaluation_tab(checkpoint)
-            with gr.Tab("About"):
-                about_tab(checkpoint, classifier.backbone.device_text)
+    with gr.Blocks(title=titles[names[0]], analytics_enabled=False) as demo:
+
+        def part(name: str, endpoint: str) -> None:
+            checkpoint = served[name].checkpoint
+            show(heading(checkpoint))
+            _warn(served[name], f"{name}: " if len(served) > 1 else "")
+            with gr.Tabs(overflow_behavior="wrap"):  # a phone shows all of them, in two rows
+                with gr.Tab("Classify"):
+                    classify_tab(served[name], max_bytes, batch, corrections, endpoint)
+                with gr.Tab("Many photographs"):
+                    many_tab(served[name], max_bytes, MOST_KEPT // len(served))
+                with gr.Tab("Training history"):
+                    history_tab(checkpoint)
+                    if len(served) > 1:
+                        comparison(compared)
+                with gr.Tab("Evaluation"):
+                    evaluation_tab(checkpoint)
+                with gr.Tab("About"):
+                    about_tab(checkpoint, served[name].backbone.device_text, endpoint=endpoint)
+
+        if len(served) == 1:
+            part(*names, *endpoints(names))
+        else:
+            choice, parts = choose(names), {}
+            for name, endpoint in zip(names, endpoints(names), strict=True):
+                with gr.Column(visible=name == names[0]) as parts[name]:
+                    part(name, endpoint)
+            connect(choice, parts, titles)
     return take_turns(demo)
+
+
+def _warn(classifier: Classifier, prefix: str) -> None:
+    """Where a classifier does not answer as it did when made, say so on the page and on stderr."""
+    drifts = [] if gpu.IS_ZERO else verify.replay(classifier)
+    if drifts:
+        warning = verify.warning(drifts)
+        print(f"Warning: {prefix}{warning}", file=sys.stderr, flush=True)
+        show(html('<p class="ff-banner" role="alert">{warning}</p>', warning=warning))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio import networking, tunneling
 
+from model.sharing.publish import LEFT_OUT
+
 SECONDS = 30.0
 """How long to wait for a tunnel; Gradio itself waits for ever for a client that says nothing."""
 
@@ -85,6 +87,22 @@ def share(demo: gr.Blocks, server: str | None = None) -> Shared:
         scheme = "http" if server else "https"
         shared = Shared(f"{scheme}://{shared.address.partition('://')[2]}", "")
     return shared
+
+
+def in_words(shared: Shared, server: str | None) -> str:
+    """Say what became of a public address.
+
+    Args:
+        shared: The outcome.
+        server: As `share`.
+    """
+    if not shared.address:
+        return (
+            f"No public address: Gradio's tunnel could not be made ({shared.reason}). "
+            "The page is served on this machine only."
+        )
+    lifetime = "as long as this program runs" + ("" if server else f", but for {LIFETIME} only")
+    return f"Public address: {shared.address} (works {lifetime}). Left out: {LEFT_OUT}."
 
 
 def close_tunnels() -> None:

@@ -158,13 +158,14 @@ class Batches:
     have come since, and does not say so.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, most: int = MOST_KEPT) -> None:
         """Start empty.
 
         Args:
             parent: The upload folder.
+            most: Batches that are kept.
         """
-        self._parent = parent
+        self._parent, self._most = parent, most
         self._lock = threading.Lock()
         self._batches: OrderedDict[str, Batch] = OrderedDict()
 
@@ -176,7 +177,7 @@ class Batches:
         """
         now = time.monotonic()
         with self._lock:
-            excess = len(self._batches) - MOST_KEPT + 1 - (visitor in self._batches)
+            excess = len(self._batches) - self._most + 1 - (visitor in self._batches)
             leaving = []
             for other, batch in self._batches.items():  # the oldest first
                 if other == visitor or batch.is_running:
@@ -186,7 +187,7 @@ class Batches:
                     excess -= 1
             if excess > 0:
                 raise refusal(
-                    f"Photographs of {MOST_KEPT} other visitors are being classified. Please try "
+                    f"Photographs of {self._most} other visitors are being classified. Please try "
                     "again in a few minutes."
                 )
             if visitor in self._batches:

@@ -71,6 +71,8 @@ def _take_along(checkpoint: Checkpoint, endpoint: str) -> None:
         return gr.update(value=str(path)), f"{path.name}, {size:,.1f} MB. The download starts now."
 
     wanted.click(None, None, said, js=scripts.BUSY_SCRIPT, **_PRIVATE)
-    made = wanted.click(make, None, [packed, said], concurrency_limit=1, **_PRIVATE)
+    made = wanted.click(
+        make, None, [packed, said], concurrency_limit=1, concurrency_id="onnx", **_PRIVATE
+    )
     made.success(None, None, None, js=scripts.press(pressed), **_PRIVATE)
     made.failure(lambda: "", None, said, **_PRIVATE)

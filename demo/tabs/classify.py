@@ -81,15 +81,20 @@ class _Parts(NamedTuple):
 
 
 def classify_tab(
-    classifier: Classifier, max_bytes: int, batch: int, corrections: Corrections | None = None
+    classifier: Classifier,
+    max_bytes: int,
+    batch: int,
+    corrections: Corrections | None = None,
+    endpoint: str = "predict",
 ) -> None:
-    """Lay out the tab inside a `gr.Tab`, and add the `/predict` endpoint.
+    """Lay out the tab inside a `gr.Tab`, and add its endpoint.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
         batch: Photographs that are classified together, at most.
         corrections: Where corrections are kept; None to ask for none.
+        endpoint: Name of the endpoint.
     """
     run = on_gpu(classifier.predict)
     run_together = Batcher[Image.Image, Prediction](lambda photos: run(photos, TOP), batch)
@@ -121,7 +126,7 @@ def classify_tab(
     reasons = gr.HTML("", elem_id="why")
     parts = _Parts(photo, shown, more, result, reasons, correct)
     _page_events(parts, classifier, batch, max_bytes)
-    _endpoint(photo, run_together)
+    _endpoint(endpoint, photo, run_together)
 
 
 def _input(max_bytes: int, least_side: int) -> tuple[Photo, gr.Image]:
@@ -191,6 +196,7 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
         parts.photo,
         [parts.shown, *outputs, *parts.correct.outputs],
         concurrency_limit=_AT_ONCE,
+        concurrency_id="show",  # of all classifiers of the page, as memory is
         **arguments,
     )
     # The reason is in the message; a picture that no browser can draw is of no use.
@@ -198,12 +204,17 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
         lambda: (None, strip(None), EMPTY, ""), None, [parts.photo, *outputs], **arguments
     )
     parts.more.submit(
-        show_several, parts.photo, outputs, concurrency_limit=_SEVERAL_AT_ONCE, **arguments
+        show_several,
+        parts.photo,
+        outputs,
+        concurrency_limit=_SEVERAL_AT_ONCE,
+        concurrency_id="several",
+        **arguments,
     )
 
 
-def _endpoint(photo: Photo, run: Batcher[Image.Image, Prediction]) -> None:
-    """Add `/predict`, for programs."""
+def _endpoint(name: str, photo: Photo, run: Batcher[Image.Image, Prediction]) -> None:
+    """Add what programs call."""
 
     def predict(upload: Upload | None) -> tuple[dict[str, float], dict[str, Any]]:
         """Classify a photograph: the five most probable classes, and how far to trust them.
@@ -219,5 +230,10 @@ def _endpoint(photo: Photo, run: Batcher[Image.Image, Prediction]) -> None:
     endpoint, answered = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
     details = gr.JSON(visible=False)
     endpoint.click(
-        predict, photo, [answered, details], api_name="predict", concurrency_limit=_AT_ONCE
+        predict,
+        photo,
+        [answered, details],
+        api_name=name,
+        concurrency_limit=_AT_ONCE,
+        concurrency_id="predict",
     )

@@ -15,7 +15,7 @@ from PIL import Image
 from demo.answer import TOP, answer
 from demo.gpu import on_gpu
 from demo.many import downloads, incoming, scripts, status, updates, view
-from demo.many.batch import REMOVED, Batch, Batches, Row
+from demo.many.batch import MOST_KEPT, REMOVED, Batch, Batches, Row
 from demo.many.layout import Parts, lay_out
 from demo.markup import html
 from demo.photo import refusal
@@ -57,16 +57,17 @@ def detail(row: Row, photo: Image.Image, bars_part: Markup, why_part: Markup) ->
     )
 
 
-def many_tab(classifier: Classifier, max_bytes: int) -> None:
+def many_tab(classifier: Classifier, max_bytes: int, kept: int = MOST_KEPT) -> None:
     """Lay out the tab inside a `gr.Tab`.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest photograph or zip file, in bytes.
+        kept: Batches of all visitors that are kept.
     """
     parts = lay_out(classifier, max_bytes)
     uploads = Path(parts.drop.GRADIO_CACHE)
-    batches = Batches(uploads)
+    batches = Batches(uploads, kept)
     _classify_events(parts, classifier, batches, max_bytes)
     _table_events(parts, batches)
     _download_events(parts, batches)
@@ -156,6 +157,7 @@ def _classify_events(
         None,
         changed,
         concurrency_limit=_BATCHES_AT_ONCE,
+        concurrency_id="many",  # of all classifiers of the page
         trigger_mode="multiple",
         **_PRIVATE,
     )
@@ -213,7 +215,14 @@ def _row_event(parts: Parts, classifier: Classifier, batches: Batches) -> None:
             why(photo, prediction, transforms),
         )
 
-    parts.table.select(open_row, None, parts.detail, concurrency_limit=_ROWS_AT_ONCE, **_PRIVATE)
+    parts.table.select(
+        open_row,
+        None,
+        parts.detail,
+        concurrency_limit=_ROWS_AT_ONCE,
+        concurrency_id="row",
+        **_PRIVATE,
+    )
 
 
 def _download_events(parts: Parts, batches: Batches) -> None:

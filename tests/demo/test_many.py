@@ -424,6 +424,13 @@ def test_batches_are_bounded_in_number_and_age(uploads: Path, monkeypatch: pytes
     assert len(list(uploads.iterdir())) == 1
 
 
+def test_a_page_of_several_classifiers_keeps_fewer_batches_of_each(uploads: Path):
+    batches = Batches(uploads, 2)
+    for visitor in "abc":
+        batches.start(visitor)
+    assert batches.get("a") is None and batches.get("b") is not None
+
+
 def test_batches_that_run_are_not_ended_by_other_visitors(uploads: Path):
     batches = Batches(uploads)
     for number in range(MOST_KEPT):

@@ -193,7 +193,8 @@ def test_a_wrong_sign_in_is_an_error_that_does_not_repeat_it():
 def test_defaults_serve_this_machine_only():
     options = parse([])
     assert (options.host, options.port, options.share) == ("127.0.0.1", 7860, False)
-    assert Path(options.checkpoint).name == "flowers102"
+    assert options.checkpoint is None  # the shipped flowers
+    assert parse(["--checkpoint", "a", "--checkpoint", "b"]).checkpoint == ["a", "b"]
 
 
 def test_only_predict_is_public(shipped):
