@@ -1,4 +1,4 @@
-"""The page: a header and five tabs around each loaded classifier."""
+"""The page: a header and its tabs around each loaded classifier."""
 
 import os
 import sys
@@ -18,6 +18,7 @@ from demo.markup import html, show
 from demo.opening import endpoints
 from demo.tabs.about import about_tab
 from demo.tabs.classify import classify_tab
+from demo.tabs.data import data_tab
 from demo.tabs.evaluation import evaluation_tab
 from demo.tabs.history import history_tab
 from demo.tabs.many import many_tab
@@ -75,6 +76,9 @@ def build(
                         comparison(compared)
                 with gr.Tab("Evaluation"):
                     evaluation_tab(checkpoint)
+                if checkpoint.audit is not None:
+                    with gr.Tab("Data"):
+                        data_tab(checkpoint)
                 with gr.Tab("About"):
                     about_tab(checkpoint, served[name].backbone.device_text, endpoint=endpoint)
 

@@ -121,8 +121,9 @@ def shipped(engines: Path) -> Classifier:
 
 
 @pytest.fixture(scope="session")
-def uploads() -> Iterator[UploadFolder]:
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UploadFolder]:
     """Where pages that are served in this process keep uploads; ask for it before building one."""
+    tmp_path_factory.getbasetemp()  # or it would lie among the uploads, which the page may read
     with UploadFolder() as folder:
         yield folder
 

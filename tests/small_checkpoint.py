@@ -1,15 +1,19 @@
 """A small checkpoint made by hand, for tests of what stores and sends checkpoints."""
 
+import io
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from model.backbones.spec import BackboneSpec, Member
 from model.backbones.transforms import Transforms
 from model.checkpoints import golden
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.golden import Golden
+from model.explain.evidence import Evidence
 from model.heads.head import HISTORY_COLUMNS, Head
 from model.trust.calibrate import Calibration, Trust
 from model.trust.unknown import Detector, Embedding
@@ -112,3 +116,47 @@ def made(
             "CPU (ONNX Runtime)",
         ),
     )
+
+
+def evaluated(names: list[str], matrix: list[list[int]]) -> Checkpoint:
+    """A checkpoint with these classes, whose validation gave this confusion matrix."""
+    counts, class_ids = np.array(matrix), [str(label) for label in range(len(names))]
+    right, support = counts.diagonal(), counts.sum(axis=1)
+    recall, precision = right / np.maximum(support, 1), right / np.maximum(counts.sum(axis=0), 1)
+    values = measured(class_ids) | {
+        "photographs": int(counts.sum()),
+        "top1": float(right.sum() / counts.sum()),
+        "confusion_matrix": matrix,
+        "per_class": [
+            {
+                "class_id": class_id,
+                "precision": float(precision[label]),
+                "recall": float(recall[label]),
+                "f1": 0.5,
+                "support": int(support[label]),
+            }
+            for label, class_id in enumerate(class_ids)
+        ],
+    }
+    checkpoint = made()
+    metrics = {**checkpoint.metrics, "splits": {"valid": values}}
+    return replace(checkpoint, class_ids=class_ids, class_names=names, metrics=metrics)
+
+
+def pictured(checkpoint: Checkpoint, names: list[str], labels: list[int]) -> Checkpoint:
+    """The same checkpoint with thumbnails of these training photographs."""
+    rng = np.random.default_rng(0)
+    jpegs = []
+    for colour in rng.integers(0, 256, (len(names), 3)).tolist():
+        file = io.BytesIO()
+        Image.new("RGB", (24, 18), tuple(colour)).save(file, "JPEG")
+        jpegs.append(file.getvalue())
+    evidence = Evidence.build(
+        rng.normal(size=(len(names), 4)),
+        np.array(labels),
+        ["ab" * 32] * len(names),
+        names,
+        rng.integers(0, 256, (len(names), 32), np.uint8),
+        jpegs,
+    )
+    return replace(checkpoint, evidence=evidence)

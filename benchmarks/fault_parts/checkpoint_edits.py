@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from demo.tabs.about import about_tab
+from demo.tabs.data import data_tab
 from demo.tabs.evaluation import evaluation_tab, subtitle
 from demo.tabs.history import history_tab
 from model.checkpoints.checkpoint import write_hashes
@@ -324,6 +325,7 @@ def outcome(folder: Path, cache_dir: Path) -> str:
         gr.HTML(subtitle(checkpoint))
         history_tab(checkpoint)
         evaluation_tab(checkpoint)
+        data_tab(checkpoint)
         about_tab(checkpoint, classifier.backbone.device_text)
     json.dumps(shown, allow_nan=False, ensure_ascii=False).encode()
     json.dumps(page.config["components"], allow_nan=False, default=str).encode()

@@ -1,6 +1,7 @@
 """What an audit finds, as values, as a summary in JSON and as a table in CSV."""
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from model.photographs.class_names import path_text
 from model.photographs.dataset import Collection
 
 COLUMNS = ("path", "problem", "score", "suggested_label", "other_path")
+MAX_PAIRS = 50
+"""Pairs of classes whose label errors are counted in a summary."""
 PROBLEMS = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
 
 
@@ -83,6 +86,8 @@ class Audit:
             }
 
         counts = {problem: len(rows) for problem, rows in self.findings.items()}
+        suspected = self.findings["label_error"][: self.suspected]
+        pairs = Counter((label[finding.path], finding.suggested_label) for finding in suspected)
         return {
             "data": Path(self.data.name).resolve().name,
             "photographs": len(photos),
@@ -95,6 +100,7 @@ class Audit:
             "accuracy": self.accuracy,
             "accuracy_with_copies": self.accuracy_with_copies,
             "leaks": [leak._asdict() for leak in self.leaks],
+            "label_pairs": [[*pair, count] for pair, count in pairs.most_common(MAX_PAIRS)],
             "findings": {
                 problem: [row(finding) for finding in self.shown(problem, top)]
                 for problem in PROBLEMS

@@ -272,6 +272,7 @@ class _Audit(TypedDict):
     accuracy: _Share
     accuracy_with_copies: _Share
     leaks: Annotated[list[_Leak], Meta(max_length=10)]
+    label_pairs: NotRequired[Annotated[list[tuple[_Name, _Name, _Count]], Meta(max_length=1000)]]
     findings: _Findings
 
 
@@ -425,6 +426,8 @@ def audit(folder: Path) -> dict[str, Any]:
             labels[f"findings.{problem}[{index}].label"] = row["label"]
             if problem == "label_error":
                 labels[f"findings.{problem}[{index}].suggested_label"] = row["suggested_label"]
+    for index, (label, suggested, _) in enumerate(found.get("label_pairs", ())):
+        labels |= {f"label_pairs[{index}][0]": label, f"label_pairs[{index}][1]": suggested}
     for place, label in labels.items():
         if label not in found["class_names"]:
             raise InvalidFile(AUDIT, f"{place}: expected a key of class_names")

@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{options.csv}: {write_csv(found, options.csv):,} rows", file=sys.stderr)
     if options.save:
         path = checkpoints.save_audit(Path(options.checkpoint), found.summary())
-        print(f"{path}: shown on the page's Evaluation tab", file=sys.stderr)
+        print(f"{path}: shown on the page's Data tab", file=sys.stderr)
     return 0
 
 
@@ -125,7 +125,7 @@ def render(found: "Audit", top: int) -> str:
         f"({found.accuracy_with_copies:.2%} if copies stay).",
         _block(
             f"Likely label errors: {counts['label_error']:,}",
-            ("Photograph", "Score", "Label", "Rather"),
+            ("Photograph", "Score", "Label", "Suggested"),
             [
                 (row["path"], f"{row['score']:.2f}", row["label"], row["suggested_label"])
                 for row in rows["label_error"]

@@ -1,5 +1,6 @@
 """Metrics: pure functions of logits and labels."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -124,24 +125,43 @@ def expected_calibration_error(bins: list[dict[str, float]]) -> float:
     return sum(g["photographs"] * abs(g["confidence"] - g["accuracy"]) for g in bins) / total
 
 
+def confused_pairs(figures: dict[str, Any]) -> dict[tuple[int, int], int]:
+    """Count the photographs of each class that were taken for each other class.
+
+    Args:
+        figures: Of a split, as `classification_metrics`: a matrix, pairs or neither.
+
+    Returns:
+        (true class, predicted class) -> photographs, without pairs that did not occur.
+    """
+    pairs = figures.get("confusions") or (
+        (true, predicted, count)
+        for true, row in enumerate(figures.get("confusion_matrix", ()))
+        for predicted, count in enumerate(row)
+        if count
+    )
+    found: Counter[tuple[int, int]] = Counter()
+    for true, predicted, count in pairs:
+        if true != predicted and count:
+            found[true, predicted] += count
+    return dict(found)
+
+
 def most_confused(
     figures: dict[str, Any], names: list[str], limit: int = 10
 ) -> list[tuple[str, str, int]]:
     """List the pairs of classes taken for one another most often.
 
     Args:
-        figures: Of a split, as `metrics`.
+        figures: Of a split, as `classification_metrics`.
         names: C class names.
         limit: How many pairs.
 
     Returns:
         (true class, predicted class, photographs), most photographs first.
     """
-    confusions = figures.get("confusions") or (
-        (true, predicted, count)
-        for true, row in enumerate(figures.get("confusion_matrix", ()))
-        for predicted, count in enumerate(row)
-        if true != predicted and count
-    )
-    pairs = [(names[true], names[predicted], count) for true, predicted, count in confusions]
+    pairs = [
+        (names[true], names[predicted], count)
+        for (true, predicted), count in confused_pairs(figures).items()
+    ]
     return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:limit]

@@ -9,9 +9,6 @@ from playwright.sync_api import Browser, Page, expect
 pytestmark = pytest.mark.browser
 
 GRAVE = ("serious", "critical")
-OF_GRADIO = (
-    "#per-class .search-input",  # named by its title only
-)
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -25,9 +22,8 @@ def page(request: pytest.FixtureRequest, browser: Browser, demo_address: str) ->
 
 
 def faults(page: Page) -> list[str]:
-    """Return what axe-core calls serious or critical, but for what is Gradio's own."""
-    options = {"resultTypes": ["violations"]}
-    found = Axe().run(page, {"exclude": [[one] for one in OF_GRADIO]}, options)
+    """Return what axe-core calls serious or critical."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
     return [
         f"{fault['id']}: {node['html'][:200]}"
         for fault in found.response["violations"]

@@ -144,13 +144,14 @@ def test_every_tab_shows_its_content(page: Page):
     page.get_by_role("tab", name="Evaluation").click()
     expect(page.get_by_text("right answer among five")).to_be_visible()
     expect(page.locator("#confusions")).to_contain_text("Most confused")
-    page.locator("#per-class input").first.fill("sunflower")
+    page.get_by_label("Find a class").fill("sunflower")
     table = page.locator("#per-class")
     expect(table.get_by_text("sunflower").locator("visible=true").first).to_be_visible()
     expect(table.get_by_text("fire lily").locator("visible=true")).to_have_count(0)
     expect(page.locator("#reliability .marks")).to_be_visible()
     expect(page.locator("#honesty")).to_contain_text("Classes in a set, on average")
-    expect(page.locator("#audit")).to_be_visible()
+    page.get_by_role("tab", name="Data", exact=True).click()
+    expect(page.locator("#data")).to_contain_text("Likely label errors")
     page.get_by_role("tab", name="About").click()
     for text in ("efficientnet_lite0", "Limits", "gradio_client"):
         expect(page.get_by_text(text).locator("visible=true").first).to_be_visible()
@@ -162,7 +163,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(page: Page, flower: Path):
     page.wait_for_selector("#photograph")
     choose(page, flower)
     expect(page.locator("#top5 meter")).to_have_count(5)
-    for name in ("Classify", "Many photographs", "Training history", "Evaluation", "About"):
+    for name in ("Classify", "Many photographs", "Training history", "Evaluation", "Data", "About"):
         page.get_by_role("tab", name=name).click()
         page.wait_for_timeout(400)
         width = page.evaluate("document.documentElement.scrollWidth")

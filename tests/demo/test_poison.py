@@ -210,7 +210,7 @@ def test_nothing_of_a_checkpoint_runs_in_the_page(
     expect(opened.locator("#top5 meter[value]")).to_have_count(3)
     expect(opened.locator("#top5")).to_contain_text("poisoned")
     expect(opened.locator("#why")).to_contain_text("poison")
-    for tab in ("Many photographs", "Training history", "Evaluation", "About", "Classify"):
+    for tab in ("Many photographs", "Training history", "Evaluation", "Data", "About", "Classify"):
         opened.get_by_role("tab", name=tab).click()
         for closed in opened.locator("button.label-wrap:not(.open)").locator("visible=true").all():
             closed.click()

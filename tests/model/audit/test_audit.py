@@ -11,7 +11,7 @@ import pytest
 from drawing import CLASSES, draw_class, drawn_photograph, same_photograph
 from PIL import Image, ImageOps
 
-from demo.tabs.audit import audit_panels
+from demo.tabs.data import data_panels
 from model.audit.audit import audit, outliers
 from model.audit.findings import PROBLEMS, leak_text
 from model.backbones.backbone import Backbone, open_backbone
@@ -97,6 +97,9 @@ def test_json_is_one_object_with_relative_paths(run: Run, planted: Path, capsys)
     assert found["findings"]["exact_duplicate"][0]["path"] == "valid/tulip/same.png"
     assert found["findings"]["label_error"][0]["label"] == "daisy"
     assert all(len(rows) <= 2 for rows in found["findings"].values())
+    pairs = {(label, suggested): count for label, suggested, count in found["label_pairs"]}
+    assert pairs["daisy", "rose"] >= 1
+    assert sum(pairs.values()) == found["counts"]["label_error"], "all of them, not the first two"
     (leak,) = found["leaks"]
     assert (leak["split"], leak["photographs"], leak["copies"]) == ("valid", 10, 1)
 
@@ -170,18 +173,13 @@ def test_save_is_loaded_shown_and_overwritten(
     folder = Path(shutil.copytree(trained, tmp_path / "checkpoint"))
     (planted / "cat_to_name.json").write_text('{"daisy": "Oxeye daisy"}')
     assert checkpoint.load(folder).audit is None
-    assert "model audit PHOTOGRAPHS" in audit_panels(checkpoint.load(folder))
     assert run(planted, "--checkpoint", folder, "--save") == 0
     loaded = checkpoint.load(folder)
     assert loaded.audit is not None
-    shown = audit_panels(loaded)
-    for part in (
-        "train/daisy/wrong.png",
-        "valid/tulip/same.png",
-        "37 photographs",
-        "copy in train",
-    ):
-        assert part in shown
+    shown = data_panels(loaded)
+    assert "37 photographs" in shown
+    assert "of training photographs" in shown
+    assert "same.png" not in shown, "nobody can open it: the checkpoint was not trained on it"
     checkpoint.require_empty(folder, overwrite=True)
     checkpoint.save(loaded, folder, overwrite=True)
     assert checkpoint.load(folder).audit is None, "another head, so the audit is no longer its own"
@@ -193,7 +191,7 @@ def test_file_and_folder_names_are_escaped_and_odd_files_reported(
     (planted / "train/daisy").rename(planted / "train/<b>daisy")
     folder = Path(shutil.copytree(trained, tmp_path / "checkpoint"))
     assert run(planted, "--checkpoint", folder, "--save") == 0
-    shown = audit_panels(checkpoint.load(folder))
+    shown = data_panels(checkpoint.load(folder))
     assert "<b>" not in shown
     assert "&lt;b&gt;daisy" in shown
 

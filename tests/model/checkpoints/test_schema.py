@@ -380,6 +380,11 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     ),
     (
         "audit.json",
+        put("label_pairs", value=[["1", "9", 3]]),
+        "label_pairs[0][1]: expected a key of class_names",
+    ),
+    (
+        "audit.json",
         put("class_names", "a\x1b", value="a"),
         "class_names: expected a text of printable characters in a key",
     ),

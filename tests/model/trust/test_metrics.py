@@ -9,6 +9,7 @@ import scipy.special
 from model.trust.metrics import (
     MAX_MATRIX,
     classification_metrics,
+    confused_pairs,
     expected_calibration_error,
     most_confused,
     reliability,
@@ -87,6 +88,13 @@ def test_softmax_is_scipys_and_does_not_overflow(dtype: type):
     np.testing.assert_allclose(softmax(logits), expected, rtol=1e-6)
     np.testing.assert_allclose(softmax(logits[2]), expected[2], rtol=1e-6)
     assert np.isfinite(softmax(logits)).all()
+
+
+def test_confused_pairs_are_the_same_from_a_matrix_and_from_a_list():
+    pairs = {(0, 1): 2, (2, 0): 1}
+    assert confused_pairs({"confusion_matrix": [[5, 2, 0], [0, 4, 0], [1, 0, 3]]}) == pairs
+    assert confused_pairs({"confusions": [[0, 1, 2], [2, 0, 1], [1, 1, 9], [1, 2, 0]]}) == pairs
+    assert confused_pairs({}) == {}
 
 
 def test_most_confused_pairs_come_first_and_diagonals_never():

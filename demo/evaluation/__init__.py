@@ -1,0 +1,1 @@
+"""What the Evaluation tab shows: sentences, the matrix of confused classes, and a pair of them."""

@@ -1,0 +1,163 @@
+"""The confused classes as a grid that a person can read and choose from."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from demo.evaluation.words import knows_pairs
+from demo.markup import html, join, panel, text
+from model.trust.confusion import blocks
+
+_NAME = 80
+"""Characters of a class name in a label; all of it stands in the pair that is shown."""
+
+_LISTED = 200
+
+
+def matrix(
+    confused: dict[tuple[int, int], int], values: dict[str, Any], names: list[str]
+) -> Markup:
+    """Render the confused classes, those confused with one another side by side.
+
+    Args:
+        confused: As `metrics.confused_pairs`.
+        values: Figures of the split.
+        names: C class names.
+
+    Returns:
+        HTML; of a cell with a count, a button with `data-true` and `data-predicted`.
+    """
+    shown = blocks(confused)
+    involved = {label for pair in confused for label in pair}
+    parts = []
+    if shown:
+        parts += [_grid(shown, confused, values, names), text(_how_to(shown, involved))]
+    elif knows_pairs(values):
+        parts.append(text("No photograph of this split was taken for another class."))
+    else:
+        parts.append(text("This checkpoint does not say which classes were confused."))
+    if knows_pairs(values):
+        parts.append(_others(involved, names))
+    return panel("Classes taken for one another", *parts)
+
+
+def _how_to(shown: list[list[int]], involved: set[int]) -> str:
+    count = sum(map(len, shown))
+    rest = ""
+    if count < len(involved):
+        rest = f" These are the {count} of {len(involved):,} confused classes with most errors."
+    return (
+        "Rows: what it is. Columns: what it was taken for. Choose a number to see both classes."
+        + rest
+    )
+
+
+def _others(involved: set[int], names: list[str]) -> Markup:
+    others = [name for label, name in enumerate(names) if label not in involved]
+    if not others:
+        return text("Every class takes part in a confusion.")
+    listed = ", ".join(others[:_LISTED])
+    if len(others) > _LISTED:
+        listed += f" and {len(others) - _LISTED:,} more"
+    return html(
+        '<details class="ff-fold"><summary>{count:,} {word} without a confusion</summary>{names}'
+        "</details>",
+        count=len(others),
+        word="class" if len(others) == 1 else "classes",
+        names=text(listed + "."),
+    )
+
+
+def _grid(
+    shown: list[list[int]],
+    confused: dict[tuple[int, int], int],
+    values: dict[str, Any],
+    names: list[str],
+) -> Markup:
+    order = [label for block in shown for label in block]
+    starts = {block[0] for block in shown[1:]}
+    edges = {label: html(' class="edge"') if label in starts else Markup() for label in order}
+    errors: dict[int, int] = dict.fromkeys(order, 0)
+    for (true, _), count in confused.items():
+        if true in errors:
+            errors[true] += count
+    first = next(pair for true in order for p in order if (pair := (true, p)) in confused)
+    rows = []
+    for true in order:
+        support = values["per_class"][true]["support"]
+        cells = []
+        for predicted in order:
+            if true == predicted:
+                right = max(support - errors[true], 0)
+                cells.append(html('<td class="right">{count:,}</td>', count=right))
+            elif (true, predicted) in confused:
+                cells.append(
+                    _cell(
+                        confused[true, predicted],
+                        support,
+                        (true, predicted),
+                        names,
+                        edge=edges[predicted],
+                        is_first=(true, predicted) == first,
+                    )
+                )
+            else:
+                cells.append(html("<td{edge}></td>", edge=edges[predicted]))
+        row = html(
+            '<tr{edge}><th scope="row" title="{name}">{name}</th>{cells}</tr>',
+            edge=edges[true],
+            name=names[true],
+            cells=join(cells),
+        )
+        rows.append(row)
+    head = join(
+        html(
+            '<th scope="col"{edge} title="{name}"><span>{name}</span></th>',
+            edge=edges[label],
+            name=names[label],
+        )
+        for label in order
+    )
+    return html(
+        '<div class="ff-matrix"><table role="grid" aria-label="Confused classes: rows are what a '
+        'photograph is, columns what it was taken for"><thead><tr><td></td>{head}</tr></thead>'
+        "<tbody>{rows}</tbody></table></div>",
+        head=head,
+        rows=join(rows),
+    )
+
+
+def pair_text(count: int, support: int, name: str, other: str) -> str:
+    """Say how many photographs of a class were taken for another."""
+    verb = "was" if count == 1 else "were"
+    if not count:
+        return f"None of the {support:,} photographs of {name} was taken for {other}"
+    return f"{count:,} of {support:,} photographs of {name} {verb} taken for {other}"
+
+
+def _cell(
+    count: int,
+    support: int,
+    pair: tuple[int, int],
+    names: list[str],
+    *,
+    edge: Markup,
+    is_first: bool,
+) -> Markup:
+    name, other = (_short(names[label]) for label in pair)
+    return html(
+        '<td{edge} style="--ff-share:{share:.2f}"><button type="button" data-true="{true}" '
+        'data-predicted="{predicted}" tabindex="{tab}" aria-label="{label}">{count:,}</button>'
+        "</td>",
+        edge=edge,
+        share=min(1.0, count / max(support, 1)),
+        true=pair[0],
+        predicted=pair[1],
+        tab=0 if is_first else -1,
+        label=pair_text(count, support, name, other),
+        count=count,
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"

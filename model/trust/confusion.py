@@ -1,0 +1,62 @@
+"""Which classes are confused with which, and an order that puts those side by side."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+MAX_SHOWN = 40
+"""Classes of a matrix that a person can still read."""
+
+
+def blocks(confused: Mapping[tuple[int, int], int], limit: int = MAX_SHOWN) -> list[list[int]]:
+    """Group the classes that were taken for one another, the largest confusion first.
+
+    A block is a connected part of the graph of confusions. Within it, classes that are confused
+    more often lie closer together: leaves of a hierarchical clustering, in its best order.
+
+    Args:
+        confused: As `metrics.confused_pairs`.
+        limit: How many classes, at most; the pairs with the most photographs choose them.
+
+    Returns:
+        Blocks of class indices.
+    """
+    chosen = sorted(_most(confused, limit))
+    place = {label: index for index, label in enumerate(chosen)}
+    likeness = np.zeros((len(chosen), len(chosen)))
+    for (true, predicted), count in confused.items():
+        if true in place and predicted in place:
+            likeness[place[true], place[predicted]] += count
+            likeness[place[predicted], place[true]] += count
+    parts = sorted(_parts(likeness), key=lambda part: -likeness[np.ix_(part, part)].sum())
+    return [[chosen[index] for index in _side_by_side(part, likeness)] for part in parts]
+
+
+def _most(confused: Mapping[tuple[int, int], int], limit: int) -> set[int]:
+    chosen: set[int] = set()
+    for pair in sorted(confused, key=lambda pair: (-confused[pair], pair)):
+        if len(chosen | {*pair}) <= limit:
+            chosen |= {*pair}
+        if len(chosen) == limit:
+            break
+    return chosen
+
+
+def _parts(likeness: np.ndarray) -> list[np.ndarray]:
+    if not len(likeness):
+        return []
+    from scipy.sparse.csgraph import connected_components  # not needed to predict
+
+    count, part_of = connected_components(likeness, directed=False)
+    return [np.flatnonzero(part_of == part) for part in range(count)]
+
+
+def _side_by_side(part: np.ndarray, likeness: np.ndarray) -> list[int]:
+    if len(part) < 3:
+        return part.tolist()
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    distance = 1 / (1 + likeness[np.ix_(part, part)])
+    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+    return part[leaves_list(tree)].tolist()

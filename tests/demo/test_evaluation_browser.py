@@ -1,0 +1,84 @@
+"""The Evaluation tab in a real Chromium: a pair is chosen by mouse and by keyboard."""
+
+from collections.abc import Iterator
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from small_checkpoint import evaluated, pictured
+
+from demo.line import take_turns
+from demo.serve import launch
+from demo.tabs.evaluation import evaluation_tab
+from demo.uploads import UploadFolder
+
+pytestmark = pytest.mark.browser
+
+NAMES = ["oxeye daisy", "dog rose", '<img src=x onerror="window.poisoned=1">', "tulip"]
+COUNTS = [[9, 1, 0, 0], [3, 7, 0, 0], [0, 2, 6, 0], [0, 0, 0, 4]]
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture
+def page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
+    checkpoint = pictured(evaluated(NAMES, COUNTS), ["0/a.jpg", "1/b.jpg"], [0, 1])
+    with gr.Blocks(analytics_enabled=False) as demo, gr.Tabs(), gr.Tab("Evaluation"):
+        evaluation_tab(checkpoint)
+    address = launch(take_turns(demo), max_bytes=10**7, uploads=uploads, server_name="127.0.0.1")
+    opened = browser.new_page(viewport={"width": 1280, "height": 860})
+    opened.set_default_timeout(20_000)
+    opened.goto(address)
+    opened.wait_for_selector("#confusion-matrix [data-true]")
+    yield opened
+    opened.close()
+    demo.close(verbose=False)
+
+
+def test_a_click_shows_a_pair_with_training_photographs(page: Page):
+    page.get_by_role("button", name="3 of 10 photographs of dog rose were taken for").click()
+    shown = page.locator("#confused-pair")
+    expect(shown).to_contain_text("3 of 10 photographs of “dog rose” were taken")
+    expect(shown).to_contain_text("1 of 10 photographs of “oxeye daisy” was taken")
+    expect(shown.locator("img")).to_have_count(2)
+    assert shown.locator("img").first.evaluate("image => image.naturalWidth") == 24
+    page.locator("#confusions [data-true='2']").click()
+    expect(shown).to_contain_text("2 of 8 photographs of “<img src=x")
+    assert page.evaluate("window.poisoned") is None
+
+
+def test_arrow_keys_move_in_the_grid_and_enter_shows_the_pair(page: Page):
+    grid = page.locator("#confusion-matrix")
+    expect(grid.locator("[tabindex='0']")).to_have_count(1)
+    grid.locator("[tabindex='0']").focus()
+    page.keyboard.press("Home")
+    for _ in range(5):  # to the last row, whose first cell is empty or a count
+        page.keyboard.press("ArrowDown")
+    row = "document.activeElement.closest('tr').sectionRowIndex"
+    assert page.evaluate(row) == 2
+    column = "document.activeElement.closest('td').cellIndex"
+    assert page.evaluate(column) == 1
+    page.keyboard.press("End")
+    assert page.evaluate(column) == 3
+    expect(grid.locator("[tabindex='0']")).to_have_count(1)
+    for key in ("Home", "ArrowUp", "ArrowUp"):
+        page.keyboard.press(key)
+    for _ in range(3):  # the first count of the first row
+        if page.evaluate("document.activeElement.tagName") == "BUTTON":
+            break
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator("#confused-pair")).to_contain_text("taken for")
+
+
+def test_the_answer_and_the_weak_spots_are_on_the_first_screen(page: Page):
+    for part in ("#reliance", "#confusion-matrix", "#confusions", "#weakest"):
+        box = page.locator(part).bounding_box()
+        assert box and box["y"] + box["height"] <= 860, part
+
+
+def test_the_search_has_a_label_and_finds_a_class(page: Page):
+    page.get_by_label("Find a class").fill("ROSE")
+    table = page.locator("#per-class")
+    expect(table.get_by_text("oxeye daisy").locator("visible=true")).to_have_count(0)
+    expect(table.get_by_text("dog rose").locator("visible=true").first).to_be_visible()
