@@ -74,7 +74,7 @@ def table(
 def panel(title: str, *parts: Markup) -> Markup:
     """Frame parts under a title."""
     return html(
-        '<div class="ff-panel"><h3>{title}</h3>{parts}</div>', title=title, parts=join(parts)
+        '<div class="ff-panel"><h2>{title}</h2>{parts}</div>', title=title, parts=join(parts)
     )
 
 

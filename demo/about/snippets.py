@@ -83,7 +83,7 @@ _LANGUAGES = {
 }
 
 _FRAME = """\
-<div class="ff-panel ff-call"><h3>Use it from a program</h3>
+<div class="ff-panel ff-call"><h2>Use it from a program</h2>
 <div class="ff-languages" role="group" aria-label="Language">{buttons}</div>{blocks}
 <p class="ff-text">Put the name of your own file in the place of photograph.jpg. Two values come
 back: the most probable classes, <code>{{"label",

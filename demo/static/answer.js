@@ -1,11 +1,6 @@
 // The answer's card: where it stands below the photograph, on a phone, it comes into view.
-const nameExamples = () => document.querySelectorAll("#examples .gallery-item").forEach(
-  (button, at) => button.setAttribute("aria-label", `Example ${at + 1}`));  // Gradio gives no name
-
-nameExamples();
 watch("value", () => {
   document.dispatchEvent(new Event("ff-answer"));  // for the last answers
-  nameExamples();
   const card = element.querySelector(".ff-result");
   if (!card?.querySelector(".ff-answer") || innerWidth > 640) return;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;

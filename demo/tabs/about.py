@@ -40,7 +40,7 @@ def _take_along(checkpoint: Checkpoint, endpoint: str) -> None:
     """Offer the model card and the ONNX file."""
     pressed = f"onnx-file-{endpoint}"
     with gr.Column(elem_classes="ff-panel ff-take"):
-        gr.HTML("<h3>Take it along</h3>")
+        gr.HTML("<h2>Take it along</h2>")
         show(
             text(
                 "The model card says how it was trained and measured. The ONNX file is the whole "

@@ -10,7 +10,7 @@ from model.checkpoints.checkpoint import Checkpoint
 
 _PART = html(
     """<section class="ff-recent" aria-label="Your last answers"><div class="ff-recent-head">
-<h3>Your last answers</h3><button type="button" data-part="clear" hidden>Clear</button></div>
+<h2>Your last answers</h2><button type="button" data-part="clear" hidden>Clear</button></div>
 <p class="ff-text" data-part="empty">They appear here and are kept in this browser only.</p>
 <ul data-part="list"></ul><div data-part="detail" class="ff-recent-detail" hidden></div>
 <p class="ff-small" data-part="note" hidden>Kept in this browser only.</p></section>"""
