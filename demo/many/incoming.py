@@ -1,14 +1,11 @@
-"""What a visitor sent becomes rows: uploads only, of bounded size and number, archives unpacked."""
+"""What a visitor sent becomes rows: uploads only, of bounded size and number."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from demo.many.batch import REMOVED, Batch, Row
 from demo.photo import refusal
-from model.photographs.archives import unpack
 from model.photographs.images import BadImageError
-from model.photographs.layout import is_photograph, walk
-from model.photographs.members import Limits, RefusedArchive
 
 MOST = 500
 """Photographs of a batch, at most."""
@@ -16,12 +13,19 @@ MOST = 500
 MOST_BYTES = 1_000_000_000
 """All files of a batch together, in bytes: half of what `demo.uploads` keeps of all visitors."""
 
-UNPACKED_BYTES = 1_000_000_000
-"""What all zip files of a batch may hold, in bytes."""
+LARGE = "large"
+"""Code of the page's script for a file that is larger than a photograph may be."""
 
+REASONS = {
+    "encrypted": "is encrypted",
+    "compression": "uses a compression that the browser cannot read",
+    "damaged": "is damaged inside the zip file",
+    "empty": "holds no photographs",
+}
+"""Its other codes -> why it did not send a file."""
+
+_CODES = {"", LARGE, *REASONS}
 _LONGEST_NAME = 300
-_MEMBERS = 5_000  # of a zip, folders and other files among them
-_RATIO, _SMALL = 100, 100_000_000  # as `Limits`
 
 
 class Sent(NamedTuple):
@@ -31,18 +35,20 @@ class Sent(NamedTuple):
         name: The visitor's own name, with folders where a folder was sent.
         path: Where Gradio put it; "" where it could not be sent.
         size: Bytes.
+        reason: Why it was not sent, `LARGE` or a key of `REASONS`; "" where nothing is said.
     """
 
     name: str
     path: str
     size: int
+    reason: str = ""
 
 
 def read_list(files: Any, count: Any = None, size: Any = None) -> list[Sent]:
     """Read the list of files in an event of the page.
 
     Args:
-        files: Objects with `name`, `path` and `size`.
+        files: Objects with `name`, `path`, `size` and perhaps `reason`.
         count: How many files there were, if that is more than were sent.
         size: Bytes of all files, if that is more than were sent.
 
@@ -56,7 +62,10 @@ def read_list(files: Any, count: Any = None, size: Any = None) -> list[Sent]:
         raise refusal("The list of files cannot be read. Please reload the page.")
     most = max(len(files), count if isinstance(count, int) else 0)
     if most > MOST:
-        raise too_many(most)
+        raise refusal(
+            f"{most:,} photographs are more than the {MOST} that can be classified at once. "
+            "Nothing was classified; please send them in parts."
+        )
     sent = [_read(file) for file in files]
     most = max(sum(file.size for file in sent if file.path), size if isinstance(size, int) else 0)
     if most > MOST_BYTES:
@@ -69,20 +78,14 @@ def read_list(files: Any, count: Any = None, size: Any = None) -> list[Sent]:
     return sent
 
 
-def too_many(count: int) -> Exception:
-    """Say that there are too many photographs."""
-    return refusal(
-        f"{count:,} photographs are more than the {MOST} that can be classified at once. "
-        "Nothing was classified; please send them in parts."
-    )
-
-
 def _read(file: Any) -> Sent:
     values = file if isinstance(file, dict) else {}
     name, path, size = (values.get(key) for key in ("name", "path", "size"))
-    if not (isinstance(name, str) and isinstance(path, str) and isinstance(size, int)):
+    reason = values.get("reason", "")
+    is_text = isinstance(name, str) and isinstance(path, str) and isinstance(reason, str)
+    if not (is_text and isinstance(size, int) and reason in _CODES):
         raise refusal("The list of files cannot be read. Please reload the page.")
-    return Sent(clean_name(name), path, size)
+    return Sent(clean_name(name), path, size, reason)
 
 
 def clean_name(name: str) -> str:
@@ -100,40 +103,36 @@ def accept(sent: list[Sent], batch: Batch, uploads: Path, max_bytes: int) -> Non
 
     Args:
         sent: What the page says.
-        batch: Gets the rows; archives are unpacked into its folder.
+        batch: Gets the rows.
         uploads: Nothing outside this folder is opened.
-        max_bytes: Largest photograph or archive, in bytes.
-
-    Raises:
-        gr.Error: There are too many photographs.
+        max_bytes: Largest photograph, in bytes.
     """
-    left, seen = UNPACKED_BYTES, set()
+    seen = set()
     for file in sent:
         if file.path and (file.name, file.path) in seen:
             continue  # Gradio gives equal files one path, so that two names of it are two rows
         seen.add((file.name, file.path))
+        row = Row(len(batch.rows), file.name, None)
         try:
-            path = _uploaded(file, uploads, max_bytes)
-            if file.name.lower().endswith(".zip"):
-                left = max(0, left - _add_archive(file, path, batch, max_bytes, left))
-            else:
-                _add(batch, file.name, path, max_bytes)
+            row.path = _uploaded(file, uploads, max_bytes)
         except BadImageError as error:
             # A new one: the traceback of the raised one keeps what its functions have in memory.
-            reason = BadImageError(str(error))
-            batch.rows.append(Row(len(batch.rows), file.name, None, reason))
-        if len(batch.rows) > MOST:
-            raise too_many(len(batch.rows))
+            row.outcome = BadImageError(str(error))
+        batch.rows.append(row)
 
 
 def _uploaded(file: Sent, uploads: Path, max_bytes: int) -> Path:
     """Return the path of an upload.
 
     Raises:
-        BadImageError: It was not sent, is not below the upload folder, or has been removed.
+        BadImageError: It was not sent, is too large, is not below the upload folder, or has been
+            removed.
     """
-    if file.size > max_bytes:
-        raise BadImageError(f"is larger than {max_bytes / 1e6:g} MB")
+    large = f"is larger than {max_bytes / 1e6:g} MB"
+    if file.reason in REASONS:
+        raise BadImageError(REASONS[file.reason])
+    if file.reason == LARGE or file.size > max_bytes:
+        raise BadImageError(large)
     if not file.path:
         raise BadImageError("could not be sent to the server")
     try:
@@ -142,61 +141,12 @@ def _uploaded(file: Sent, uploads: Path, max_bytes: int) -> Path:
         raise BadImageError("is not an uploaded file") from error
     if not path.is_relative_to(uploads.resolve()):
         raise BadImageError("is not an uploaded file")
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise BadImageError(REMOVED) from error
     if not path.is_file():
         raise BadImageError(REMOVED)
+    if size > max_bytes:
+        raise BadImageError(large)
     return path
-
-
-def _add(batch: Batch, name: str, path: Path, max_bytes: int) -> None:
-    reason = None
-    try:
-        if path.stat().st_size > max_bytes:
-            reason = BadImageError(f"is larger than {max_bytes / 1e6:g} MB")
-    except OSError:  # swept just now
-        reason = BadImageError(REMOVED)
-    batch.rows.append(Row(len(batch.rows), name, path, reason))
-
-
-def _add_archive(file: Sent, path: Path, batch: Batch, max_bytes: int, left: int) -> int:
-    """Unpack an archive and add its photographs; return how many bytes they have.
-
-    Raises:
-        BadImageError: It is damaged, or must not be unpacked.
-    """
-    if left <= 0:
-        raise BadImageError(_too_much())
-    limits = Limits(_MEMBERS, left, _RATIO, min(_SMALL, left))
-    cache = batch.folder / f"zip-{len(batch.rows)}"  # its own: large members of it are removed
-    try:
-        folder = unpack(path, cache, limits=limits).folder
-    except (RefusedArchive, OSError) as error:
-        raise BadImageError(_archive_reason(error, path, batch, left)) from error
-    size = 0
-    for found in walk(folder):
-        size += found.stat().st_size
-        if is_photograph(found):
-            inner = found.relative_to(folder).as_posix()
-            _add(batch, clean_name(f"{file.name}/{inner}"), found, max_bytes)
-            if batch.rows[-1].outcome is not None:  # too large: it is not kept
-                batch.rows[-1].path = None
-                found.unlink(missing_ok=True)
-        if len(batch.rows) > MOST:
-            break
-    return size
-
-
-def _too_much() -> str:
-    return f"is left out: these zip files together hold more than {UNPACKED_BYTES / 1e9:g} GB"
-
-
-def _archive_reason(error: Exception, path: Path, batch: Batch, left: int) -> str:
-    """Return why an archive is refused, without paths of the server."""
-    if not path.exists():
-        return REMOVED
-    if isinstance(error, RefusedArchive):
-        if left < UNPACKED_BYTES and f"{left / 1e9:g} GB, which is the limit" in str(error):
-            return _too_much()
-        reason = str(error).replace(str(path), "").strip().rstrip(".")
-        if str(batch.folder) not in reason and str(path.parent) not in reason:
-            return reason
-    return "cannot be unpacked: the server has no room for it"

@@ -7,6 +7,8 @@ import gradio as gr
 from demo.many import incoming, scripts, status, view
 from demo.markup import show, text
 from model.classifier import Classifier
+from model.photographs.images import SUFFIXES
+from model.photographs.layout import LEFT_BY_SYSTEMS
 
 
 class Parts(NamedTuple):
@@ -31,7 +33,7 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
 
     Args:
         classifier: The loaded classifier.
-        max_bytes: Largest photograph or zip file, in bytes.
+        max_bytes: Largest photograph, in bytes.
 
     Returns:
         The components.
@@ -39,9 +41,9 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
     show(
         text(
             f"Up to {incoming.MOST} photographs at once, of {max_bytes / 1e6:g} MB each and "
-            f"{incoming.MOST_BYTES / 1e9:g} GB together; a zip file may have {max_bytes / 1e6:g} "
-            "MB, too. They are kept on this server for an hour at most, less long where other "
-            "visitors need the room, and go nowhere else."
+            f"{incoming.MOST_BYTES / 1e9:g} GB together, loose, in folders or in zip files, which "
+            "your browser unpacks. They are kept on this server for an hour at most, less long "
+            "where other visitors need the room, and go nowhere else."
         )
     )
     drop = gr.HTML(
@@ -51,6 +53,8 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
         most=incoming.MOST,
         max_bytes=max_bytes,
         most_bytes=incoming.MOST_BYTES,
+        junk=sorted(LEFT_BY_SYSTEMS),
+        endings=sorted(SUFFIXES),
     )
     with gr.Row(elem_id="many-status-row"):
         said = gr.HTML(status.EMPTY, elem_id="many-status")

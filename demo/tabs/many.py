@@ -62,7 +62,7 @@ def many_tab(classifier: Classifier, max_bytes: int, kept: int = MOST_KEPT) -> N
 
     Args:
         classifier: The loaded classifier.
-        max_bytes: Largest photograph or zip file, in bytes.
+        max_bytes: Largest photograph, in bytes.
         kept: Batches of all visitors that are kept.
     """
     parts = lay_out(classifier, max_bytes)
@@ -105,16 +105,12 @@ def _classify_events(
         batch = batches.start(visitor)
         batch.is_running = True
         try:
-            try:
-                incoming.accept(sent, batch, uploads, max_bytes)
-            except gr.Error:
-                batches.close(visitor)
-                raise
+            incoming.accept(sent, batch, uploads, max_bytes)
             yield from answers(batch, visitor)
         finally:
             batch.is_running = False
             if batches.get(visitor) is not batch:
-                batch.close()  # again: zip files may have been unpacked meanwhile
+                batch.close()  # again: a thumbnail may have been written meanwhile
 
     def answers(batch: Batch, visitor: str) -> Iterator[dict[Any, Any]]:
         yield updates.begun(parts, batch)

@@ -21,11 +21,12 @@ _SPLIT_NAMES = {
     "testing": "test",
 }
 _BESIDE_A_SPLIT = re.compile(r"[ _-]?(set|data|images|photos|pictures|split)$")
-_LEFT_BY_SYSTEMS = {
+LEFT_BY_SYSTEMS = {
     *("thumbs.db", "desktop.ini", "__macosx", "lost+found", "found.000"),
     *("@eadir", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
     *("system volume information", "network trash folder", "temporary items"),
 }
+"""Names of files and folders that are nobody's own, in lower case."""
 
 
 def split_of(name: str) -> str | None:
@@ -36,7 +37,7 @@ def split_of(name: str) -> str | None:
 
 def is_junk(name: str) -> bool:
     """Tell whether a file or folder is hidden, or left behind by a system or a network drive."""
-    return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
+    return name.startswith(".") or name.lower() in LEFT_BY_SYSTEMS
 
 
 def _is_checkpoint(folder: Path) -> bool:

@@ -40,14 +40,6 @@ def jpeg(uploads: Path, name: str, sent_as: str = "") -> Sent:
     return Sent(sent_as or name, str(path), path.stat().st_size)
 
 
-def packed(uploads: Path, members: dict[str, bytes], name: str = "flowers.zip") -> Sent:
-    path = uploads / name
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, content in members.items():
-            archive.writestr(member, content)
-    return Sent(name, str(path), path.stat().st_size)
-
-
 def photograph() -> bytes:
     file = io.BytesIO()
     drawn_photograph(0.1, seed=1).save(file, "JPEG")
@@ -166,77 +158,59 @@ def test_a_nonsense_list_is_refused_with_a_sentence(files: object):
         incoming.read_list(files)
 
 
-def test_a_zip_is_unpacked_and_its_photographs_keep_their_names(batch: Batch, uploads: Path):
-    members = {"roses/a.jpg": photograph(), "b.jpg": photograph(), ".hidden.jpg": b"x"}
-    accept([packed(uploads, members)], batch, uploads, LIMIT)
-    assert sorted(row.name for row in batch.rows) == [
-        "flowers.zip/b.jpg",
-        "flowers.zip/roses/a.jpg",
-    ]
-    assert all(row.path and row.path.is_relative_to(batch.folder) for row in batch.rows)
-
-
-def test_a_zip_of_501_photographs_is_refused(batch: Batch, uploads: Path):
-    members = {f"{n}.jpg": b"x" for n in range(501)}
-    with pytest.raises(gr.Error, match="501 photographs are more"):
-        accept([packed(uploads, members)], batch, uploads, LIMIT)
-
-
-def test_a_zip_bomb_is_a_row_with_its_reason_and_leaves_nothing(
-    batch: Batch, uploads: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("large", "is larger than 1 MB"),
+        ("encrypted", "is encrypted"),
+        ("compression", "uses a compression that the browser cannot read"),
+        ("damaged", "is damaged inside the zip file"),
+        ("empty", "holds no photographs"),
+    ],
+)
+def test_a_code_of_the_page_is_a_row_with_its_reason(
+    batch: Batch, uploads: Path, code: str, reason: str
 ):
-    monkeypatch.setattr(incoming, "_SMALL", 1_000_000)
-    bomb = packed(uploads, {"a.jpg": bytes(20_000_000)})
-    accept([bomb], batch, uploads, LIMIT)
-    reason = str(batch.rows[0].outcome)
-    assert "times its own size" in reason
-    assert str(uploads) not in reason
-    assert not [path for path in batch.folder.rglob("*") if path.is_file()]
+    good = jpeg(uploads, "good.jpg")
+    values = good._replace(
+        name="bad.jpg", reason=code
+    )._asdict()  # not classified, though there is a file
+    accept(incoming.read_list([values, good._asdict()]), batch, uploads, LIMIT)
+    assert str(batch.rows[0].outcome) == reason and batch.rows[0].path is None
+    assert batch.rows[1].outcome is None
+    assert f"Could not be read: it {reason}." in view.table(batch, view.Choice())
 
 
-def test_all_zips_of_a_batch_together_are_bounded(
-    batch: Batch, uploads: Path, monkeypatch: pytest.MonkeyPatch
-):
-    one = photograph()
-    monkeypatch.setattr(incoming, "UNPACKED_BYTES", len(one) + 10)
-    files = [
-        packed(uploads, {"a.jpg": one}, "1.zip"),
-        packed(uploads, {"a.jpg": one, "b.txt": b"other"}, "2.zip"),
-    ]
-    accept(files, batch, uploads, LIMIT)
-    assert batch.rows[0].outcome is None
-    assert "these zip files together hold more than" in str(batch.rows[1].outcome)
+def test_a_page_that_names_no_reason_is_understood():
+    (file,) = incoming.read_list([{"name": "a.jpg", "path": "x", "size": 1}])
+    assert file == Sent("a.jpg", "x", 1, "")
 
 
-def test_no_room_is_left_after_a_zip_that_takes_all(
-    batch: Batch, uploads: Path, monkeypatch: pytest.MonkeyPatch
-):
-    one = photograph()
-    monkeypatch.setattr(incoming, "UNPACKED_BYTES", len(one))
-    files = [packed(uploads, {"a.jpg": one}, f"{n}.zip") for n in range(3)]
-    accept(files, batch, uploads, LIMIT)
-    assert [str(row.outcome) for row in batch.rows[1:]] == [
-        f"is left out: these zip files together hold more than {len(one) / 1e9:g} GB"
-    ] * 2
+@pytest.mark.parametrize("reason", [EVIL, "is encrypted", None, 1, ["large"]])
+def test_other_reasons_than_the_codes_are_refused(reason: object):
+    file = {"name": "a.jpg", "path": "", "size": 1, "reason": reason}
+    with pytest.raises(gr.Error, match="reload the page") as error:
+        incoming.read_list([file])
+    assert EVIL not in str(error.value)
 
 
-def test_large_members_of_a_zip_are_removed_at_once(batch: Batch, uploads: Path):
-    large = photograph() + bytes(LIMIT)
-    accept([packed(uploads, {"a.jpg": large, "b.jpg": photograph()})], batch, uploads, LIMIT)
-    assert [row.path is None for row in batch.rows] == [True, False]
-    assert str(batch.rows[0].outcome) == "is larger than 1 MB"
-    assert [path.name for path in batch.folder.rglob("*.jpg")] == ["b.jpg"]
+def test_a_zip_file_that_is_sent_all_the_same_is_no_photograph(batch: Batch, uploads: Path):
+    path = uploads / "flowers.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.jpg", photograph())
+    accept([Sent("flowers.zip", str(path), 9)], batch, uploads, LIMIT)
+    list(batch.classify(lambda photos: [], 64))
+    assert "is not a photograph" in str(batch.rows[0].outcome)
+    assert list(batch.folder.iterdir()) == []
 
 
 def test_reasons_keep_no_traceback_and_so_no_file_in_memory(batch: Batch, uploads: Path):
     broken = uploads / "broken.jpg"
     broken.write_bytes(photograph()[:600])
-    archive = uploads / "broken.zip"
-    archive.write_bytes(b"PK")
-    files = [Sent("a.jpg", "a\0b", 5), Sent("broken.zip", str(archive), 2)]
-    accept([*files, Sent("broken.jpg", str(broken), 600)], batch, uploads, LIMIT)
+    files = [Sent("a.jpg", "a\0b", 5), Sent("broken.jpg", str(broken), 600)]
+    accept(files, batch, uploads, LIMIT)
     list(batch.classify(lambda photos: [], 64))
-    assert len(batch.rows) == 3
+    assert len(batch.rows) == 2
     for row in batch.rows:
         assert isinstance(row.outcome, BadImageError)
         assert row.outcome.__traceback__ is None
@@ -251,11 +225,11 @@ def test_a_file_that_is_named_twice_is_one_row_and_two_names_are_two(batch: Batc
 
 def test_files_that_were_swept_say_so(batch: Batch, uploads: Path):
     later = jpeg(uploads, "later.jpg")
-    files = [Sent(name, str(uploads / name), 5) for name in ("gone.jpg", "gone.zip")]
-    accept([*files, later], batch, uploads, LIMIT)
+    gone = Sent("gone.jpg", str(uploads / "gone.jpg"), 5)
+    accept([gone, later], batch, uploads, LIMIT)
     Path(later.path).unlink()
     list(batch.classify(lambda photos: [], 64))
-    assert [str(row.outcome) for row in batch.rows] == [REMOVED] * 3
+    assert [str(row.outcome) for row in batch.rows] == [REMOVED] * 2
 
 
 def test_swept_photographs_are_listed_in_the_sorted_zip(batch: Batch, uploads: Path):
@@ -301,12 +275,6 @@ def test_the_csv_file_holds_no_formulas(batch: Batch, uploads: Path):
     assert [row[0] for row in rows] == ["'=1+1.jpg", "'-2.jpg", "+3"]  # the last is a number
     assert [row[1] for row in rows] == ["'@SUM(1)", "'\trose", "rose"]
     assert rows[0][3] == "0.900000"
-
-
-def test_a_zip_that_leads_out_of_it_is_refused(batch: Batch, uploads: Path):
-    accept([packed(uploads, {"../a.jpg": photograph()})], batch, uploads, LIMIT)
-    assert "leads out of the archive" in str(batch.rows[0].outcome)
-    assert not (uploads / "a.jpg").exists()
 
 
 def test_the_csv_file_is_that_of_the_predict_command(batch: Batch, uploads: Path):
