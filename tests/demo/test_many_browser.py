@@ -138,6 +138,29 @@ def test_501_files_are_refused_before_they_are_sent(page: Page, tmp_path: Path):
     expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
 
 
+def test_the_keyboard_stays_in_the_table_when_a_page_is_turned(
+    page: Page, flower: Path, tmp_path: Path
+):
+    files = []
+    for number in range(102):
+        path = tmp_path / f"{number:03d}.jpg"
+        path.write_text("no pixels")
+        files.append(path)
+    for number in (53, 99):
+        shutil.copy(flower, files[number])
+    page.set_input_files("#many-drop [data-part=files-input]", files)
+    expect(page.locator("#many-status")).to_contain_text("Done: 2 photographs classified")
+    page.get_by_role("button", name="Next 50").press("Enter")
+    expect(page.get_by_role("button", name="053.jpg")).to_be_focused()
+    page.get_by_role("button", name="Next 50").press("Enter")
+    expect(page.locator("#many-table .ff-pages")).to_contain_text("101 to 102 of 102")
+    expect(page.get_by_role("button", name="Previous 50")).to_be_focused()  # no row can be opened
+    page.locator("#many-shown input").click()
+    page.get_by_role("option", name="Could not be read (100)").click()
+    expect(page.locator("#many-table .ff-pages")).to_contain_text("1 to 50 of 100")
+    expect(page.locator("#many-table button:focus")).to_have_count(0)
+
+
 def test_files_that_are_dropped_are_classified(page: Page, flower: Path):
     dropped = page.evaluate_handle(
         """bytes => {
