@@ -47,7 +47,7 @@ def detail(row: Row, photo: Image.Image, bars_part: Markup, why_part: Markup) ->
     preview(photo).save(file, "JPEG", quality=85)
     return html(
         '<section class="ff-detail" tabindex="-1" aria-label="{name}"><div class="ff-detail-head">'
-        '<h3>{name}</h3><button type="button" data-close="{number}">Back to the table</button>'
+        '<h2>{name}</h2><button type="button" data-close="{number}">Back to the table</button>'
         '</div><div class="ff-detail-two"><img src="{source}" alt="">{bars}</div>{why}</section>',
         name=row.name,
         number=row.number,
