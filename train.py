@@ -3,7 +3,8 @@
 
 python train.py photographs/                        one folder of photographs a class
 python train.py photographs/ --out runs/roses --quality best
-python train.py labels.csv                          a table: path,label[,split][,group]
+python train.py labels.csv                          a table: path,label[,split][,group][,parent]
+python train.py garden/ --nested                    garden/iris/yellow iris/: classes have parents
 python train.py roses.zip --add more-roses/         an archive, and photographs that came later
 python train.py flowers102 --data-dir data          Oxford 102 Flowers, official split
 python train.py                                     scikit-learn's digits, no network needed
@@ -32,7 +33,7 @@ from model.commands import console, data_options, train_options
 from model.commands.train_options import configure, published_command
 from model.heads.head import Row
 from model.photographs import images
-from model.photographs.class_names import escaped
+from model.photographs.class_names import escaped, first_few
 from model.photographs.dataset import DataSet
 from model.splits.split import SplitOptions
 from model.training import TrainConfig
@@ -55,6 +56,8 @@ def print_data(loaded: DataSet) -> None:
     names = ", ".join(loaded.class_names[:10])
     more = f" and {len(loaded.class_names) - 10:,} more" if len(loaded.class_names) > 10 else ""
     print(f"Classes: {names}{more}")
+    if loaded.parents:
+        print(levels_text(loaded))
     for note in loaded.notes[:20]:
         print(f"Note: {note}")
     if len(loaded.notes) > 20:
@@ -65,6 +68,15 @@ def print_data(loaded: DataSet) -> None:
         print(escaped(f"  {bad.path} {bad.reason}"))
     if len(loaded.skipped) > 20:
         print(f"  and {len(loaded.skipped) - 20} more, all listed in skipped.csv")
+
+
+def levels_text(loaded: DataSet) -> str:
+    """Say which parents the classes have."""
+    tops = sorted({parents[0] for parents in loaded.parents if parents})
+    alone = sum(not parents for parents in loaded.parents)
+    words = "class has none" if alone == 1 else "classes have none"
+    rest = f"; {alone:,} {words}" if alone else ""
+    return f"Parents: {first_few(tops)} ({len(tops):,} at the top{rest})"
 
 
 def print_epoch(row: Row) -> None:
@@ -94,6 +106,10 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
     ]
     print(f"\nBest epoch on valid: {trained.training['best_epoch']}\n")
     print(console.table(("Split", "Photographs", "Top-1", "Top-5", "Macro F1", "Loss"), rows))
+    for split, values in trained.metrics["splits"].items():
+        if rows := card.level_rows(values):
+            print(f"\nBy level, on {split}:\n{console.table(card.LEVEL_COLUMNS, rows)}")
+            print(card.answered_text(values))
     for sentence in card.split_sentences(trained):
         print(sentence)
     print(f"\n{card.trust_text(trained)}")
@@ -127,6 +143,7 @@ def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbo
         options.class_names,
         options.data_dir,
         options.group_by,
+        options.nested,
     )
     how = SplitOptions(
         options.valid_fraction, options.test_fraction, options.seed, options.background

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from model.classifier import Prediction
+from model.trust.levels import Answer
 
 _VERY_SURE, _SURE, _PERHAPS = 0.9, 0.6, 0.1
 _MOST_NAMED = 3
@@ -26,7 +27,8 @@ def verdict(prediction: Prediction, num_classes: int) -> Verdict:
     Probabilities are calibrated, so that of 100 answers given with 93 %, about 93 are right.
 
     Args:
-        prediction: The most probable classes, two or more.
+        prediction: The most probable classes, two or more. Where they have parents and none of
+            them is sure enough, the words are of the parent that is.
         num_classes: How many classes there are.
 
     Returns:
@@ -40,7 +42,9 @@ def verdict(prediction: Prediction, num_classes: int) -> Verdict:
             f"This is unlike the photographs that the classifier knows. Its nearest guess is "
             f"{first.label}.",
         )
-    right = f"about {_of_hundred(share)} of 100 answers like this are right"
+    if prediction.answer and prediction.answer.class_id is None and prediction.answer.level:
+        return _of_parent(prediction.answer)
+    right = _right(share)
     if share >= _VERY_SURE:
         return Verdict(first.label, f"Very sure: {right}.")
     if share >= _SURE:
@@ -53,6 +57,21 @@ def verdict(prediction: Prediction, num_classes: int) -> Verdict:
         names.append(second.label)
     headline = f"{', '.join(names[:-1])} or {names[-1]}?"
     return Verdict(headline, f"Not sure: only {right}.")
+
+
+def _of_parent(answer: Answer) -> Verdict:
+    """Put into words that a parent is sure and its classes are not."""
+    perhaps = [
+        f"{part.label} ({_of_hundred(part.probability)}\N{NO-BREAK SPACE}%)"
+        for number, part in enumerate(answer.perhaps)
+        if part.probability >= _PERHAPS or not number
+    ]
+    listed = " or ".join(filter(None, [", ".join(perhaps[:-1]), perhaps[-1]]))
+    manner = "Very" if answer.probability >= _VERY_SURE else "Fairly"
+    return Verdict(
+        f"{answer.name}: which one is unsure",
+        f"{manner} sure of “{answer.name}”: {_right(answer.probability)}. Perhaps {listed}.",
+    )
 
 
 def as_text(prediction: Prediction, num_classes: int) -> str:
@@ -69,6 +88,10 @@ def as_text(prediction: Prediction, num_classes: int) -> str:
     lines = [said.headline, said.sentence]
     lines += [f"{one.label}: {one.probability:.1%}" for one in prediction.top]
     return "\n".join(lines)
+
+
+def _right(share: float) -> str:
+    return f"about {_of_hundred(share)} of 100 answers like this are right"
 
 
 def _of_hundred(share: float) -> int:

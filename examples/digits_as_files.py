@@ -3,6 +3,7 @@
     python examples/digits_as_files.py my-digits
 
     my-digits/folder/           a folder for each class
+    my-digits/nested/           round digits in one folder, straight ones in another
     my-digits/split/            train, valid and test, each with a folder for each class
     my-digits/listed/           photographs beside a labels.csv
     my-digits/table.csv         path,label,split,group
@@ -31,6 +32,9 @@ from sklearn.datasets import load_digits
 
 BLOCK = 20  # scans that are taken for one writer's
 BLANKS = 12
+ABOVE = dict.fromkeys("0689", "round/") | dict.fromkeys(
+    "147", "straight/"
+)  # 2, 3 and 5 stand alone
 SPLIT_OF_WRITER = ("train", "train", "train", "valid", "test")  # in turn
 
 
@@ -124,6 +128,8 @@ def write_all(folder: Path, scans: Sequence[Scan]) -> None:
     """Write the scans in each form into a new folder."""
     folder.mkdir(parents=True)
     write_files(folder / "folder", ((scan.inside, scan.content) for scan in scans))
+    nested = ((f"{ABOVE.get(scan.digit, '')}{scan.inside}", scan.content) for scan in scans)
+    write_files(folder / "nested", nested)
     write_files(folder / "split", ((f"{s.split}/{s.inside}", s.content) for s in scans))
     write_files(folder / "listed", ((scan.name, scan.content) for scan in scans))
     write_table(

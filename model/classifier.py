@@ -18,6 +18,7 @@ from model.checkpoints.hub import locate
 from model.explain.evidence import Evidence, disagree
 from model.explain.heat_map import HeatMap, attribute
 from model.trust import calibrate
+from model.trust.levels import Answer
 from model.trust.metrics import softmax
 
 SIMILAR = 5
@@ -92,6 +93,7 @@ class Prediction:
         seconds: Time from decoded photograph to probabilities, in s.
         evidence: Training photographs like it; None where the checkpoint keeps none.
         heat: Where it looked for the first answer; None unless it was asked for.
+        answer: The lowest class or parent that is sure enough; None where no class has a parent.
     """
 
     top: list[Candidate]
@@ -102,10 +104,11 @@ class Prediction:
     seconds: float
     evidence: AnswerEvidence | None = None
     heat: HeatMap | None = None
+    answer: Answer | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, without heat map and thumbnails."""
-        return {
+        values = {
             "top": [asdict(candidate) for candidate in self.top],
             "set": self.label_set,
             "coverage": self.coverage,
@@ -113,6 +116,7 @@ class Prediction:
             "unknown_score": self.unknown_score,
             "evidence": self.evidence and self.evidence.to_json(),
         }
+        return values | {"answer": self.answer.to_json()} if self.answer else values
 
 
 def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]) -> np.ndarray:
@@ -176,6 +180,7 @@ class Classifier:
             ValueError: The checkpoint or the device cannot be used.
         """
         self.checkpoint = load(locate(folder).folder, verify=verify)
+        self._levels = self.checkpoint.levels
         spec, device = self.checkpoint.backbone, resolve_device(device)
         same = (one for one in backbones if one.spec == spec and one.device == device)
         self.backbone = next(same, None) or Backbone(
@@ -316,4 +321,5 @@ class Classifier:
             seconds=seconds,
             evidence=evidence,
             heat=heat,
+            answer=self._levels.answer(probabilities) if self._levels else None,
         )

@@ -96,7 +96,7 @@ def evaluate(
         raise ValueError(f"{listing.name} has photographs of the background class only.")
     skipped = collection.skipped
     known = _assess(classifier, photos, "Features", cache_dir)
-    result = calibrate.measure(known, labels[known_ones], checkpoint.class_ids)
+    result = calibrate.measure(known, labels[known_ones], checkpoint.levels)
     result["most_confused"] = most_confused(result, checkpoint.class_names)
     if len(background):
         others = collection.photos.take(background.tolist())

@@ -29,6 +29,7 @@ class Source:
         class_names: JSON file of display names, in place of the source's own.
         data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
         group_by: As `groups.group`.
+        nested: As `sources.list_source`.
     """
 
     data: str
@@ -37,6 +38,7 @@ class Source:
     class_names: Path | None = None
     data_dir: Path = Path("data")
     group_by: str = "auto"
+    nested: bool = False
 
 
 class LeftOutError(ValueError):
@@ -79,7 +81,11 @@ def load(
         ValueError: What else is wrong with the source, or with `group_by`.
     """
     list_one = functools.partial(
-        list_source, data_dir=source.data_dir, cache_dir=cache_dir, columns=source.columns
+        list_source,
+        data_dir=source.data_dir,
+        cache_dir=cache_dir,
+        columns=source.columns,
+        nested=source.nested,
     )
     first = list_one(source.data, class_names=source.class_names)
     listing = join(first, [list_one(name) for name in source.added])

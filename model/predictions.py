@@ -16,6 +16,7 @@ from model.photographs.tables import DEFAULT_COLUMNS, Columns
 
 _BATCH = 8
 _TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
+_ANSWER_COLUMNS = ("answer", "answer_level", "answer_probability")
 
 
 def find(
@@ -105,25 +106,50 @@ def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str,
     return {"path": path_text(path), **outcome.to_json()}
 
 
-def csv_row(path: Path, outcome: Prediction | images.BadImageError, top: int) -> list[object]:
-    """Return a prediction, or the reason why there is none, as a row of the table."""
+def csv_row(
+    path: Path, outcome: Prediction | images.BadImageError, top: int, *, parents: bool = False
+) -> list[object]:
+    """Return a prediction, or the reason why there is none, as a row of the table.
+
+    Args:
+        path: The file.
+        outcome: The prediction, or the reason.
+        top: As `csv_header`.
+        parents: As `csv_header`.
+
+    Returns:
+        The cells; those of the answer are empty where nothing is sure enough.
+    """
+    answer: list[object] = [""] * len(_ANSWER_COLUMNS) if parents else []
     if isinstance(outcome, images.BadImageError):
-        return [path_text(path), *[""] * (3 * top + 3), str(outcome)]
+        return [path_text(path), *[""] * (3 * top + 3), str(outcome), *answer]
     cells = [
         cell
         for candidate in outcome.top
         for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
     ]
     trust = ["; ".join(outcome.label_set), outcome.none_of_these, f"{outcome.unknown_score:.6f}"]
-    return [path_text(path), *cells, *trust, ""]
+    if parents and outcome.answer and outcome.answer.level:
+        found = outcome.answer
+        answer = [found.name, found.level, f"{found.probability:.6f}"]
+    return [path_text(path), *cells, *trust, "", *answer]
 
 
-def csv_header(top: int) -> list[str]:
-    """Return the table's columns."""
+def csv_header(top: int, *, parents: bool = False) -> list[str]:
+    """Return the table's columns.
+
+    Args:
+        top: How many classes are named.
+        parents: Whether classes have parents, so that there is an answer of its own.
+
+    Returns:
+        Their names.
+    """
     columns = ("label", "class_id", "probability")
     return [
         "path",
         *(f"{c}_{rank}" for rank in range(1, top + 1) for c in columns),
         *_TRUST_COLUMNS,
         "error",
+        *(_ANSWER_COLUMNS if parents else ()),
     ]

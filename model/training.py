@@ -26,6 +26,7 @@ from model.heads.head import Head, HeadConfig, Row
 from model.photographs.dataset import DataSet
 from model.trust import calibrate
 from model.trust.calibrate import Calibration
+from model.trust.levels import Levels
 from model.trust.unknown import Embedding, fit_embedding
 
 Recipe = Literal["default", "classic"]
@@ -167,6 +168,7 @@ def train(
         calibration=calibration,
         class_ids=data.class_ids,
         class_names=data.class_names,
+        parents=data.parents,
         views=[CENTER] if classic else list(EVALUATION_VIEWS),
         training=_provenance(config, run.fitted),
         history=run.fitted.history,
@@ -229,8 +231,9 @@ def _measure_split(
 ) -> dict[str, Any]:
     """Measure a split: the known classes, what of them is in train as well, and the background."""
     known, labels = data.known(split), data.splits[split].labels
+    levels = Levels(data.class_ids, data.class_names, data.parents)
     found = calibrate.assess(calibration, head, _only(features, known))
-    result = calibrate.measure(found, labels[known], data.class_ids)
+    result = calibrate.measure(found, labels[known], levels)
     in_train = data.in_train(split)[known]
     if in_train.any():
         right = (found.logits.argmax(axis=1) == labels[known])[~in_train]

@@ -17,8 +17,9 @@ def listed(
     *,
     columns: Columns = DEFAULT_COLUMNS,
     class_names: Path | None = None,
+    nested: bool = False,
 ) -> Listing:
-    return list_hub(name, columns=columns, class_names=class_names, cache_dir=cache)
+    return list_hub(name, columns=columns, class_names=class_names, cache_dir=cache, nested=nested)
 
 
 def rows(listing: Listing) -> list[tuple[str, str]]:

@@ -44,12 +44,15 @@ def write_csv(batch: Batch, top: int) -> Path:
         file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
     except FileNotFoundError:
         raise refusal(status.GONE_TEXT) from None
+    outcomes = [row.outcome for row in batch.done]
+    parents = any(isinstance(one, Prediction) and one.answer is not None for one in outcomes)
     with file:
         writer = csv.writer(file)
-        writer.writerow(csv_header(top))
+        writer.writerow(csv_header(top, parents=parents))
         for row in batch.done:
             if row.outcome is not None:
-                writer.writerow(map(_inert, csv_row(Path(row.name), row.outcome, top)))
+                cells = csv_row(Path(row.name), row.outcome, top, parents=parents)
+                writer.writerow(map(_inert, cells))
     return path
 
 

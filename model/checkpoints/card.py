@@ -5,6 +5,7 @@ from typing import Any
 
 from model.checkpoints.checkpoint import Checkpoint
 from model.photographs.named import known_data
+from model.trust.levels import SURE
 
 PLACE = "THIS_FOLDER"
 """Stands in a card for the checkpoint's own name, which an upload puts in its place."""
@@ -39,6 +40,49 @@ def results_table(metrics: dict[str, Any]) -> str:
             f"{percent(values['top5'])} | {percent(values['macro_f1'])} | {values['loss']:.3f} |"
         )
     return "\n".join(lines)
+
+
+LEVEL_COLUMNS = ("Level", "Told apart", "Top-1", "Answers", "Of these right")
+"""Columns of `level_rows`."""
+
+
+def level_rows(figures: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """Lay out how often each level is right, and how many answers are given on it.
+
+    Args:
+        figures: Of a split, as `calibrate.measure`.
+
+    Returns:
+        A row a level, the cells as `LEVEL_COLUMNS`; none where no class has a parent.
+    """
+    levels = figures.get("levels", [])
+    rows = []
+    for row in levels:
+        is_last = row is levels[-1]
+        name = "classes" if is_last else f"level {row['level']}"
+        right = "none" if row["answered_right"] is None else percent(row["answered_right"])
+        cells = (percent(row["top1"]), percent(row["answered"]), right)
+        rows.append((name, f"{row['nodes']:,}", *cells))
+    return rows
+
+
+def answered_text(figures: dict[str, Any]) -> str:
+    """Say how often something was sure enough to be the answer, and how often that was right.
+
+    Args:
+        figures: Of a split, as `calibrate.measure`; its classes have parents.
+
+    Returns:
+        A sentence.
+    """
+    text = (
+        f"The answer is the lowest class or parent that has {100 * SURE:.0f} % or more: "
+        f"{percent(figures['answered'])} of the photographs have one"
+    )
+    right = figures["answered_right"]
+    if right is None:
+        return f"{text}."
+    return f"{text}, and {percent(right)} of these answers are right."
 
 
 def trust_text(checkpoint: Checkpoint) -> str:
@@ -95,6 +139,17 @@ def split_sentences(checkpoint: Checkpoint) -> list[str]:
                 "are called 'none of these'."
             )
     return sentences
+
+
+def _levels_text(checkpoint: Checkpoint) -> str:
+    """Return the figures by level as a Markdown table and a sentence, an empty line before them."""
+    splits = checkpoint.metrics["splits"]
+    split = "test" if "test" in splits else "valid"
+    if not (rows := level_rows(splits[split])):
+        return ""
+    lines = [LEVEL_COLUMNS, ("---",) * len(LEVEL_COLUMNS), *rows]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"\nBy level, on {split}:\n\n{table}\n\n{answered_text(splits[split])}\n"
 
 
 def front_matter(checkpoint: Checkpoint) -> str:
@@ -174,7 +229,7 @@ Data: `{data["name"]}` ({photographs} photographs), fingerprint `{data["fingerpr
 {split}
 
 {trust_text(checkpoint)}
-
+{_levels_text(checkpoint)}
 ## Use
 
 ```sh

@@ -26,6 +26,7 @@ from model.heads.head import HISTORY_COLUMNS, Head, Row
 from model.photographs.class_names import path_text
 from model.photographs.scan import Skipped
 from model.trust.calibrate import Calibration, Trust
+from model.trust.levels import Levels
 from model.trust.unknown import Detector
 
 FORMAT_VERSION = 2
@@ -63,6 +64,7 @@ class Checkpoint:
         evidence: The training photographs as embeddings; None where none were kept.
         golden: What it answers to drawn patterns; None until that is recorded (`verify.record`).
         page: The title and the link of its page, where they were given.
+        parents: The parents of each of the C classes, the widest first; empty where none has any.
     """
 
     backbone: BackboneSpec
@@ -79,6 +81,12 @@ class Checkpoint:
     evidence: Evidence | None = field(default=None, compare=False)
     golden: Golden | None = field(default=None, compare=False)
     page: PageTexts = field(default_factory=PageTexts)
+    parents: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def levels(self) -> Levels:
+        """Its classes and their parents, level by level."""
+        return Levels(self.class_ids, self.class_names, self.parents)
 
 
 def require_empty(out: Path, overwrite: bool) -> None:
@@ -157,6 +165,8 @@ def save(
             config["background"] = checkpoint.calibration.background
         if texts := checkpoint.page.to_json():
             config["page"] = texts
+        if checkpoint.parents:
+            config["parents"] = checkpoint.parents
         _write_json(folder / CONFIG, config)
         _write_json(folder / METRICS, checkpoint.metrics)
         _write_json(folder / GOLDEN, checkpoint.golden.to_json())
@@ -417,6 +427,7 @@ def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
         audit=schema.audit(folder) if (folder / AUDIT).exists() else None,
         golden=load_golden(folder, num_classes) if verify else None,
         page=PageTexts(**config.get("page", {})),
+        parents=config.get("parents", []),
     )
 
 

@@ -5,11 +5,12 @@ are checked in `tensors`, the history in `history`. Fields that are not listed a
 later version may have written them.
 
 Limits of size admit `MAX_CLASSES` classes. A class takes about 30 bytes in config.json (at most
-1,100, with two names of 255 characters), 190 a split in metrics.json (450), 14 a pattern in
-golden.json and 80 in audit.json. The confusion matrix takes 8 bytes a cell, so 2 splits of
-`MAX_MATRIX` classes 16 MB; earlier versions wrote one for any number of classes, which can be read
-up to 2,000. What Python makes of it is larger: an empty list of 3 bytes takes 64, so lists and
-objects are counted before they are parsed (25,000 classes make 75,000).
+1,100, with two names of 255 characters) and 30 more for each of its parents, 190 a split in
+metrics.json (450), 14 a pattern in golden.json and 80 in audit.json. The confusion matrix takes 8
+bytes a cell, so 2 splits of `MAX_MATRIX` classes 16 MB; earlier versions wrote one for any number
+of classes, which can be read up to 2,000. What Python makes of it is larger: an empty list of 3
+bytes takes 64, so lists and objects are counted before they are parsed (25,000 classes make 75,000,
+and 25,000 more with parents).
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ from model.checkpoints.files import (
 from model.checkpoints.page import MAX_LINK, MAX_TITLE, link_problem, title_problem
 from model.heads.head import MAX_EPOCHS, MAX_HIDDEN, MAX_SEED, MAX_WIDTH
 from model.photographs.class_names import MAX_CLASSES, MAX_NAME
+from model.photographs.parents import MAX_LEVELS, require_tree
 
 CONFIG, METRICS, GOLDEN = "config.json", "metrics.json", "golden.json"
 AUDIT, HASHES = "audit.json", "hashes.json"
@@ -127,6 +129,9 @@ class _Page(TypedDict):
     link: NotRequired[Annotated[str, Meta(max_length=MAX_LINK, pattern=PRINTABLE)]]
 
 
+_Parents = Annotated[tuple[_ClassId, ...], Meta(max_length=MAX_LEVELS - 1)]
+
+
 class _Config(TypedDict):
     backbone: _Backbone
     head: _Head
@@ -136,6 +141,7 @@ class _Config(TypedDict):
     background: NotRequired[_ClassId]
     class_ids: Annotated[list[_ClassId], Meta(min_length=2, max_length=MAX_CLASSES)]
     class_names: Annotated[list[_Name], Meta(min_length=2, max_length=MAX_CLASSES)]
+    parents: NotRequired[Annotated[list[_Parents], Meta(max_length=MAX_CLASSES)]]
     training: _Training
     page: NotRequired[_Page]
 
@@ -164,6 +170,14 @@ class _Group(TypedDict):
 _Row = Annotated[list[_Count], Meta(max_length=_MAX_MATRIX)]
 
 
+class _Level(TypedDict):
+    level: Annotated[int, Meta(ge=1, le=MAX_LEVELS)]
+    nodes: Annotated[int, Meta(ge=1, le=MAX_CLASSES)]
+    top1: _Share
+    answered: _Share
+    answered_right: _Share | None
+
+
 class _Split(TypedDict):
     photographs: Annotated[int, Meta(ge=1, le=10**12)]
     top1: _Share
@@ -180,6 +194,9 @@ class _Split(TypedDict):
     top1_without: NotRequired[_Share | None]
     background: NotRequired[_Count]
     background_rejected: NotRequired[_Share]
+    levels: NotRequired[Annotated[list[_Level], Meta(min_length=2, max_length=MAX_LEVELS)]]
+    answered: NotRequired[_Share]
+    answered_right: NotRequired[_Share | None]
     confusion_matrix: NotRequired[Annotated[list[_Row], Meta(max_length=_MAX_MATRIX)]]
     confusions: NotRequired[list[Annotated[list[_Count], Meta(min_length=3, max_length=3)]]]
 
@@ -353,6 +370,12 @@ def config(folder: Path) -> dict[str, Any]:
     for name, problem in (("title", title_problem), ("link", link_problem)):
         if name in page and (expected := problem(page[name])):
             raise InvalidFile(CONFIG, f"page.{name}: expected {expected}")
+    if parents := found.get("parents"):
+        _require_length(CONFIG, "parents", parents, len(found["class_ids"]))
+        try:
+            require_tree(found["class_ids"], dict(zip(found["class_ids"], parents, strict=True)))
+        except ValueError as error:
+            raise InvalidFile(CONFIG, f"parents: {error}") from error
     if found.get("background") in found["class_ids"]:
         raise InvalidFile(CONFIG, "background: expected a class that is none of class_ids")
     for index, view in enumerate(found["views"]):

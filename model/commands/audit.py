@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
     console.add_cache_dir(command)
     console.add_max_pixels(command)
     command.add_argument("data", metavar="DATA", help=data_options.DATA)
+    data_options.add_nested(command)
     data_options.add_columns(command)
     data_options.add_group_by(command)
     data_options.add_data_dir(command)
@@ -88,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         data_dir=options.data_dir,
         cache_dir=options.cache_dir,
         columns=data_options.columns(options),
+        nested=options.nested,
     )
     data = read_photos(listing, cache_dir=options.cache_dir, backbone=backbone, summaries=True)
     for bad in data.skipped:

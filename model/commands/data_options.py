@@ -9,7 +9,7 @@ from model.photographs.tables import GROUP_BY, Columns
 
 DATA = (
     "a folder of class folders, with or without train, valid and test above them; a table "
-    "(CSV, TSV or Parquet: path,label[,split][,group]); a zip or tar of class folders; "
+    "(CSV, TSV or Parquet: path,label[,split][,group][,parent]); a zip or tar of class folders; "
     "hf:USER/NAME[@REVISION][:SPLIT] on the Hugging Face Hub; or the name digits or flowers102"
 )
 """What DATA may be."""
@@ -31,6 +31,8 @@ _COLUMNS = {
     "label": "the class",
     "split": "train, valid or test",
     "group": "what belongs together, such as a person",
+    "parent": "the group of classes that the class belongs to, or several from the widest to the "
+    "narrowest with / between them",
 }
 
 
@@ -43,6 +45,16 @@ def add_columns(parser: argparse._ActionsContainer, names: Iterable[str] = _COLU
             metavar="NAME",
             help=f"column of a table that holds {_COLUMNS[name]}",
         )
+
+
+def add_nested(parser: argparse._ActionsContainer) -> None:
+    """Add `--nested`."""
+    parser.add_argument(
+        "--nested",
+        action="store_true",
+        help="the lowest folders are the classes, and the folders above them their parents, as "
+        "DATA/iris/yellow iris/",
+    )
 
 
 def add_group_by(parser: argparse._ActionsContainer) -> None:
@@ -60,7 +72,11 @@ def add_group_by(parser: argparse._ActionsContainer) -> None:
 def columns(options: argparse.Namespace) -> Columns:
     """Return what a table's columns are called; `--group-by` may name one, too."""
     found = Columns(
-        options.path_column, options.label_column, options.split_column, options.group_column
+        options.path_column,
+        options.label_column,
+        options.split_column,
+        options.group_column,
+        parent=options.parent_column,
     )
     by = getattr(options, "group_by", "auto")
     return found if by in GROUP_BY else replace(found, group=by, group_may_lack=True)

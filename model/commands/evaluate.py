@@ -3,14 +3,16 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from model.checkpoints import card
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console, data_options
 from model.commands.opening import CHECKPOINT, open_classifier
 from model.photographs import images
 from model.photographs.class_names import escaped
-from model.photographs.dataset import SPLITS
+from model.photographs.dataset import SPLITS, Listing
 
 
 def add(commands: Any) -> None:
@@ -33,6 +35,7 @@ def add(commands: Any) -> None:
         choices=SPLITS,
         help="only the photographs of this split, where DATA has splits",
     )
+    data_options.add_nested(command)
     data_options.add_columns(command)
     data_options.add_data_dir(command)
     command.add_argument(
@@ -50,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         Exit status 0.
     """
     from model.evaluation import evaluate
-    from model.photographs.sources import list_source, list_unlabelled
+    from model.photographs.sources import list_unlabelled
 
     images.allow(options.max_pixels)
     classifier = open_classifier(options, options.device, threads=1)
@@ -59,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         "cache_dir": options.cache_dir,
         "columns": data_options.columns(options),
     }
-    listing = list_source(options.data, splits=bool(options.split), **places)
+    listing = _listing(options, classifier.checkpoint.parents, places)
     if not options.split and any(entry.split == "train" for entry in listing.entries):
         print(
             f"Note: {options.data} has splits, and train is measured as well. Choose one: --split "
@@ -90,6 +93,8 @@ def run(options: argparse.Namespace) -> int:
         "Known pass": f"{result['known_pass_rate']:.2%}",
     }
     print(console.table(list(figures), [list(figures.values())]))
+    if rows := card.level_rows(result):
+        print(f"\n{console.table(card.LEVEL_COLUMNS, rows)}\n{card.answered_text(result)}\n")
     if "background" in result:
         print(
             f"{result['background']:,} photographs of the background: "
@@ -104,3 +109,17 @@ def run(options: argparse.Namespace) -> int:
             "these'"
         )
     return 0
+
+
+def _listing(
+    options: argparse.Namespace, parents: Sequence[Sequence[str]], places: dict[str, Any]
+) -> Listing:
+    """List the photographs; where the upper folders are the checkpoint's parents, as nested."""
+    from model.photographs.sources import list_source
+
+    places = {"splits": bool(options.split), **places}
+    listing = list_source(options.data, nested=options.nested, **places)
+    known = {name for names in parents for name in names}
+    if options.nested or not known & {entry.class_id for entry in listing.entries}:
+        return listing
+    return list_source(options.data, nested=True, **places)

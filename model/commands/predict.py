@@ -16,6 +16,7 @@ from model.commands.opening import CHECKPOINT, open_classifier, require_folder_o
 from model.photographs import images
 from model.photographs.class_names import escaped
 from model.photographs.tables import Columns
+from model.trust.levels import SURE, Answer
 
 
 def add(commands: Any) -> None:
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--top {options.top} must be 1 or more.")
     classifier = open_classifier(options, options.device)
     top = min(options.top, len(classifier.checkpoint.class_ids))
-    failed = 0
+    parents, failed = bool(classifier.checkpoint.parents), 0
     with contextlib.ExitStack() as stack:
         write_row = None
         if options.csv:
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
                 options.csv.open("w", newline="", encoding="utf-8", errors="backslashreplace")
             )
             write_row = csv.writer(file).writerow
-            write_row(predictions.csv_header(top))
+            write_row(predictions.csv_header(top, parents=parents))
         explain = options.figure is not None
         for path, image, outcome in predictions.predict_all(
             classifier, paths, top, explain=explain
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
             if bad:
                 print(escaped(f"{path} {outcome}"), file=sys.stderr)
             if write_row:
-                write_row(predictions.csv_row(path, outcome, top))
+                write_row(predictions.csv_row(path, outcome, top, parents=parents))
             elif options.json:
                 row = predictions.to_json(path, outcome)
                 print(json.dumps(row, ensure_ascii=False, allow_nan=False), flush=True)
@@ -121,6 +122,8 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
     if prediction.none_of_these:
         print("  Probably none of these: unlike what the classifier knows.", file=out)
     else:
+        if prediction.answer:
+            print(f"  Answer: {answer_text(prediction.answer)}", file=out)
         promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
         print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
     evidence = prediction.evidence
@@ -129,3 +132,12 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
     elif evidence and evidence.disagree:
         labels = ", ".join(dict.fromkeys(similar.label for similar in evidence.similar))
         print(f"  Look twice: the training photographs most like it are {labels}.", file=out)
+
+
+def answer_text(answer: Answer) -> str:
+    """Say which class or parent is sure enough, and what it leaves open."""
+    if not answer.level:
+        return f"none is sure enough ({SURE:.0%} or more)"
+    named = ", ".join(f"{part.label} {part.probability:.1%}" for part in answer.perhaps)
+    said = f"{' > '.join(answer.path)}, {answer.probability:.1%}"
+    return f"{said}; which one is unsure: {named}" if named else said

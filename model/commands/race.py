@@ -52,6 +52,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="photographs to compare on, of each class its share",
     )
+    data_options.add_nested(command)
     data_options.add_columns(command)
     data_options.add_group_by(command)
     data_options.add_data_dir(command)
@@ -86,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         data_dir=options.data_dir,
         cache_dir=options.cache_dir,
         columns=data_options.columns(options),
+        nested=options.nested,
     )
     drawn = sample(listing, options.photographs, options.seed)
     data = read_photos(drawn, cache_dir=options.cache_dir, summaries=True)

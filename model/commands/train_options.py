@@ -24,6 +24,7 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         help="more photographs, from anything that DATA may be; may be repeated; where a "
         "photograph has another label there, that one counts",
     )
+    data_options.add_nested(group)
     data_options.add_columns(group)
     data_options.add_group_by(group)
     group.add_argument(

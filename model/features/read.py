@@ -88,6 +88,7 @@ def read_photos(
         name=listing.name,
         folder=listing.folder,
         added=listing.added,
+        parents=listing.parents,
         photos=photos,
         splits=np.array([entry.split for entry, _ in kept], dtype="<U5"),
         groups=[entry.group for entry, _ in kept],

@@ -48,6 +48,7 @@ class Listing:
         skipped: Files that are no photographs by their name or place.
         notes: What a person should know, a sentence each.
         added: The folders of the sources that were added, in order.
+        parents: Class id -> its parents, the widest first, of the classes that have some.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Listing:
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     added: list[Path] = field(default_factory=list)
+    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Collection:
         skipped: The files that were left out.
         notes: What a person should know, a sentence each.
         added: As `Listing`.
+        parents: As `Listing`.
     """
 
     name: str
@@ -114,6 +117,7 @@ class Collection:
     skipped: list[Skipped]
     notes: list[str]
     added: list[Path] = field(default_factory=list)
+    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def folders(self) -> list[Path]:
@@ -160,6 +164,7 @@ class DataSet:
             C belong to it; "" for none.
         skipped: The files that were left out.
         notes: What a person should know, a sentence each.
+        parents: The parents of each of the C classes, the widest first; empty where none has any.
     """
 
     name: str
@@ -171,6 +176,7 @@ class DataSet:
     background: str = ""
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    parents: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def outputs(self) -> int:

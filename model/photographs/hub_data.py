@@ -20,7 +20,14 @@ from model.photographs.layout import split_of
 from model.photographs.tables import Columns
 
 
-def list_hub(name: str, *, columns: Columns, class_names: Path | None, cache_dir: Path) -> Listing:
+def list_hub(
+    name: str,
+    *,
+    columns: Columns,
+    class_names: Path | None,
+    cache_dir: Path,
+    nested: bool = False,
+) -> Listing:
     """List a data set of the Hugging Face Hub, downloading it if need be.
 
     A name is resolved to a commit by one request of at most `hub.TIMEOUT` seconds; a full commit
@@ -35,6 +42,7 @@ def list_hub(name: str, *, columns: Columns, class_names: Path | None, cache_dir
         columns: The columns of Parquet files, or of a `metadata.csv` beside the photographs.
         class_names: JSON file of display names, in place of the data set's own.
         cache_dir: The cache folder.
+        nested: As `scan.list_folder`, where it holds folders.
 
     Returns:
         The photographs; none has been opened.
@@ -59,7 +67,7 @@ def list_hub(name: str, *, columns: Columns, class_names: Path | None, cache_dir
     if sum(files[path] for path in tables) > sum(files[path] for path in photographs):
         listing = replace(_list_tables(found, tables, columns), names=names)
     else:
-        listing = list_photographs(found, photographs, columns, class_names)
+        listing = list_photographs(found, photographs, columns, class_names, nested=nested)
     if not listing.entries:
         why = f": {listing.skipped[0].path} {listing.skipped[0].reason}" if listing.skipped else ""
         raise ValueError(f"{name} has no usable photographs{why}.")

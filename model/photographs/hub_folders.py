@@ -10,6 +10,7 @@ from model.photographs.class_names import CLASS_NAMES_FILE
 from model.photographs.dataset import SPLITS, Listing
 from model.photographs.hub_files import Found, choose_split, snapshot
 from model.photographs.layout import absolute, split_of
+from model.photographs.parents import Gathered
 from model.photographs.scan import list_folder
 from model.photographs.tables import Columns, list_table, missing_columns
 
@@ -18,7 +19,12 @@ _BESIDE = ("README.md", "labels.csv", CLASS_NAMES_FILE)
 
 
 def list_photographs(
-    found: Found, photographs: Sequence[str], columns: Columns, class_names: Path | None
+    found: Found,
+    photographs: Sequence[str],
+    columns: Columns,
+    class_names: Path | None,
+    *,
+    nested: bool = False,
 ) -> Listing:
     """Download photographs and list them by tables of labels, else by their class folders.
 
@@ -27,6 +33,7 @@ def list_photographs(
         photographs: Their paths in the repository.
         columns: The columns of a `metadata.csv` beside them.
         class_names: JSON file of display names, in place of the data set's own.
+        nested: As `scan.list_folder`.
 
     Returns:
         The photographs; none has been opened.
@@ -59,7 +66,9 @@ def list_photographs(
         splits = {parts[0] for parts, depth in depths if depth and len(parts) > 2}
         below = (*root, choose_split(found, splits))
     folder, names_file, wanted = _download(found, photographs, below, class_names)
-    listing = list_folder(folder.joinpath(*below), class_names=names_file, splits=not found.split)
+    listing = list_folder(
+        folder.joinpath(*below), class_names=names_file, splits=not found.split, nested=nested
+    )
     notes = [*unused, *listing.notes]
     if not found.split and (left := len(photographs) - len(wanted)):
         notes.append(f"{left:,} photographs that are not in {'/'.join(below)}/ are left out.")
@@ -203,4 +212,10 @@ def merged(found: Found, folder: Path, listings: Sequence[Listing]) -> Listing:
     names = {key: name for listing in listings for key, name in listing.names.items()}
     skipped = [skipped for listing in listings for skipped in listing.skipped]
     notes = dict.fromkeys(note for listing in listings for note in listing.notes)
-    return Listing(found.name, folder, entries, names, skipped, list(notes))
+    parents = Gathered("Keep one of them.")
+    for listing in listings:
+        for class_id, above in listing.parents.items():
+            parents.add(class_id, above, f"in {listing.name}")
+    return Listing(
+        found.name, folder, entries, names, skipped, list(notes), parents=parents.with_any()
+    )

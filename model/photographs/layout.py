@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -67,6 +68,23 @@ def wrong_ending(path: Path) -> str:
     """Say of a file that its ending is not a photograph's."""
     ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
     return f"has {ending}, not that of a photograph"
+
+
+def flaw_of(path: Path) -> str:
+    """Say why a file cannot be a photograph, by its name and what the system knows of it, or ""."""
+    if "\0" in str(path):
+        return "is not there"
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "is not there"
+    except OSError as error:
+        return f"cannot be read, {(error.strerror or str(error)).lower()}"
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    if path.suffix.lower() not in images.SUFFIXES:
+        return wrong_ending(path)
+    return "" if stat.S_ISREG(mode) else "is not a file"
 
 
 def leads_up(folder: Path, start: Path) -> bool:
@@ -227,5 +245,5 @@ def note_on_lower_folders(folder: Path, paths: Iterable[tuple[Path, Path]]) -> l
     return [
         f"{len(nested):,} of the class folders hold {count:,} folders, such as "
         f"{root.name}/{min(names)}; a photograph's class is the upper one. To train the "
-        f"lower ones, put them directly below {folder}."
+        f"lower ones, add --nested, or put them directly below {folder}."
     ]

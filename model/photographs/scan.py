@@ -14,6 +14,7 @@ from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
 from model.photographs.layout import (
     holds_checkpoints,
     is_junk,
+    is_photograph,
     leads_up,
     note_on_lower_folders,
     notes_on,
@@ -22,6 +23,7 @@ from model.photographs.layout import (
     walk,
     wrong_ending,
 )
+from model.photographs.parents import MAX_LEVELS, Gathered, above, require_tree
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -90,13 +92,59 @@ def class_folders(folder: Path) -> dict[str, list[Path]]:
     return classes
 
 
-def list_class_folders(folder: Path, split: str, skipped: list[Skipped]) -> Iterator[Entry]:
+def nested_class_folders(
+    folder: Path, found: Gathered, over: tuple[str, ...] = ()
+) -> dict[str, list[Path]]:
+    """Map class ids to their folders, where folders without photographs are parents of classes.
+
+    Args:
+        folder: The folder to search.
+        found: Gets the parents of each class.
+        over: The parents that `folder` itself stands for.
+
+    Returns:
+        As `class_folders`: the lowest folders, the ones that hold photographs.
+
+    Raises:
+        ValueError: A folder holds photographs beside folders of photographs, the folders are nested
+            too deep, two folders of one name have different parents, or as `class_folders`.
+    """
+    classes: dict[str, list[Path]] = {}
+    for name, folders in class_folders(folder).items():
+        for entry in folders:
+            inner = [path for path in _folders(entry) if any(map(is_photograph, walk(path)))]
+            if not inner:
+                parents = above(name, over, f"The folder {entry} below")
+                found.add(name, parents, f"in {entry}")
+                classes.setdefault(name, []).append(entry)
+                continue
+            if any(is_photograph(path) for path in entry.iterdir() if not is_junk(path.name)):
+                raise ValueError(
+                    f"{entry} holds photographs and the folder {inner[0].name}, so that it is a "
+                    f"class and the parent of one. Put its photographs into a folder of their own, "
+                    f"such as {entry / f'other {name}'}, or train without --nested."
+                )
+            if len(over) + 1 >= MAX_LEVELS:
+                raise ValueError(
+                    f"{inner[0]} is more than {MAX_LEVELS} levels deep; with --nested, at most "
+                    f"{MAX_LEVELS - 1} folders may stand above that of a class."
+                )
+            for class_id, below in nested_class_folders(entry, found, (*over, name)).items():
+                classes.setdefault(class_id, []).extend(below)
+    return classes
+
+
+def list_class_folders(
+    folder: Path, split: str, skipped: list[Skipped], nested: Gathered | None = None
+) -> Iterator[Entry]:
     """List the photographs in a folder of class folders by their endings.
 
     Args:
         folder: The folder of class folders.
         split: The split that they belong to, or "".
         skipped: Gets the files that have another ending, or stand outside a class folder.
+        nested: Gets the parents of classes, where folders above theirs are parents; None where the
+            upper folders are the classes.
 
     Yields:
         The photographs, sorted by class.
@@ -104,7 +152,8 @@ def list_class_folders(folder: Path, split: str, skipped: list[Skipped]) -> Iter
     for entry in sorted(folder.iterdir()):
         if entry.is_file() and entry.suffix.lower() in images.SUFFIXES:
             skipped.append(Skipped(entry, "is not in a class folder"))
-    for class_id, folders in sorted(class_folders(folder).items()):
+    found = class_folders(folder) if nested is None else nested_class_folders(folder, nested)
+    for class_id, folders in sorted(found.items()):
         for path in (path for entry in folders for path in walk(entry, skipped)):
             if path.suffix.lower() in images.SUFFIXES:
                 yield Entry(path, class_id, split)
@@ -112,20 +161,24 @@ def list_class_folders(folder: Path, split: str, skipped: list[Skipped]) -> Iter
                 skipped.append(Skipped(path, wrong_ending(path)))
 
 
-def list_folder(folder: Path, *, class_names: Path | None = None, splits: bool = True) -> Listing:
+def list_folder(
+    folder: Path, *, class_names: Path | None = None, splits: bool = True, nested: bool = False
+) -> Listing:
     """List a folder of class folders, with or without `train`, `valid` and `test` above them.
 
     Args:
         folder: The data folder.
         class_names: JSON file of display names; by default a `cat_to_name.json` that is near.
         splits: Look for folders of splits; without, every folder is a class.
+        nested: The lowest folders are the classes, and the folders above them their parents.
 
     Returns:
         The photographs, those of `train` first.
 
     Raises:
         FileNotFoundError: The folder or the names file does not exist.
-        ValueError: Two folders claim the same split, or a folder's name cannot name a class.
+        ValueError: Two folders claim the same split, a folder's name cannot name a class, or with
+            `nested` as `nested_class_folders`.
     """
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -136,17 +189,20 @@ def list_folder(folder: Path, *, class_names: Path | None = None, splits: bool =
     roots = split_folders(folder) if splits else {}
     ordered = {split: roots[split] for split in SPLITS if split in roots} or {"": folder}
     skipped: list[Skipped] = []
+    parents = Gathered("A class has one place: give one of them another name.")
     entries = [
         entry
         for split, root in ordered.items()
-        for entry in list_class_folders(root, split, skipped)
+        for entry in list_class_folders(root, split, skipped, parents if nested else None)
     ]
+    require_tree({entry.class_id for entry in entries}, parents.with_any())
     found = None if class_names else find_names_file(folder, roots.values())
     names_file = class_names or found
     names = read_class_names(names_file) if names_file else {}
     notes = notes_on(folder, roots.values(), _left_out(folder), found)
-    notes += note_on_lower_folders(folder, _with_class_folders(ordered, entries))
-    return Listing(str(folder), folder, entries, names, skipped, notes)
+    if not nested:
+        notes += note_on_lower_folders(folder, _with_class_folders(ordered, entries))
+    return Listing(str(folder), folder, entries, names, skipped, notes, parents=parents.with_any())
 
 
 def _with_class_folders(

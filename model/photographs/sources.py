@@ -38,6 +38,7 @@ def list_source(
     cache_dir: Path,
     columns: Columns = DEFAULT_COLUMNS,
     splits: bool = True,
+    nested: bool = False,
 ) -> Listing:
     """List labelled photographs.
 
@@ -50,6 +51,8 @@ def list_source(
         cache_dir: The cache folder; archives are unpacked there.
         columns: What the columns of a table are called.
         splits: Look for folders of splits in a folder; without, each of its folders is a class.
+        nested: As `scan.list_folder`, where the source holds folders; elsewhere a note says that
+            it has no effect.
 
     Returns:
         The photographs; none has been opened.
@@ -67,18 +70,23 @@ def list_source(
     elif name.startswith(HUB):
         from model.photographs.hub_data import list_hub
 
-        listing = list_hub(name, columns=columns, class_names=class_names, cache_dir=cache_dir)
+        listing = list_hub(
+            name, columns=columns, class_names=class_names, cache_dir=cache_dir, nested=nested
+        )
     elif path.is_dir():
-        listing = _list_folder(path, columns, class_names, splits)
+        listing = _list_folder(path, columns, class_names, splits, nested)
     elif is_table(path):
         listing = list_table(path, columns=columns, class_names=class_names)
     elif is_archive(path):
         folder, notes = unpack(path, cache_dir)
-        listing = _list_folder(folder, columns, class_names, splits=True)
+        listing = _list_folder(folder, columns, class_names, True, nested)
         _require_inside(path, folder, listing)
         listing = replace(listing, name=name, notes=[*notes, *listing.notes])
     else:
         raise _not_there(name)
+    if nested and not listing.parents:
+        note = f"--nested has no effect on {name}: no folder in it holds folders of photographs."
+        return replace(listing, notes=[*listing.notes, note])
     return listing
 
 
@@ -126,17 +134,19 @@ def _not_there(name: str) -> FileNotFoundError:
     )
 
 
-def _list_folder(folder: Path, columns: Columns, class_names: Path | None, splits: bool) -> Listing:
+def _list_folder(
+    folder: Path, columns: Columns, class_names: Path | None, splits: bool, nested: bool
+) -> Listing:
     """List a folder by the table in it, or by its class folders."""
     table = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if table is None:
-        return list_folder(folder, class_names=class_names, splits=splits)
+        return list_folder(folder, class_names=class_names, splits=splits, nested=nested)
     try:
         flaw = missing_columns(table, columns)
     except ValueError as error:
         flaw = str(error)
     if flaw and (len(class_folders(folder)) > 1 or split_folders(folder)):
-        listing = list_folder(folder, class_names=class_names, splits=splits)
+        listing = list_folder(folder, class_names=class_names, splits=splits, nested=nested)
         return replace(listing, notes=[f"{table.name} is not used: {flaw}", *listing.notes])
     listing = list_table(table, columns=columns, class_names=class_names)
     known = {absolute(file.path) for file in (*listing.entries, *listing.skipped)}

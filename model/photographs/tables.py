@@ -1,12 +1,10 @@
-"""Photographs that a table lists: a path and a label in each row, perhaps a split and a group."""
+"""Photographs that a table lists: path and label in each row, perhaps split, group and parent."""
 
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.photographs import images
 from model.photographs.cells import ENDINGS, Row, column_names, read_rows
 from model.photographs.class_names import (
     escaped,
@@ -16,7 +14,8 @@ from model.photographs.class_names import (
     require_name,
 )
 from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
-from model.photographs.layout import absolute, below_one_folder, notes_on, split_of, wrong_ending
+from model.photographs.layout import absolute, below_one_folder, flaw_of, notes_on, split_of
+from model.photographs.parents import SEPARATOR, Gathered, above, require_tree
 
 LABEL_FILES = ("labels.csv", "labels.tsv")
 """Tables that are used where a data folder holds one."""
@@ -36,6 +35,8 @@ class Columns:
         group: What it has in common with others, such as a person; not needed.
         group_may_lack: Whether a table without the group's column is in order, even where it was
             named: what `--group-by` names may be a regular expression instead.
+        parent: The group of classes that its class belongs to, or several from the widest to the
+            narrowest with `/` between them; not needed.
     """
 
     path: str = "path"
@@ -43,6 +44,7 @@ class Columns:
     split: str = "split"
     group: str = "group"
     group_may_lack: bool = False
+    parent: str = "parent"
 
 
 DEFAULT_COLUMNS = Columns()
@@ -83,7 +85,8 @@ def list_table(
 
     Args:
         path: A CSV file (separated by commas or semicolons), TSV file or Parquet file.
-        columns: What its columns are called. The group is used where there is such a column.
+        columns: What its columns are called. Group and parent are used where there is such a
+            column; a cell without a parent says nothing about the class's parent.
         class_names: JSON file of display names; by default a `cat_to_name.json` that is near.
         labelled: Read labels, splits and groups; without, every class id is "".
 
@@ -95,7 +98,7 @@ def list_table(
         FileNotFoundError: The names file does not exist.
         ValueError: The table cannot be read, lacks a column, has no row, gives a photograph two
             labels, splits or groups, has a label that cannot name a class or a split that is none,
-            or has splits in some rows only.
+            has splits in some rows only, or gives a class two parents.
     """
     roles = _columns_of(path, columns, labelled)
     rows = _Rows(path, roles)
@@ -115,11 +118,13 @@ def list_table(
     names_file = class_names or found
     names = read_class_names(names_file) if names_file else {}
     notes += notes_on(path.parent, (), (), found)
-    return Listing(str(path), folder, entries, names, rows.skipped, notes)
+    parents = rows.parents.with_any()
+    require_tree({entry.class_id for entry in entries}, parents)
+    return Listing(str(path), folder, entries, names, rows.skipped, notes, parents=parents)
 
 
 def _columns_of(path: Path, columns: Columns, labelled: bool) -> dict[str, str]:
-    """Map what is read to the column it is in: "path", "label", and perhaps "split", "group"."""
+    """Map what is read to the column it is in: a path, a label, and perhaps more."""
     names = column_names(path)
     roles = {"path": columns.path}
     if labelled:
@@ -129,6 +134,8 @@ def _columns_of(path: Path, columns: Columns, labelled: bool) -> dict[str, str]:
         default = columns.group == DEFAULT_COLUMNS.group or columns.group_may_lack
         if columns.group in names or not default:
             roles["group"] = columns.group
+        if columns.parent in names or columns.parent != DEFAULT_COLUMNS.parent:
+            roles["parent"] = columns.parent
     if flaw := _missing(path, names, roles.items()):
         raise ValueError(flaw)
     for name in roles.values():
@@ -159,6 +166,7 @@ class _Rows:
         self.count = 0
         self.repeated = 0
         self.skipped: list[Skipped] = []
+        self.parents = Gathered("Keep one of them; a column of something else needs another name.")
         self._taken: dict[Path, tuple[Entry, str]] = {}
 
     def add(self, row: Row) -> None:
@@ -173,11 +181,16 @@ class _Rows:
         if "label" in cells and not cells["label"]:
             self.skipped.append(Skipped(path, f"has no label {place}"))
             return
-        if flaw := _flaw(path):
+        if flaw := flaw_of(path):
             self.skipped.append(Skipped(path, f"{flaw} {place}"))
             return
         label = normal_form(cells.get("label", ""))
         require_name(label, f"{self.path}, {row.place}: the label")
+        if parent := cells.get("parent"):
+            what = f"{self.path}, {row.place}: the parent"
+            self.parents.add(
+                label, above(label, parent.split(SEPARATOR), what), f"in {row.place} of {self.path}"
+            )
         split = self._split(cells.get("split", ""), row.place)
         entry = Entry(path, label, split, cells.get("group", ""))
         earlier, there = self._taken.setdefault(path, (entry, row.place))
@@ -231,23 +244,6 @@ class _Rows:
                     f"{self.path} gives {entry.path} the {what} '{escaped(first)}' in {there} and "
                     f"'{escaped(second)}' in {place}. Keep one of them."
                 )
-
-
-def _flaw(path: Path) -> str:
-    """Say why a file cannot be a photograph, by its name and what the system knows of it."""
-    if "\0" in str(path):
-        return "is not there"
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return "is not there"
-    except OSError as error:
-        return f"cannot be read, {(error.strerror or str(error)).lower()}"
-    if stat.S_ISDIR(mode):
-        return "is a folder"
-    if path.suffix.lower() not in images.SUFFIXES:
-        return wrong_ending(path)
-    return "" if stat.S_ISREG(mode) else "is not a file"
 
 
 def _rank(split: str) -> int:

@@ -132,13 +132,15 @@ def metadata(classifier: Classifier) -> dict[str, Any]:
         classifier: The loaded classifier.
 
     Returns:
-        `class_names`; `transforms` (size in px, framing, crop_pct, interpolation, fill, and
+        `class_names`, and where they have some their `parents` (a list for each, the widest
+        first); `transforms` (size in px, framing, crop_pct, interpolation, fill, and
         least_side as `images.decode` takes it); `thresholds` (temperature, coverage, margin,
         known_pass_rate, unknown_threshold).
     """
-    transforms = classifier.backbone.transforms
+    transforms, parents = classifier.backbone.transforms, classifier.checkpoint.parents
     return {
         "class_names": classifier.checkpoint.class_names,
+        **({"parents": parents} if parents else {}),
         "transforms": {
             "size": transforms.image_size,
             "framing": transforms.framing,

@@ -7,13 +7,15 @@ import numpy as np
 
 from model.photographs.class_names import display_names
 from model.photographs.dataset import Collection, Listing
+from model.photographs.parents import Gathered, require_tree
 
 
 def join(first: Listing, added: Sequence[Listing]) -> Listing:
     """Add listings to one.
 
     A class of theirs that is no class id of the first, but the name of one of its classes, is that
-    class. Where the first has no splits, theirs are not kept.
+    class. Where the first has no splits, theirs are not kept. A source that
+    gives a class no parent does not contradict one that does.
 
     Args:
         first: The data set.
@@ -21,6 +23,9 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
 
     Returns:
         All photographs, those of the first with source 0.
+
+    Raises:
+        ValueError: A class has two different parents, or a name is a class and a parent.
     """
     if not added:
         return first
@@ -29,21 +34,29 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
     by_name = {name.casefold(): class_id for class_id, name in shown.items()}
     has_splits = any(entry.split for entry in first.entries)
     entries, names = list(first.entries), {}
+    parents = Gathered("A class has the same parents in all sources.")
+    for class_id, above in first.parents.items():
+        parents.add(class_id, above, f"in {first.name}")
+
+    def known_as(class_id: str) -> str:
+        return class_id if class_id in shown else by_name.get(class_id.casefold(), class_id)
+
     notes = list(first.notes)
     for source, listing in enumerate(added, start=1):
         for entry in listing.entries:
-            class_id = entry.class_id
-            if class_id not in shown:
-                class_id = by_name.get(class_id.casefold(), class_id)
-            split = entry.split if has_splits else ""
+            class_id, split = known_as(entry.class_id), entry.split if has_splits else ""
             entries.append(entry._replace(class_id=class_id, split=split, source=source))
+        for class_id, above in listing.parents.items():
+            parents.add(known_as(class_id), above, f"in {listing.name}")
         names |= {key: name for key, name in listing.names.items() if key not in shown}
         if not has_splits and any(entry.split for entry in listing.entries):
             notes.append(f"{listing.name} has splits and {first.name} has none: they are not kept.")
         notes += listing.notes
+    require_tree({entry.class_id for entry in entries}, parents.found)
     return replace(
         first,
         entries=entries,
+        parents=parents.found,
         names=names | first.names,
         skipped=[*first.skipped, *(bad for listing in added for bad in listing.skipped)],
         notes=notes,

@@ -163,7 +163,15 @@ def split_photos(collection: Collection, options: SplitOptions, groups: Groups) 
     data.notes.extend(_about_draw(data, draw, options.seed))
     data.notes.extend(_in_two_classes(data))
     data.notes.extend(_about_copies(data))
-    return _set_aside(data, options.background) if options.background else data
+    if options.background:
+        data = _set_aside(data, options.background)
+    return replace(data, parents=_parents(data.class_ids, collection.parents))
+
+
+def _parents(class_ids: list[str], known: dict[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Give each class its parents; nothing where no class has any."""
+    found = [known.get(class_id, ()) for class_id in class_ids]
+    return found if any(found) else []
 
 
 def _draws(

@@ -12,7 +12,13 @@ import numpy as np
 
 from model.heads.cross_fit import fold_numbers
 from model.heads.head import Head
-from model.trust.metrics import classification_metrics, expected_calibration_error, reliability
+from model.trust.levels import Levels
+from model.trust.metrics import (
+    classification_metrics,
+    expected_calibration_error,
+    reliability,
+    softmax,
+)
 from model.trust.sets import conformal_quantile, prediction_sets, set_scores
 from model.trust.temperature import fit_temperature
 from model.trust.unknown import Detector, Embedding, fit_detector
@@ -247,9 +253,19 @@ def figures(
     }
 
 
-def measure(assessment: Assessment, labels: np.ndarray, class_ids: list[str]) -> dict[str, Any]:
-    """Measure a split: `classification_metrics` of the calibrated logits, and `figures`."""
-    return {
-        **classification_metrics(assessment.logits, labels, class_ids),
+def measure(assessment: Assessment, labels: np.ndarray, levels: Levels) -> dict[str, Any]:
+    """Measure a split.
+
+    Args:
+        assessment: Of its N photographs.
+        labels: int64 `[N]`.
+        levels: The classes and their parents.
+
+    Returns:
+        `classification_metrics` of the calibrated logits, `figures`, and `Levels.measure`.
+    """
+    found = {
+        **classification_metrics(assessment.logits, labels, levels.class_ids),
         **figures(assessment.logits, assessment.sets, assessment.none_of_these, labels),
     }
+    return found | levels.measure(softmax(assessment.logits), labels) if levels else found

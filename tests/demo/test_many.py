@@ -4,6 +4,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -17,6 +18,7 @@ from demo.many.incoming import Sent, accept
 from model.classifier import AnswerEvidence, Candidate, Prediction
 from model.photographs.images import BadImageError
 from model.predictions import csv_header, csv_row
+from model.trust.levels import Answer
 
 LIMIT = 1_000_000
 EVIL = "<img src=x onerror=alert(1)>"
@@ -287,6 +289,17 @@ def test_the_csv_file_is_that_of_the_predict_command(batch: Batch, uploads: Path
     for found, (name, answer) in zip(rows[1:], answers.items(), strict=False):
         assert found == [str(cell) for cell in csv_row(Path(name), answer, 2)]
     assert rows[3][0] == "bad.jpg" and rows[3][-1] == "could not be sent to the server"
+
+
+def test_the_csv_file_names_the_parent_that_is_sure(batch: Batch, uploads: Path):
+    iris = Answer("=iris", None, 1, 0.96, ["=iris"], [])
+    fill(batch, uploads, {"a.jpg": replace(predicted(), answer=iris)})
+    accept([Sent("bad.jpg", "", 1)], batch, uploads, LIMIT)
+    with downloads.write_csv(batch, 2).open(encoding="utf-8", newline="") as file:
+        header, row, bad = csv.reader(file)
+    assert header == csv_header(2, parents=True)
+    assert row[-3:] == ["'=iris", "1", "0.960000"]
+    assert len(bad) == len(header) and bad[-4] == "could not be sent to the server"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Answers in words: sure, fairly sure, unsure, and none of these."""
 
+from dataclasses import replace
+
 import pytest
 
 from demo.words import as_text, verdict
 from model.classifier import Candidate, Prediction
+from model.trust.levels import Answer, Part
 
 
 def predicted(*shares: float, none: bool = False, label_set: tuple[str, ...] = ()) -> Prediction:
@@ -53,3 +56,45 @@ def test_the_text_to_copy_holds_the_words_and_every_bar():
         "Pink primrose: 93.0%",
         "Hibiscus: 7.0%",
     ]
+
+
+IRIS = Answer(
+    "iris",
+    None,
+    1,
+    0.96,
+    ["iris"],
+    [Part("bearded iris", 0.5), Part("yellow iris", 0.4), Part("dwarf iris", 0.06)],
+)
+
+
+def test_a_parent_is_named_where_its_classes_are_unsure():
+    said = verdict(replace(predicted(0.5, 0.4), answer=IRIS), 102)
+    assert said.headline == "iris: which one is unsure"
+    assert said.sentence == (
+        "Very sure of “iris”: about 96 of 100 answers like this are right. "
+        "Perhaps bearded iris (50\N{NO-BREAK SPACE}%) or yellow iris (40\N{NO-BREAK SPACE}%)."
+    )
+    lines = as_text(replace(predicted(0.5, 0.4), answer=IRIS), 102).splitlines()
+    assert lines[:2] == [*said]
+    assert lines[2] == "Pink primrose: 50.0%"
+
+
+def test_a_parent_of_many_classes_names_the_first_at_least():
+    many = replace(IRIS, probability=0.85, perhaps=[Part("bearded iris", 0.04)])
+    said = verdict(replace(predicted(0.04, 0.03), answer=many), 102)
+    assert said.sentence.startswith("Fairly sure of “iris”: about 85 of 100")
+    assert said.sentence.endswith("Perhaps bearded iris (4\N{NO-BREAK SPACE}%).")
+
+
+def test_a_class_that_is_sure_or_nothing_sure_is_said_as_without_parents():
+    rose = Answer("Pink primrose", "1", 2, 0.93, ["primroses", "Pink primrose"], [])
+    nothing = Answer("", None, 0, 1.0, [], [])
+    for shares, answer in (((0.93, 0.07), rose), ((0.4, 0.3), nothing)):
+        said = verdict(replace(predicted(*shares), answer=answer), 102)
+        assert said == verdict(predicted(*shares), 102)
+
+
+def test_none_of_these_comes_before_a_parent():
+    said = verdict(replace(predicted(0.5, 0.4, none=True), answer=IRIS), 102)
+    assert said.headline == "Probably none of the 102 classes"

@@ -58,6 +58,20 @@ def test_a_checkpoint_comes_back_as_it_was(hidden: tuple[int, ...], tmp_path: Pa
     assert np.array_equal(loaded.head.logits(features), original.head.logits(features))
 
 
+def test_parents_come_back_as_they_were(tmp_path: Path):
+    parents = [("plants", "daisies"), (), ("plants",)]
+    save(replace(made(), parents=parents), tmp_path / "out")
+    loaded = load(tmp_path / "out")
+    assert loaded.parents == parents
+    assert loaded.levels.depth == 3
+
+
+def test_a_checkpoint_without_parents_says_nothing_of_them(folder: Path):
+    assert "parents" not in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert load(folder).parents == []
+    assert not load(folder).levels
+
+
 @pytest.mark.parametrize("embedded", [True, False])
 def test_a_checkpoint_that_comes_back_answers_alike(embedded: bool, tmp_path: Path):
     original = made(embedded=embedded)

@@ -85,6 +85,7 @@ def drop(*keys: str | int) -> Callable[[dict], None]:
 VALID = ("splits", "valid")
 MEMBER = ("backbone", "members", 0)
 TRANSFORMS = ("backbone", "transforms")
+LEVEL = {"level": 1, "nodes": 2, "top1": 0.5, "answered": 0.5, "answered_right": None}
 RIGHT = {"confidence": 0.5, "accuracy": 0.5, "photographs": 1}
 
 EDITS: list[tuple[str, Callable[[dict], None], str]] = [
@@ -123,6 +124,37 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     ("config.json", put("class_names", 0, value="\ud800"), 'ass_names": ["\\ud800", "a \\"qu'),
     ("config.json", put("class_names", value=["a", "b"]), "class_names has 2 entries; expected 3"),
     ("config.json", put("class_ids", value=["a"]), "class_ids: expected a list of length >= 2"),
+    ("config.json", put("parents", value=[["a"]]), "parents has 1 entries; expected 3"),
+    (
+        "config.json",
+        put("parents", value=[["a\u202e"], [], []]),
+        "parents[0][0]: expected a text of printable characters",
+    ),
+    (
+        "config.json",
+        put("parents", value=[["a", "b", "c", "d", "e"], [], []]),
+        "parents[0]: expected a list of length <= 4",
+    ),
+    (
+        "config.json",
+        put("parents", value=[["c d"], [], []]),
+        "parents: 'c d' is a class, and a parent of class '1'",
+    ),
+    (
+        "config.json",
+        put("parents", value=[["a", "b"], ["b"], []]),
+        "parents: The parent 'b' stands below 'a' and at the top",
+    ),
+    (
+        "metrics.json",
+        put("splits", "valid", "levels", value=[{**LEVEL, "top1": 2}, LEVEL]),
+        "splits.valid.levels[0].top1: expected a number <= 1",
+    ),
+    (
+        "metrics.json",
+        put("splits", "valid", "levels", value=[LEVEL] * 6),
+        "splits.valid.levels: expected a list of length <= 5",
+    ),
     (
         "config.json",
         put("class_ids", value=["a"] * 30_000),

@@ -292,3 +292,18 @@ def test_what_is_too_much_is_refused(
     with pytest.raises(ValueError, match=r"needs .* GB must remain"):
         listed(tmp_path)
     assert not list(tmp_path.rglob("listing.json"))
+
+
+def test_folders_of_a_data_set_may_be_nested(standin: hub_stand_in.Hub, tmp_path: Path):
+    splits, classes = ("train", "test"), ("iris/bearded", "iris/yellow", "rose")
+    standin.add(REPO, folder_files(splits, classes), KIND)
+    found = listed(tmp_path, nested=True)
+    assert found.parents == {"bearded": ("iris",), "yellow": ("iris",)}
+    assert {class_id for _, class_id in rows(found)} == {"bearded", "yellow", "rose"}
+
+
+def test_a_table_of_a_data_set_may_give_parents(standin: hub_stand_in.Hub, tmp_path: Path):
+    table = b"file_name,label,parent\na.png,bearded,iris\nb.png,rose,\n"
+    files = {"a.png": picture(0), "b.png": picture(1), "metadata.csv": table}
+    standin.add(REPO, files, KIND)
+    assert listed(tmp_path).parents == {"bearded": ("iris",)}

@@ -15,6 +15,7 @@ from loading import load_source
 from model.features import store
 from model.photographs import images
 from model.photographs.dataset import DataSet
+from model.photographs.scan import list_folder
 
 
 def sizes(loaded: DataSet) -> dict[str, int]:
@@ -227,3 +228,91 @@ def test_a_class_of_bad_files_only_is_left_out_with_a_note(photos_dir: Callable,
     loaded = load_source(folder, cache_dir=cache_dir)
     assert loaded.class_ids == list(CLASSES)
     assert "Class 'bad' has no usable photograph and is left out." in loaded.notes
+
+
+# nested class folders
+
+
+def nested(folder: Path, *classes: str, count: int = 3) -> Path:
+    for number, name in enumerate(classes):
+        draw_class(folder / name, number, len(classes), count)
+    return folder
+
+
+def test_the_lowest_folders_are_classes_and_those_above_their_parents(tmp_path: Path):
+    folder = nested(tmp_path / "garden", "bulbs/iris/yellow", "bulbs/iris/bearded", "rose")
+    listing = list_folder(folder, nested=True)
+    assert listing.parents == {"yellow": ("bulbs", "iris"), "bearded": ("bulbs", "iris")}
+    assert [entry.class_id for entry in listing.entries] == ["bearded"] * 3 + ["rose"] * 3 + [
+        "yellow"
+    ] * 3
+    assert listing.notes == [] and listing.skipped == []
+
+
+def test_without_nested_the_upper_folders_are_classes(tmp_path: Path):
+    listing = list_folder(nested(tmp_path / "garden", "iris/yellow", "iris/bearded", "rose"))
+    assert {entry.class_id for entry in listing.entries} == {"iris", "rose"}
+    assert listing.parents == {}
+    assert any("add --nested" in note for note in listing.notes)
+
+
+def test_nested_classes_lie_below_splits(tmp_path: Path):
+    nested(tmp_path / "garden" / "train", "iris/yellow", "rose")
+    listing = list_folder(
+        nested(tmp_path / "garden" / "valid", "iris/yellow", "rose").parent, nested=True
+    )
+    assert {(entry.split, entry.class_id) for entry in listing.entries} == {
+        (split, class_id) for split in ("train", "valid") for class_id in ("yellow", "rose")
+    }
+    assert listing.parents == {"yellow": ("iris",)}
+
+
+def test_folders_without_photographs_make_no_parent(tmp_path: Path):
+    folder = nested(tmp_path / "garden", "rose", "tulip")
+    (folder / "rose" / "notes").mkdir()
+    (folder / "rose" / "notes" / "read.txt").write_text("red")
+    listing = list_folder(folder, nested=True)
+    assert {entry.class_id for entry in listing.entries} == {"rose", "tulip"}
+    assert [bad.path.name for bad in listing.skipped] == ["read.txt"]
+
+
+def test_a_class_is_no_parent(tmp_path: Path):
+    folder = nested(tmp_path / "garden", "iris", "iris/yellow", "rose")
+    with pytest.raises(ValueError) as error:
+        list_folder(folder, nested=True)
+    assert str(error.value) == (
+        f"{folder}/iris holds photographs and the folder yellow, so that it is a class and the "
+        f"parent of one. Put its photographs into a folder of their own, such as "
+        f"{folder}/iris/other iris, or train without --nested."
+    )
+
+
+@pytest.mark.parametrize("other", ["rose/yellow", "yellow"])
+def test_a_class_has_one_parent(other: str, tmp_path: Path):
+    folder = nested(tmp_path / "garden", "iris/yellow", other)
+    with pytest.raises(ValueError) as error:
+        list_folder(folder, nested=True)
+    message = str(error.value)
+    assert message.startswith("Class 'yellow' has ")
+    assert "'iris'" in message and str(folder / other) in message
+    assert message.endswith("A class has one place: give one of them another name.")
+
+
+def test_a_parent_has_one_place(tmp_path: Path):
+    folder = nested(tmp_path / "garden", "bulbs/small/crocus", "herbs/small/thyme")
+    with pytest.raises(ValueError, match="The parent 'small' stands below 'bulbs' and below"):
+        list_folder(folder, nested=True)
+
+
+def test_folders_nested_too_deep_are_refused(tmp_path: Path):
+    assert list_folder(nested(tmp_path / "four", "a/b/c/d/e"), nested=True).parents == {
+        "e": ("a", "b", "c", "d")
+    }
+    with pytest.raises(ValueError, match="is more than 5 levels deep"):
+        list_folder(nested(tmp_path / "five", "a/b/c/d/e/f"), nested=True)
+
+
+def test_a_link_back_is_no_class(tmp_path: Path):
+    folder = nested(tmp_path / "garden", "iris/yellow", "iris/bearded")
+    (folder / "iris" / "back").symlink_to(folder, target_is_directory=True)
+    assert set(list_folder(folder, nested=True).parents) == {"yellow", "bearded"}

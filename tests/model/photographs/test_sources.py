@@ -178,7 +178,7 @@ def test_names_of_the_hub_go_to_the_hub(source: Callable, unlabelled: Callable, 
     assert source("hf:me/flowers").entries[0].class_id == "x"
     assert unlabelled("hf:me/flowers").entries == [Entry(Path("there/a.jpg"), "")]
     assert [name for name, _ in asked] == ["hf:me/flowers"] * 2
-    assert set(asked[0][1]) == {"columns", "class_names", "cache_dir"}
+    assert set(asked[0][1]) == {"columns", "class_names", "cache_dir", "nested"}
 
 
 @pytest.mark.parametrize("name", ["nowhere", "photo.jpg", "gone.csv", "gone.zip"])
@@ -210,3 +210,18 @@ def test_named_sets_can_be_read_without_labels(unlabelled: Callable):
     listing = unlabelled("digits")
     assert len(listing.entries) == 1797
     assert {entry[1:4] for entry in listing.entries} == {("", "", "")}
+
+
+def test_an_archive_may_hold_nested_folders(source: Callable, photos_dir: Callable, tmp_path: Path):
+    folder = photos_dir(classes=("iris/yellow", "iris/bearded", "rose"), count=2)
+    listing = source(pack(folder, tmp_path / "garden.zip"), nested=True)
+    assert listing.parents == {"yellow": ("iris",), "bearded": ("iris",)}
+
+
+def test_nested_says_where_it_has_no_effect(source: Callable, photos_dir: Callable):
+    folder = photos_dir(count=2)
+    (note,) = source(folder, nested=True).notes
+    assert (
+        note == f"--nested has no effect on {folder}: no folder in it holds folders of photographs."
+    )
+    assert source(folder).notes == []

@@ -277,3 +277,43 @@ def test_parquet_without_pyarrow_names_the_remedy(table: Callable, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ValueError, match="pip install pyarrow"):
         list_table(table("PAR1", "labels.parquet"))
+
+
+# parents
+
+
+def test_a_column_gives_classes_their_parents(table: Callable):
+    listing = list_table(
+        table("path,label,parent\na.jpg,yellow,bulbs/iris\nb.jpg,rose,\nc.jpg,yellow,\n")
+    )
+    assert listing.parents == {"yellow": ("bulbs", "iris")}
+
+
+def test_the_column_of_parents_may_have_another_name(table: Callable):
+    path = table("path,label,parent,genus\na.jpg,yellow,7,iris\nb.jpg,yellow,8,iris\n")
+    assert list_table(path, columns=Columns(parent="genus")).parents == {"yellow": ("iris",)}
+    with pytest.raises(ValueError, match=r"has no column 'family'.*--parent-column"):
+        list_table(path, columns=Columns(parent="family"))
+
+
+def test_a_class_with_two_parents_is_refused(table: Callable):
+    path = table("path,label,parent\na.jpg,yellow,iris\nb.jpg,rose,rose\nc.jpg,yellow,lily\n")
+    with pytest.raises(ValueError) as error:
+        list_table(path)
+    assert str(error.value) == (
+        f"Class 'yellow' has the parent 'iris' in line 2 of {path} and has the parent 'lily' in "
+        f"line 4 of {path}. Keep one of them; a column of something else needs another name."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("iris//x", "line 2: the parent 'iris//x' has an empty part"),
+        ("a/b/c/d/e", "puts 5 levels above class 'yellow'"),
+        ("rose", "'rose' is a class, and a parent of class 'yellow'"),
+    ],
+)
+def test_a_cell_that_names_no_parent_is_refused(cell: str, said: str, table: Callable):
+    with pytest.raises(ValueError, match=said):
+        list_table(table(f"path,label,parent\na.jpg,yellow,{cell}\nb.jpg,rose,\n"))

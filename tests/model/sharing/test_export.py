@@ -29,7 +29,7 @@ from model.commands import console
 from model.commands import main as cli
 from model.photographs import images
 from model.sharing import export as exports
-from model.sharing.export import export
+from model.sharing.export import export, metadata
 from model.trust.metrics import softmax
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -189,6 +189,15 @@ def test_the_file_is_self_contained_and_says_what_it_is(
         "fill": [124, 116, 104],
         "least_side": 640,
     }
+
+
+def test_parents_are_told_where_there_are_some(
+    trained: Path, tiny_backbone: Callable[..., Backbone], cache_dir: Path
+):
+    classifier = Classifier(trained, device="cpu", cache_dir=cache_dir)
+    assert "parents" not in metadata(classifier)
+    classifier.checkpoint.parents = [("herbs",), (), ("bulbs",)]
+    assert metadata(classifier)["parents"] == [("herbs",), (), ("bulbs",)]
 
 
 def test_a_file_is_replaced_only_with_overwrite(run: Run, tmp_path: Path, capsys):

@@ -6,7 +6,8 @@ import pytest
 from drawing import draw_class, drawn_photograph, same_photograph
 from loading import load_source
 
-from model.photographs.dataset import DataSet
+from model.photographs.dataset import DataSet, Entry, Listing
+from model.splits.added import join
 
 
 def classes(folder: Path, *names: str, count: int = 6, first: int = 0) -> Path:
@@ -136,3 +137,35 @@ def test_an_added_folder_named_as_a_class_is_called_is_that_class(tmp_path: Path
     loaded = load_source(data, cache_dir=tmp_path / "cache", added=(more,))
     assert loaded.class_ids == ["1", "2"]
     assert sum(map(len, members(loaded, "1").values())) == 12
+
+
+def listed(name: str, classes: dict[str, tuple[str, ...]]) -> Listing:
+    """A listing of one photograph a class, whose parents are given."""
+    entries = [Entry(Path(name, class_id, "1.jpg"), class_id) for class_id in classes]
+    parents = {class_id: names for class_id, names in classes.items() if names}
+    return Listing(name, Path(name), entries, {"y": "Yellow iris"}, parents=parents)
+
+
+def test_added_classes_keep_or_bring_their_parents():
+    first = listed("data", {"y": ("iris",), "rose": ()})
+    more = listed("more", {"yellow IRIS": (), "bearded": ("iris",), "rose": ("shrubs",)})
+    assert join(first, [more]).parents == {
+        "y": ("iris",),
+        "bearded": ("iris",),
+        "rose": ("shrubs",),
+    }
+
+
+def test_sources_that_disagree_on_a_parent_are_refused():
+    first, more = listed("data", {"y": ("iris",)}), listed("more", {"Yellow iris": ("lily",)})
+    with pytest.raises(ValueError) as error:
+        join(first, [more])
+    assert str(error.value) == (
+        "Class 'y' has the parent 'iris' in data and has the parent 'lily' in more. A class has "
+        "the same parents in all sources."
+    )
+
+
+def test_an_added_class_that_is_a_parent_is_refused():
+    with pytest.raises(ValueError, match="'iris' is a class, and a parent of class 'y'"):
+        join(listed("data", {"y": ("iris",)}), [listed("more", {"iris": ()})])

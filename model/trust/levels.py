@@ -1,0 +1,195 @@
+"""Answers at the level that is sure: "an iris, 96 %", where which one is not clear.
+
+The probability of a parent is the sum of those of its classes. Level 1 is the top; a class that has
+fewer parents than others stands for itself on every level from its own on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SURE = 0.8
+"""The least probability of an answer. Probabilities are calibrated, so that an answer is wrong in
+one case of five at the most, and far more rarely on average. Above one half no two answers of a
+level can be sure, and the parents of one that is are so, too."""
+
+_MOST_NAMED, _LEAST_NAMED = 3, 0.01
+
+
+class Part(NamedTuple):
+    """A class that an answer leaves open, and its probability, 0-1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The lowest class or parent that is sure enough.
+
+    Attributes:
+        name: Of the class or parent; "" where nothing is sure enough.
+        class_id: Of the class; None for a parent.
+        level: 1 for the top; 0 where nothing is sure enough.
+        probability: Its, 0-1; 1 where nothing is sure enough, as it is one of all classes.
+        path: The names from the top down to its own.
+        perhaps: The most probable classes of a parent, highest first: one to three; others than
+            the first have 1 % or more.
+    """
+
+    name: str
+    class_id: str | None
+    level: int
+    probability: float
+    path: list[str]
+    perhaps: list[Part]
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return plain JSON values; None where nothing is sure enough."""
+        if not self.level:
+            return None
+        return {
+            "name": self.name,
+            "class_id": self.class_id,
+            "level": self.level,
+            "probability": self.probability,
+            "path": self.path,
+        }
+
+
+class Sure(NamedTuple):
+    """The lowest nodes that are sure enough, of N photographs.
+
+    Attributes:
+        level: int64 `[N]`, 0 where none is.
+        members: bool `[N, C]`, the classes that it consists of; all of them on level 0.
+    """
+
+    level: np.ndarray
+    members: np.ndarray
+
+
+class Levels:
+    """The classes of a checkpoint and their parents, level by level."""
+
+    def __init__(
+        self,
+        class_ids: list[str],
+        class_names: Sequence[str],
+        parents: Sequence[Sequence[str]],
+    ) -> None:
+        """Number the nodes of each level.
+
+        Args:
+            class_ids: C class ids.
+            class_names: C names.
+            parents: The parents of each class, the widest first; empty where no class has any.
+        """
+        self.class_ids, self.class_names = class_ids, class_names
+        self.parents = [tuple(names) for names in parents] or [()] * len(class_ids)
+        self.depth = 1 + max(map(len, self.parents))
+        self._nodes = [self._numbers(level) for level in range(1, self.depth + 1)]
+
+    def __bool__(self) -> bool:
+        """Tell whether any class has a parent."""
+        return self.depth > 1
+
+    def _numbers(self, level: int) -> np.ndarray:
+        """Return the number of each class's node on a level, int64 `[C]`."""
+        numbers: dict[object, int] = {}
+        keys = (
+            names[:level] if level <= len(names) else number
+            for number, names in enumerate(self.parents)
+        )
+        return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+    def sums(self, probabilities: np.ndarray, level: int) -> np.ndarray:
+        """Sum probabilities `[N, C]` upward to the K nodes of a level: `[N, K]`."""
+        nodes = self._nodes[level - 1]
+        order = np.argsort(nodes, kind="stable")
+        starts = np.flatnonzero(np.diff(nodes[order], prepend=-1))
+        return np.add.reduceat(probabilities[:, order], starts, axis=1)
+
+    def sure(self, probabilities: np.ndarray) -> Sure:
+        """Walk down from the top as long as the most probable node below is sure enough.
+
+        Args:
+            probabilities: `[N, C]`, calibrated.
+
+        Returns:
+            Where the walks end.
+        """
+        level = np.zeros(len(probabilities), np.int64)
+        members = np.ones(probabilities.shape, bool)
+        for number, nodes in enumerate(self._nodes, start=1):
+            sums = self.sums(np.where(members, probabilities, 0), number)
+            goes_on = (level == number - 1) & (sums.max(axis=1) >= SURE)
+            below = nodes == sums.argmax(axis=1)[:, None]
+            members &= below | ~goes_on[:, None]
+            level[goes_on] = number
+        return Sure(level, members)
+
+    def answer(self, probabilities: np.ndarray) -> Answer:
+        """Answer for one photograph.
+
+        Args:
+            probabilities: `[C]`, calibrated.
+
+        Returns:
+            The lowest level that is sure enough.
+        """
+        found = self.sure(probabilities[None])
+        level, inside = int(found.level[0]), np.flatnonzero(found.members[0])
+        if not level:
+            return Answer("", None, 0, 1.0, [], [])
+        first = int(inside[0])
+        names = self.parents[first]
+        share = min(float(probabilities[inside].sum()), 1.0)
+        if level > len(names):
+            path = [*names, self.class_names[first]]
+            return Answer(path[-1], self.class_ids[first], len(path), share, path, [])
+        likely = inside[np.argsort(-probabilities[inside], kind="stable")][:_MOST_NAMED]
+        perhaps = [Part(self.class_names[i], float(probabilities[i])) for i in likely]
+        perhaps = [
+            part for part in perhaps if part is perhaps[0] or part.probability >= _LEAST_NAMED
+        ]
+        return Answer(names[level - 1], None, level, share, list(names[:level]), perhaps)
+
+    def measure(self, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+        """Measure the levels, and the answers that are sure enough.
+
+        Args:
+            probabilities: `[N, C]`, calibrated.
+            labels: int64 `[N]`.
+
+        Returns:
+            `levels`: for each level its number, `nodes` (how many it tells apart), `top1`,
+            `answered` (share of photographs whose answer is on it) and `answered_right` (share of
+            these answers that are right; None where there are none). The last one is that of the
+            classes, and counts every answer that is a class. `answered` and `answered_right`: the
+            same of all levels together.
+        """
+        found, rows = self.sure(probabilities), np.arange(len(labels))
+        right = found.members[rows, labels]
+        level = np.where(found.members.sum(axis=1) == 1, self.depth, found.level)
+        rows_of = []
+        for number, nodes in enumerate(self._nodes, start=1):
+            best = self.sums(probabilities, number).argmax(axis=1)
+            rows_of.append(
+                {
+                    "level": number,
+                    "nodes": int(nodes.max()) + 1,
+                    "top1": float((best == nodes[labels]).mean()),
+                    **_answers(right, level == number),
+                }
+            )
+        return {"levels": rows_of, **_answers(right, level > 0)}
+
+
+def _answers(right: np.ndarray, given: np.ndarray) -> dict[str, float | None]:
+    return {
+        "answered": float(given.mean()),
+        "answered_right": float(right[given].mean()) if given.any() else None,
+    }
