@@ -59,6 +59,14 @@ def verdict(prediction: Prediction, num_classes: int) -> Verdict:
     return Verdict(headline, f"Not sure: only {right}.")
 
 
+def short(prediction: Prediction) -> tuple[str, float]:
+    """Return the answer alone, and its probability, 0-1: a parent where that is the answer."""
+    answer, first = prediction.answer, prediction.top[0]
+    if answer and answer.class_id is None and answer.level:
+        return answer.name, answer.probability
+    return first.label, first.probability
+
+
 def _of_parent(answer: Answer) -> Verdict:
     """Put into words that a parent is sure and its classes are not."""
     perhaps = [
@@ -69,7 +77,7 @@ def _of_parent(answer: Answer) -> Verdict:
     listed = " or ".join(filter(None, [", ".join(perhaps[:-1]), perhaps[-1]]))
     manner = "Very" if answer.probability >= _VERY_SURE else "Fairly"
     return Verdict(
-        f"{answer.name}: which one is unsure",
+        f"{answer.name}, but which one is unsure",
         f"{manner} sure of “{answer.name}”: {_right(answer.probability)}. Perhaps {listed}.",
     )
 

@@ -5,7 +5,13 @@ from typing import Any
 from markupsafe import Markup
 
 from demo.markup import figures, html, join, panel, table, text
-from model.checkpoints.card import percent, split_sentences
+from model.checkpoints.card import (
+    LEVEL_COLUMNS,
+    answered_text,
+    level_rows,
+    percent,
+    split_sentences,
+)
 from model.checkpoints.checkpoint import Checkpoint
 from model.trust.interval import wilson
 
@@ -173,3 +179,12 @@ def honesty(checkpoint: Checkpoint, split: str) -> Markup:
             "promise too much. Every point stands for equally many photographs."
         ),
     )
+
+
+def by_level(checkpoint: Checkpoint, split: str) -> Markup:
+    """Say how often each level of classes with parents is right; nothing where none has any."""
+    values = checkpoint.metrics["splits"][split]
+    rows = level_rows(values)
+    if not rows:
+        return Markup()
+    return panel("By level", table(rows, header=LEVEL_COLUMNS), text(answered_text(values)))

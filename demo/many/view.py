@@ -10,6 +10,7 @@ from markupsafe import Markup
 from demo.answer import probability_text
 from demo.many.batch import Batch, Row
 from demo.markup import html, join
+from demo.words import short
 from model.classifier import Prediction
 
 PAGE = 50
@@ -163,7 +164,8 @@ def _row(row: Row, thumbnail: bytes | None) -> Markup:
             name=row.name,
             reason=row.outcome,
         )
-    first, picture = row.outcome.top[0], Markup()
+    answer, share = short(row.outcome)
+    picture = Markup()
     if thumbnail:
         source = "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode()
         picture = html('<img src="{source}" alt="">', source=source)
@@ -173,9 +175,9 @@ def _row(row: Row, thumbnail: bytes | None) -> Markup:
         number=row.number,
         picture=picture,
         name=row.name,
-        answer=first.label,
+        answer=answer,
         marks=join(html('<span class="ff-mark">{mark}</span>', mark=mark) for mark in _marks(row)),
-        share=probability_text(first.probability),
+        share=probability_text(share),
     )
 
 
@@ -183,6 +185,8 @@ def _marks(row: Row) -> list[str]:
     marks = []
     if _none_of_these(row):
         marks.append("none of these classes")
+    elif isinstance(row.outcome, Prediction) and short(row.outcome)[0] != row.outcome.top[0].label:
+        marks.append(f"which one is unsure; perhaps {row.outcome.top[0].label}")
     if _unsure(row) and isinstance(row.outcome, Prediction):
         marks.append(f"unsure: {len(row.outcome.label_set)} classes possible")
     if row.disagree:

@@ -78,6 +78,8 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
             )
         with gr.Column(min_width=320):
             show(words.honesty(checkpoint, split), elem_id="honesty")
+    if levels := words.by_level(checkpoint, split):
+        show(levels, elem_id="by-level")
     _classes(checkpoint, split)
 
 

@@ -149,3 +149,20 @@ def test_counts_that_do_not_fit_together_are_shown_all_the_same(count: int):
     odd = replace(checkpoint, metrics={**checkpoint.metrics, "splits": {"valid": values}})
     assert "taken for" in grid(odd)
     assert "Weakest" in words.weakest_table(odd, "valid")
+
+
+def test_classes_with_parents_have_a_row_a_level_and_others_none():
+    checkpoint = evaluated(["rose", "iris"], [[5, 1], [0, 4]])
+    assert words.by_level(checkpoint, "valid") == ""
+    levels = [
+        {"level": 1, "nodes": 1, "top1": 1.0, "answered": 0.2, "answered_right": 1.0},
+        {"level": 2, "nodes": 2, "top1": 0.9, "answered": 0.7, "answered_right": None},
+    ]
+    checkpoint.metrics["splits"]["valid"] |= {
+        "levels": levels,
+        "answered": 0.9,
+        "answered_right": 0.98,
+    }
+    shown = words.by_level(checkpoint, "valid")
+    assert "<td>level 1</td><td>1</td><td>100.0 %</td>" in shown
+    assert "90.0 % of the photographs have one" in shown

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from demo.words import as_text, verdict
+from demo.words import as_text, short, verdict
 from model.classifier import Candidate, Prediction
 from model.trust.levels import Answer, Part
 
@@ -70,7 +70,7 @@ IRIS = Answer(
 
 def test_a_parent_is_named_where_its_classes_are_unsure():
     said = verdict(replace(predicted(0.5, 0.4), answer=IRIS), 102)
-    assert said.headline == "iris: which one is unsure"
+    assert said.headline == "iris, but which one is unsure"
     assert said.sentence == (
         "Very sure of “iris”: about 96 of 100 answers like this are right. "
         "Perhaps bearded iris (50\N{NO-BREAK SPACE}%) or yellow iris (40\N{NO-BREAK SPACE}%)."
@@ -98,3 +98,8 @@ def test_a_class_that_is_sure_or_nothing_sure_is_said_as_without_parents():
 def test_none_of_these_comes_before_a_parent():
     said = verdict(replace(predicted(0.5, 0.4, none=True), answer=IRIS), 102)
     assert said.headline == "Probably none of the 102 classes"
+
+
+def test_the_short_answer_is_the_parent_where_that_is_the_answer():
+    assert short(replace(predicted(0.5, 0.4), answer=IRIS)) == ("iris", 0.96)
+    assert short(predicted(0.5, 0.4)) == ("Pink primrose", 0.5)
