@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from model.checkpoints.checkpoint import SHIPPED, Checkpoint, load
 from model.checkpoints.hub import locate
 from model.explain.evidence import Evidence, disagree
 from model.explain.heat_map import HeatMap, attribute
-from model.trust import calibrate
+from model.trust import calibrate, restrict
 from model.trust.levels import Answer
 from model.trust.metrics import softmax
+from model.trust.restrict import Allowed, ClassFinder
 
 SIMILAR = 5
 """How many training photographs stand as evidence."""
@@ -80,6 +81,23 @@ class AnswerEvidence:
 
 
 @dataclass(frozen=True)
+class Restricted:
+    """What a restriction to some classes did to one answer.
+
+    Attributes:
+        allowed: How many classes could be answered.
+        classes: Of how many.
+        set_aside: The others' share of the probability, 0-1.
+        best: The most probable of the others, with its probability among all classes.
+    """
+
+    allowed: int
+    classes: int
+    set_aside: float
+    best: Candidate
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the classifier says of one photograph.
 
@@ -94,6 +112,9 @@ class Prediction:
         evidence: Training photographs like it; None where the checkpoint keeps none.
         heat: Where it looked for the first answer; None unless it was asked for.
         answer: The lowest class or parent that is sure enough; None where no class has a parent.
+        restricted: Where some classes only could be answered, what that set aside. `top` and
+            `label_set` are then among these, with probabilities that sum to 1;
+            `none_of_these` and the similar photographs are as they are without.
     """
 
     top: list[Candidate]
@@ -105,6 +126,12 @@ class Prediction:
     evidence: AnswerEvidence | None = None
     heat: HeatMap | None = None
     answer: Answer | None = None
+    restricted: Restricted | None = None
+
+    @property
+    def set_aside(self) -> float | None:
+        """The probability of the classes that could not be answered, 0-1; None for all classes."""
+        return self.restricted and self.restricted.set_aside
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, without heat map and thumbnails."""
@@ -116,7 +143,12 @@ class Prediction:
             "unknown_score": self.unknown_score,
             "evidence": self.evidence and self.evidence.to_json(),
         }
-        return values | {"answer": self.answer.to_json()} if self.answer else values
+        if self.answer:
+            values["answer"] = self.answer.to_json()
+        if self.restricted:
+            values["set_aside"] = self.restricted.set_aside
+            values["best_set_aside"] = asdict(self.restricted.best)
+        return values
 
 
 def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]) -> np.ndarray:
@@ -195,13 +227,37 @@ class Classifier:
                 f"Checkpoint {folder} cannot be used: its head takes {expected} features, but "
                 f"backbone {self.checkpoint.backbone.name} gives {found}."
             )
+        self.allowed: Allowed | None = None
+        """The classes that are answered at all; None for all. May be set, as `resolve` gives it."""
+
+    def resolve(self, only: Sequence[str]) -> Allowed | None:
+        """Turn a list of classes that may be answered into what `predict_each` takes.
+
+        Args:
+            only: Class ids or names, one or more.
+
+        Returns:
+            The classes; None for all.
+
+        Raises:
+            ValueError: The list is empty, or names a class that there is not, or one that is not
+                answered here at all.
+        """
+        finder = ClassFinder(self.checkpoint.class_ids, self.checkpoint.class_names)
+        found = restrict.resolve(only, finder, self.allowed)
+        return None if len(found) == finder.count else found
 
     def assess(self, images: Sequence[Image.Image]) -> calibrate.Assessment:
         """Score decoded photographs; see the function of the same name."""
         return assess(self.checkpoint, self.backbone, images)
 
     def predict(
-        self, images: Sequence[Image.Image], top: int = 5, *, explain: bool = False
+        self,
+        images: Sequence[Image.Image],
+        top: int = 5,
+        *,
+        explain: bool = False,
+        only: Sequence[str] | None = None,
     ) -> list[Prediction]:
         """Classify decoded photographs.
 
@@ -209,6 +265,32 @@ class Classifier:
             images: N upright RGB photographs, as `images.decode` returns them.
             top: How many classes to name; more than there are means all.
             explain: Say where it looked, too.
+            only: Ids or names of the classes that may be answered; None for all.
+
+        Returns:
+            N predictions.
+
+        Raises:
+            ValueError: `top` is below 1, or as `resolve`.
+        """
+        allowed = None if only is None else self.resolve(only)
+        return self.predict_each(images, [allowed] * len(images), top, explain=explain)
+
+    def predict_each(
+        self,
+        images: Sequence[Image.Image],
+        allowed: Sequence[Allowed | None],
+        top: int = 5,
+        *,
+        explain: bool = False,
+    ) -> list[Prediction]:
+        """Classify decoded photographs in one pass, each among classes of its own.
+
+        Args:
+            images: As `predict`.
+            allowed: N times what `resolve` returns.
+            top: As `predict`.
+            explain: As `predict`.
 
         Returns:
             N predictions.
@@ -222,17 +304,25 @@ class Classifier:
             return []
         started = time.perf_counter()
         features, maps = self._features(images, explain)
-        found = _answers(self.checkpoint, features, len(images))
+        found, restricted = self._limited(_answers(self.checkpoint, features, len(images)), allowed)
         heats = self._heats(features, maps, found)
         evidence = self._evidence(found, images)
         seconds = (time.perf_counter() - started) / len(images)
         return [
-            self._prediction(found, number, top, seconds, evidence[number], heats[number])
+            replace(
+                self._prediction(found, number, top, seconds, evidence[number], heats[number]),
+                restricted=restricted[number],
+            )
             for number in range(len(images))
         ]
 
     def predict_together(
-        self, images: Sequence[Image.Image], top: int = 5, *, explain: bool = False
+        self,
+        images: Sequence[Image.Image],
+        top: int = 5,
+        *,
+        explain: bool = False,
+        only: Sequence[str] | None = None,
     ) -> Prediction:
         """Classify one object from several photographs of it, whose logits are averaged.
 
@@ -240,24 +330,27 @@ class Classifier:
             images: N upright RGB photographs of the same object, the most telling first.
             top: How many classes to name; more than there are means all.
             explain: Say where it looked for the answer in the first photograph, too.
+            only: As `predict`.
 
         Returns:
             One prediction; `seconds` is the time for all photographs.
 
         Raises:
-            ValueError: There are no photographs, or `top` is below 1.
+            ValueError: There are no photographs, `top` is below 1, or as `resolve`.
         """
         if top < 1:
             raise ValueError(f"top is {top}; expected 1 or more.")
         if not images:
             raise ValueError("There are no photographs; expected 1 or more of the same object.")
+        allowed = None if only is None else self.resolve(only)
         started = time.perf_counter()
         features, maps = self._features(images, explain)
-        found = _answers(self.checkpoint, features, 1)
+        found, (restricted,) = self._limited(_answers(self.checkpoint, features, 1), [allowed])
         heat = self._heats(features, maps, found)[0]
         evidence = self._evidence(found, images[:1])[0]
         seconds = time.perf_counter() - started
-        return self._prediction(found, 0, top, seconds, evidence, heat)
+        answer = self._prediction(found, 0, top, seconds, evidence, heat)
+        return replace(answer, restricted=restricted)
 
     def _features(
         self, images: Sequence[Image.Image], explain: bool
@@ -279,6 +372,23 @@ class Classifier:
         answers = found.logits.argmax(axis=1)
         classes = np.repeat(answers, count // len(answers))
         return attribute(self.backbone, head, features, maps, self.checkpoint.views, classes)
+
+    def _limited(
+        self, found: calibrate.Assessment, allowed: Sequence[Allowed | None]
+    ) -> tuple[calibrate.Assessment, list[Restricted | None]]:
+        """Take out what may not be answered, and say what that sets aside."""
+        limits = [self.allowed if one is None else one for one in allowed]
+        restricted = [
+            None if limit is None else self._restricted(row, limit)
+            for row, limit in zip(found.logits, limits, strict=True)
+        ]
+        margin = self.checkpoint.calibration.trust.margin
+        return restrict.restrict(found, margin, limits), restricted
+
+    def _restricted(self, logits: np.ndarray, allowed: Allowed) -> Restricted:
+        names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
+        share, best, own = restrict.set_aside(logits, allowed)
+        return Restricted(len(allowed), len(ids), share, Candidate(names[best], ids[best], own))
 
     def _evidence(
         self, found: calibrate.Assessment, images: Sequence[Image.Image]
@@ -312,6 +422,7 @@ class Classifier:
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
         probabilities = softmax(found.logits[number])
         order = np.argsort(-probabilities, kind="stable")
+        order = order[found.logits[number, order] > -np.inf]  # see `restrict`
         return Prediction(
             top=[Candidate(names[i], ids[i], float(probabilities[i])) for i in order[:top]],
             label_set=[names[i] for i in order if found.sets[number, i]],

@@ -80,7 +80,7 @@ def predict_all(
     """Classify files batch by batch.
 
     Args:
-        classifier: The classifier.
+        classifier: The classifier; where its `allowed` is set, it answers with these classes only.
         paths: N files.
         top: How many classes to name.
         explain: Say where it looked, too.
@@ -107,40 +107,63 @@ def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str,
 
 
 def csv_row(
-    path: Path, outcome: Prediction | images.BadImageError, top: int, *, parents: bool = False
+    path: Path,
+    outcome: Prediction | images.BadImageError,
+    top: int,
+    *,
+    parents: bool = False,
+    restricted: bool = False,
 ) -> list[object]:
     """Return a prediction, or the reason why there is none, as a row of the table.
 
     Args:
         path: The file.
         outcome: The prediction, or the reason.
-        top: As `csv_header`.
+        top: How many classes are named; cells of those that there are not stay empty.
         parents: As `csv_header`.
+        restricted: As `csv_header`.
 
     Returns:
         The cells; those of the answer are empty where nothing is sure enough.
     """
-    answer: list[object] = [""] * len(_ANSWER_COLUMNS) if parents else []
+    error: str | images.BadImageError = ""
+    cells, more = [], []
     if isinstance(outcome, images.BadImageError):
-        return [path_text(path), *[""] * (3 * top + 3), str(outcome), *answer]
-    cells = [
-        cell
-        for candidate in outcome.top
-        for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
-    ]
-    trust = ["; ".join(outcome.label_set), outcome.none_of_these, f"{outcome.unknown_score:.6f}"]
-    if parents and outcome.answer and outcome.answer.level:
+        error = outcome
+    else:
+        cells = [
+            cell
+            for candidate in outcome.top
+            for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
+        ]
+        cells += [""] * (3 * top - len(cells))
+        cells += ["; ".join(outcome.label_set), outcome.none_of_these]
+        cells += [f"{outcome.unknown_score:.6f}"]
+        more = _more_cells(outcome, parents, restricted)
+    width, extra = 3 * top + len(_TRUST_COLUMNS), len(_more_columns(parents, restricted))
+    cells += [""] * (width - len(cells))
+    return [path_text(path), *cells, str(error), *more, *[""] * (extra - len(more))]
+
+
+def _more_cells(outcome: Prediction, parents: bool, restricted: bool) -> list[object]:
+    """Return the cells of `_more_columns`."""
+    cells: list[object] = []
+    if parents:
         found = outcome.answer
-        answer = [found.name, found.level, f"{found.probability:.6f}"]
-    return [path_text(path), *cells, *trust, "", *answer]
+        is_sure = found is not None and found.level
+        cells += [found.name, found.level, f"{found.probability:.6f}"] if is_sure else [""] * 3
+    if restricted:
+        cells += ["" if outcome.set_aside is None else f"{outcome.set_aside:.6f}"]
+    return cells
 
 
-def csv_header(top: int, *, parents: bool = False) -> list[str]:
+def csv_header(top: int, *, parents: bool = False, restricted: bool = False) -> list[str]:
     """Return the table's columns.
 
     Args:
         top: How many classes are named.
         parents: Whether classes have parents, so that there is an answer of its own.
+        restricted: Whether only some classes may be answered: then `set_aside` is a column.
 
     Returns:
         Their names.
@@ -151,5 +174,10 @@ def csv_header(top: int, *, parents: bool = False) -> list[str]:
         *(f"{c}_{rank}" for rank in range(1, top + 1) for c in columns),
         *_TRUST_COLUMNS,
         "error",
-        *(_ANSWER_COLUMNS if parents else ()),
+        *_more_columns(parents, restricted),
     ]
+
+
+def _more_columns(parents: bool, restricted: bool) -> list[str]:
+    """Return the columns that only some tables have; they come last."""
+    return [*(_ANSWER_COLUMNS if parents else ()), *(("set_aside",) if restricted else ())]

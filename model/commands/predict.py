@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from model import predictions
 from model.checkpoints.checkpoint import SHIPPED
 from model.classifier import Prediction
-from model.commands import console, data_options
+from model.commands import console, data_options, only
 from model.commands.opening import CHECKPOINT, open_classifier, require_folder_of
 from model.photographs import images
 from model.photographs.class_names import escaped
@@ -41,6 +41,7 @@ def add(commands: Any) -> None:
     data_options.add_columns(command, ("path",))
     data_options.add_data_dir(command)
     command.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
+    only.add(command)
     output = command.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="one JSON object a line")
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
@@ -59,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
         1 when a file could not be read, else 0.
 
     Raises:
-        FileNotFoundError: No folder for the table or the figure.
-        ValueError: No photographs, or more than one with `--figure`.
+        FileNotFoundError: No folder for the table or the figure, or no file of classes.
+        ValueError: No photographs, or more than one with `--figure`; or as `only`.
     """
     require_folder_of(options.csv, options.figure)
     images.allow(options.max_pixels)
@@ -76,9 +77,16 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--figure draws one photograph; {len(paths)} were given.")
     if options.top < 1:
         raise ValueError(f"--top {options.top} must be 1 or more.")
+    lines = only.read(options.only) if options.only else []
     classifier = open_classifier(options, options.device)
-    top = min(options.top, len(classifier.checkpoint.class_ids))
-    parents, failed = bool(classifier.checkpoint.parents), 0
+    if lines:
+        only.restrict(classifier, options.only, lines)
+    top = min(options.top, len(classifier.allowed or classifier.checkpoint.class_ids))
+    extra = {
+        "parents": bool(classifier.checkpoint.parents),
+        "restricted": classifier.allowed is not None,
+    }
+    failed = 0
     with contextlib.ExitStack() as stack:
         write_row = None
         if options.csv:
@@ -86,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
                 options.csv.open("w", newline="", encoding="utf-8", errors="backslashreplace")
             )
             write_row = csv.writer(file).writerow
-            write_row(predictions.csv_header(top, parents=parents))
+            write_row(predictions.csv_header(top, **extra))
         explain = options.figure is not None
         for path, image, outcome in predictions.predict_all(
             classifier, paths, top, explain=explain
@@ -96,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
             if bad:
                 print(escaped(f"{path} {outcome}"), file=sys.stderr)
             if write_row:
-                write_row(predictions.csv_row(path, outcome, top, parents=parents))
+                write_row(predictions.csv_row(path, outcome, top, **extra))
             elif options.json:
                 row = predictions.to_json(path, outcome)
                 print(json.dumps(row, ensure_ascii=False, allow_nan=False), flush=True)
@@ -126,6 +134,13 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
             print(f"  Answer: {answer_text(prediction.answer)}", file=out)
         promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
         print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
+    if restricted := prediction.restricted:
+        print(
+            f"  Only {restricted.allowed:,} of {restricted.classes:,} classes were allowed; "
+            f"{restricted.set_aside:.1%} of the probability went to others, "
+            f"{restricted.best.probability:.1%} to {restricted.best.label}.",
+            file=out,
+        )
     evidence = prediction.evidence
     if evidence and evidence.training_photograph:
         print(f"  It is the training photograph {evidence.training_photograph}.", file=out)

@@ -236,3 +236,82 @@ def test_evidence_of_other_classes_than_the_answer_disagrees(classifier: Classif
     assert evidence is not None
     assert evidence.disagree
     assert evidence.training_photograph is None
+
+
+# only some classes
+
+
+def test_only_some_classes_are_answered_and_the_rest_of_the_probability_is_said(
+    classifier: Classifier,
+):
+    image = drawn_photograph(1 / 3, 7)
+    (free,) = classifier.predict([image])
+    (limited,) = classifier.predict([image], only=["Oxeye daisy", "tulip", "daisy"])
+    shares = {one.class_id: one.probability for one in free.top}
+    assert free.set_aside is None and "set_aside" not in free.to_json()
+    assert limited.set_aside == pytest.approx(shares["rose"], abs=1e-6)
+    total = shares["daisy"] + shares["tulip"]
+    for one in limited.top:
+        assert one.probability == pytest.approx(shares[one.class_id] / total, abs=1e-4)
+    assert {one.class_id for one in limited.top} == {"daisy", "tulip"}
+    assert limited.restricted is not None
+    assert (limited.restricted.allowed, limited.restricted.classes) == (2, 3)
+    assert limited.restricted.best.class_id == "rose"
+    assert set(limited.label_set) <= {"Oxeye daisy", "Garden tulip"}
+    assert limited.to_json()["set_aside"] == limited.set_aside
+    assert limited.none_of_these == free.none_of_these
+    assert limited.unknown_score == free.unknown_score
+
+
+def test_similar_photographs_stay_and_contradict_the_restricted_answer(classifier: Classifier):
+    image = drawn_photograph(1 / 3, 7)
+    free = classifier.predict([image])[0].evidence
+    limited = classifier.predict([image], only=["tulip"])[0].evidence
+    assert free is not None and limited is not None
+    assert limited.similar == free.similar
+    assert not free.disagree and limited.disagree
+
+
+def test_the_heat_map_explains_the_restricted_answer(classifier: Classifier):
+    (limited,) = classifier.predict([drawn_photograph(1 / 3, 7)], only=["tulip"], explain=True)
+    assert limited.heat is not None
+    assert classifier.checkpoint.class_ids[limited.heat.label] == "tulip"
+
+
+def test_all_classes_restrict_nothing(classifier: Classifier):
+    image = drawn_photograph(0.4, 3)
+    (free,), (every,) = (
+        classifier.predict([image], only=only) for only in (None, ["rose", "daisy", "tulip"])
+    )
+    assert json.dumps(every.to_json()) == json.dumps(free.to_json())
+
+
+def test_each_photograph_of_a_pass_has_its_own_classes(classifier: Classifier):
+    images = [drawn_photograph(k / 3, k) for k in range(3)]
+    allowed = [None, classifier.resolve(["tulip"]), classifier.resolve(["rose", "tulip"])]
+    found = classifier.predict_each(images, allowed)
+    assert [len(one.top) for one in found] == [3, 1, 2]
+    assert [one.set_aside is None for one in found] == [True, False, False]
+
+
+def test_several_photographs_of_one_object_are_restricted_too(classifier: Classifier):
+    images = [drawn_photograph(1 / 3, k) for k in range(2)]
+    limited = classifier.predict_together(images, only=["tulip", "daisy"])
+    assert {one.class_id for one in limited.top} == {"tulip", "daisy"}
+    assert limited.set_aside is not None and limited.set_aside > 0.5
+
+
+def test_a_classifier_that_is_restricted_as_a_whole_stays_within(classifier: Classifier):
+    image = drawn_photograph(1 / 3, 7)
+    classifier.allowed = classifier.resolve(["daisy", "tulip"])
+    (found,) = classifier.predict([image])
+    assert {one.class_id for one in found.top} == {"daisy", "tulip"} and found.set_aside
+    assert [one.class_id for one in classifier.predict([image], only=["tulip"])[0].top] == ["tulip"]
+    with pytest.raises(ValueError, match="Class 'rose' is not answered here"):
+        classifier.predict([image], only=["rose"])
+
+
+@pytest.mark.parametrize(("only", "says"), [([], "is empty"), (["lily"], "'lily'")])
+def test_classes_that_cannot_be_are_an_error(only: list[str], says: str, classifier: Classifier):
+    with pytest.raises(ValueError, match=says):
+        classifier.predict([drawn_photograph(0.5, 1)], only=only)

@@ -1,0 +1,94 @@
+"""`--only FILE`: a text file of the classes that may be answered, one a line."""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+from model.classifier import Classifier
+from model.photographs.class_names import MAX_CLASSES, MAX_NAME
+from model.trust.restrict import ClassFinder
+
+_MAX_BYTES = 4 * (MAX_NAME + 2) * MAX_CLASSES
+
+
+class Line(NamedTuple):
+    """A line that names a class.
+
+    Attributes:
+        number: Its number, from 1.
+        name: The id or name of a class.
+    """
+
+    number: int
+    name: str
+
+
+def add(parser: argparse._ActionsContainer) -> None:
+    """Add `--only` to a parser."""
+    parser.add_argument(
+        "--only",
+        type=Path,
+        metavar="FILE",
+        help="answer only with the classes in this text file: an id or name a line, # for comments",
+    )
+
+
+def read(file: Path) -> list[Line]:
+    """Read the classes that may be answered, before anything is computed.
+
+    Args:
+        file: UTF-8 text, an id or name a line; empty lines and those that begin with # are left
+            out.
+
+    Returns:
+        The lines.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such text, names no class, or has more lines than there may be classes.
+    """
+    if not file.exists():
+        raise FileNotFoundError(f"--only {file} does not exist.")
+    if not file.is_file():
+        raise ValueError(f"--only {file} is not a text file.")
+    with file.open("rb") as opened:
+        content = opened.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"--only {file} has more than {_MAX_BYTES / 1e6:.0f} MB.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"--only {file}, line {line}, is not UTF-8 text.") from None
+    named = [Line(number, name.strip()) for number, name in enumerate(text.split("\n"), 1)]
+    lines = [line for line in named if line.name and not line.name.startswith("#")]
+    if not lines:
+        raise ValueError(f"--only {file} names no class; write an id or name on each line.")
+    if len(lines) > MAX_CLASSES:
+        raise ValueError(
+            f"--only {file}, line {lines[MAX_CLASSES].number}: more than {MAX_CLASSES:,} lines "
+            "name a class."
+        )
+    return lines
+
+
+def restrict(classifier: Classifier, file: Path, lines: list[Line]) -> None:
+    """Let a classifier answer with these classes only.
+
+    Args:
+        classifier: The classifier.
+        file: Where they were named, for messages.
+        lines: What `read` returned.
+
+    Raises:
+        ValueError: A line names no class; the message says which.
+    """
+    checkpoint = classifier.checkpoint
+    finder = ClassFinder(checkpoint.class_ids, checkpoint.class_names)
+    wrong = next((line for line in lines if finder.find(line.name) is None), None)
+    if wrong:
+        raise ValueError(
+            f"--only {file}, line {wrong.number}: none of the {finder.count:,} classes has the id "
+            f"or name {finder.described(wrong.name)}."
+        )
+    classifier.allowed = classifier.resolve([line.name for line in lines])
