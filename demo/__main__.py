@@ -5,6 +5,7 @@ python -m demo --checkpoint runs/roses --port 8080
 python -m demo --checkpoint runs/a --checkpoint runs/b   one page, with a choice between them
 python -m demo --share                           with a public address
 python -m demo --collect corrections             visitors say what is wrong; train with it
+python -m demo --only classes.txt                answers only with these of its classes
 python -m demo deploy USER/NAME --checkpoint runs/roses
 """
 
@@ -24,7 +25,7 @@ if __name__ == "__main__":
 from demo.batch import BATCH
 from demo.opening import MOST
 from model.checkpoints.checkpoint import SHIPPED
-from model.commands import console
+from model.commands import console, only
 
 if TYPE_CHECKING:
     from demo.uploads import UploadFolder
@@ -100,6 +101,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="keep visitors' corrections for train.py --add; with one --checkpoint only, as they "
         "belong to its data set",
     )
+    only.add(parser)
     console.add_cache_dir(parser)
     console.add_max_pixels(parser)
     parser.set_defaults(run=main)
@@ -188,14 +190,18 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     others = public or "SPACE_ID" in os.environ or options.host not in _OWN_HOSTS
     checkpoints = options.checkpoint or [str(SHIPPED)]
     single = {"--collect": options.collect, "--title": options.title, "--link": options.link}
+    single["--only"] = options.only
     require_one(checkpoints, single)
     corrections = Corrections(options.collect, public=others) if options.collect else None
     if corrections:
         print(f"{corrections.count:,} corrections are kept in {options.collect} so far.")
+    lines = only.read(options.only) if options.only else []
     served = open_all(checkpoints, device=options.device, cache_dir=options.cache_dir)
     for classifier in served.values():
         page = classifier.checkpoint.page.changed(options.title, options.link)
         classifier.checkpoint = replace(classifier.checkpoint, page=page)
+        if lines:
+            only.restrict(classifier, options.only, lines)
         if public:
             classifier.checkpoint = redact(classifier.checkpoint)
     demo = build(served, max_bytes=max_bytes, batch=options.batch, corrections=corrections)

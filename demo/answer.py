@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from demo.markup import html, join
 from demo.style import LOGO
-from demo.words import as_text, verdict
+from demo.words import as_text, is_doubtful, verdict
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.page import link_for
 from model.classifier import Prediction
@@ -57,7 +57,7 @@ def answer(
         '{label_set}<div class="ff-foot">{actions}<div class="ff-note">{note}{time}</div></div>'
         "</div>",
         headline=said.headline,
-        manner="ff-banner" if prediction.none_of_these else "ff-sure",
+        manner="ff-banner" if is_doubtful(prediction) else "ff-sure",
         sentence=said.sentence,
         rows=_bars(prediction),
         label_set=label_set(prediction),

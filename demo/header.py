@@ -18,11 +18,16 @@ def page_title(checkpoint: Checkpoint) -> str:
     return f"{question(checkpoint)} - Frostflower"
 
 
-def heading(checkpoint: Checkpoint) -> Markup:
-    """Lay out the head of the page: logo, question, and a line on what the classifier is worth."""
+def heading(checkpoint: Checkpoint, more: str = "") -> Markup:
+    """Lay out the head of the page: logo, question, and a line on what the classifier is worth.
+
+    Args:
+        checkpoint: What answers.
+        more: A sentence that is added to that line.
+    """
     return html(
         '<div class="ff-head">{logo}<div><h1>{title}</h1><p>{subtitle}</p></div></div>',
         logo=LOGO,
         title=question(checkpoint),
-        subtitle=subtitle(checkpoint),
+        subtitle=f"{subtitle(checkpoint)} {more}".strip(),
     )

@@ -22,6 +22,7 @@ from demo.tabs.data import data_tab
 from demo.tabs.evaluation import evaluation_tab
 from demo.tabs.history import history_tab
 from demo.tabs.many import many_tab
+from demo.tabs.only import only_words
 from model import verify
 from model.classifier import Classifier
 
@@ -63,7 +64,7 @@ def build(
 
         def part(name: str, endpoint: str) -> None:
             checkpoint = served[name].checkpoint
-            show(heading(checkpoint))
+            show(heading(checkpoint, only_words(served[name])))
             _warn(served[name], f"{name}: " if len(served) > 1 else "")
             with gr.Tabs(overflow_behavior="wrap"):  # a phone shows all of them, in two rows
                 with gr.Tab("Classify"):

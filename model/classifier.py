@@ -131,7 +131,7 @@ class Prediction:
     @property
     def set_aside(self) -> float | None:
         """The probability of the classes that could not be answered, 0-1; None for all classes."""
-        return self.restricted and self.restricted.set_aside
+        return self.restricted.set_aside if self.restricted else None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, without heat map and thumbnails."""

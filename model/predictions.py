@@ -126,35 +126,24 @@ def csv_row(
     Returns:
         The cells; those of the answer are empty where nothing is sure enough.
     """
-    error: str | images.BadImageError = ""
-    cells, more = [], []
+    more = _more_columns(parents, restricted)
     if isinstance(outcome, images.BadImageError):
-        error = outcome
-    else:
-        cells = [
-            cell
-            for candidate in outcome.top
-            for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
-        ]
-        cells += [""] * (3 * top - len(cells))
-        cells += ["; ".join(outcome.label_set), outcome.none_of_these]
-        cells += [f"{outcome.unknown_score:.6f}"]
-        more = _more_cells(outcome, parents, restricted)
-    width, extra = 3 * top + len(_TRUST_COLUMNS), len(_more_columns(parents, restricted))
-    cells += [""] * (width - len(cells))
-    return [path_text(path), *cells, str(error), *more, *[""] * (extra - len(more))]
-
-
-def _more_cells(outcome: Prediction, parents: bool, restricted: bool) -> list[object]:
-    """Return the cells of `_more_columns`."""
-    cells: list[object] = []
-    if parents:
-        found = outcome.answer
-        is_sure = found is not None and found.level
-        cells += [found.name, found.level, f"{found.probability:.6f}"] if is_sure else [""] * 3
-    if restricted:
-        cells += ["" if outcome.set_aside is None else f"{outcome.set_aside:.6f}"]
-    return cells
+        empty = [""] * (3 * top + len(_TRUST_COLUMNS))
+        return [path_text(path), *empty, str(outcome), *[""] * len(more)]
+    cells = [
+        cell
+        for candidate in outcome.top
+        for cell in (candidate.label, candidate.class_id, f"{candidate.probability:.6f}")
+    ]
+    cells += [""] * (3 * top - len(cells))
+    trust = ["; ".join(outcome.label_set), outcome.none_of_these, f"{outcome.unknown_score:.6f}"]
+    values: dict[str, object] = {}
+    if outcome.answer and outcome.answer.level:
+        found = (outcome.answer.name, outcome.answer.level, f"{outcome.answer.probability:.6f}")
+        values = dict(zip(_ANSWER_COLUMNS, found, strict=True))
+    if outcome.set_aside is not None:
+        values["set_aside"] = f"{outcome.set_aside:.6f}"
+    return [path_text(path), *cells, *trust, "", *(values.get(name, "") for name in more)]
 
 
 def csv_header(top: int, *, parents: bool = False, restricted: bool = False) -> list[str]:

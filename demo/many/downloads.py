@@ -48,10 +48,13 @@ def write_csv(batch: Batch, top: int) -> Path:
     parents = any(isinstance(one, Prediction) and one.answer is not None for one in outcomes)
     with file:
         writer = csv.writer(file)
-        writer.writerow(csv_header(top, parents=parents))
+        restricted = any(isinstance(one, Prediction) and one.restricted for one in outcomes)
+        writer.writerow(csv_header(top, parents=parents, restricted=restricted))
         for row in batch.done:
             if row.outcome is not None:
-                cells = csv_row(Path(row.name), row.outcome, top, parents=parents)
+                cells = csv_row(
+                    Path(row.name), row.outcome, top, parents=parents, restricted=restricted
+                )
                 writer.writerow(map(_inert, cells))
     return path
 

@@ -6,6 +6,7 @@ import gradio as gr
 
 from demo.many import incoming, scripts, status, view
 from demo.markup import show, text
+from demo.tabs.only import offered
 from model.classifier import Classifier
 from model.photographs.images import SUFFIXES
 from model.photographs.layout import LEFT_BY_SYSTEMS
@@ -70,10 +71,8 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
                 min_width=220,
             )
             # All classes, so that a choice is known whatever Gradio has forgotten meanwhile.
-            checkpoint = classifier.checkpoint
-            names = zip(checkpoint.class_names, checkpoint.class_ids, strict=True)
             class_id = gr.Dropdown(
-                [("All classes", view.ANY_CLASS), *names],
+                [("All classes", view.ANY_CLASS), *offered(classifier)],
                 value=view.ANY_CLASS,
                 label="Class",
                 elem_id="many-class",

@@ -36,3 +36,15 @@ element.addEventListener("click", event => {
   input.addEventListener("change", () => add([...input.files]));
   input.click();
 });
+
+// Other classes are possible: what is on show is asked again, and what is being answered, after that.
+let late = false;
+function again() {
+  if (element.offsetParent === null) return;  // the part of another classifier
+  const ready = element.querySelector("[data-add], [data-remove]") !== null;
+  const photographs = [...document.querySelectorAll("#photograph img")];
+  late = !ready && photographs.some(one => one.offsetParent !== null);
+  if (ready) trigger("submit", {paths: paths()});
+}
+document.addEventListener("ff-possible", again);
+document.addEventListener("ff-answer", () => { if (late) again(); });

@@ -16,6 +16,7 @@ from demo.photo import Photo, Upload, refusal
 from demo.style import script
 from demo.tabs.correct import NO_PART, Part, correct_part
 from demo.tabs.more import more_part, read_further, strip
+from demo.tabs.only import OnlyPart, Question, ask, from_call, only_part
 from demo.tabs.recent import recent_part
 from demo.tabs.why import why
 from model.classifier import Classifier, Prediction
@@ -78,6 +79,7 @@ class _Parts(NamedTuple):
     result: gr.HTML
     reasons: gr.HTML
     correct: Part
+    only: OnlyPart
 
 
 def classify_tab(
@@ -87,17 +89,16 @@ def classify_tab(
     corrections: Corrections | None = None,
     endpoint: str = "predict",
 ) -> None:
-    """Lay out the tab inside a `gr.Tab`, and add its endpoint.
+    """Lay out the tab inside a `gr.Tab`, and add its endpoints.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
         batch: Photographs that are classified together, at most.
         corrections: Where corrections are kept; None to ask for none.
-        endpoint: Name of the endpoint.
+        endpoint: Name of the endpoint; that with a list of classes has `_only` behind it.
     """
-    run = on_gpu(classifier.predict)
-    run_together = Batcher[Image.Image, Prediction](lambda photos: run(photos, TOP), batch)
+    run_together = Batcher[Question, Prediction](ask(on_gpu(classifier.predict_each), TOP), batch)
     least_side = classifier.backbone.transforms.least_side
     with gr.Row(equal_height=True):
         with gr.Column(min_width=300):
@@ -107,6 +108,7 @@ def classify_tab(
             result = gr.HTML(
                 EMPTY, js_on_load=script("answer"), elem_id="top5", container=True, padding=False
             )
+    only = only_part(classifier)
     # What comes with an answer stands below all that is there before: nothing is pushed away.
     with gr.Row():
         with gr.Column(min_width=300):
@@ -122,11 +124,13 @@ def classify_tab(
             recent_part(classifier.checkpoint)
     correct = NO_PART
     if corrections:
-        correct = correct_part(corrections, classifier.checkpoint, photo, run_together)
+        correct = correct_part(
+            corrections, classifier.checkpoint, photo, lambda image: run_together(Question(image))
+        )
     reasons = gr.HTML("", elem_id="why")
-    parts = _Parts(photo, shown, more, result, reasons, correct)
+    parts = _Parts(photo, shown, more, result, reasons, correct, only)
     _page_events(parts, classifier, batch, max_bytes)
-    _endpoint(endpoint, photo, run_together)
+    _endpoints(endpoint, photo, classifier, run_together)
 
 
 def _input(max_bytes: int, least_side: int) -> tuple[Photo, gr.Image]:
@@ -158,17 +162,17 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
     """Answer what a visitor sends with the page."""
     checkpoint, device = classifier.checkpoint, classifier.backbone.device_text
     transforms, uploads = classifier.backbone.transforms, Path(parts.photo.GRADIO_CACHE)
-    run, run_several = on_gpu(classifier.predict), on_gpu(classifier.predict_together)
-    explain = Batcher[Image.Image, Prediction](lambda photos: run(photos, TOP, explain=True), batch)
+    run, run_several = on_gpu(classifier.predict_each), on_gpu(classifier.predict_together)
+    explain = Batcher[Question, Prediction](ask(run, TOP, explain=True), batch)
     # One visitor's photographs are a pass of their own; others wait for it, as for a batch.
-    explain_several = Batcher[list[Image.Image], Prediction](
-        lambda groups: [run_several(group, TOP, explain=True) for group in groups], 1
+    explain_several = Batcher[tuple[list[Image.Image], list[str] | None], Prediction](
+        lambda groups: [run_several(group, TOP, explain=True, only=ids) for group, ids in groups], 1
     )
 
-    def show(upload: Upload | None) -> tuple[Any, ...]:
+    def show(upload: Upload | None, chosen: object) -> tuple[Any, ...]:
         if upload is None:
             return _NO_PREVIEW, strip(None), EMPTY, "", *parts.correct.update(None)
-        prediction = explain(upload.image)
+        prediction = explain(Question(upload.image, parts.only.allowed(chosen)))
         shown = _NO_PREVIEW
         if not upload.drawable:
             shown = gr.update(value=preview(upload.image), visible=True)
@@ -176,12 +180,12 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
         because = why(upload.image, prediction, transforms)
         return shown, strip([]), card, because, *parts.correct.update(upload)
 
-    def show_several(upload: Upload | None, event: gr.EventData) -> tuple[Any, ...]:
+    def show_several(upload: Upload | None, chosen: object, event: gr.EventData) -> tuple[Any, ...]:
         if upload is None:
             raise refusal("Add a first photograph above.")
         further = read_further(event, uploads, max_bytes, transforms.least_side)
         photos = [upload.image, *(one.image for one in further)]
-        prediction = explain_several(photos)
+        prediction = explain_several((photos, parts.only.ids(chosen)))
         card = answer(prediction, checkpoint, device, len(photos))
         return strip(further), card, why(upload.image, prediction, transforms)
 
@@ -193,7 +197,7 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
     parts.photo.change(None, parts.photo, file, js=_FILE, api_visibility="private")
     changed = file.change(
         show,
-        parts.photo,
+        [parts.photo, parts.only.chosen],
         [parts.shown, *outputs, *parts.correct.outputs],
         concurrency_limit=_AT_ONCE,
         concurrency_id="show",  # of all classifiers of the page, as memory is
@@ -205,16 +209,19 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
     )
     parts.more.submit(
         show_several,
-        parts.photo,
+        [parts.photo, parts.only.chosen],
         outputs,
         concurrency_limit=_SEVERAL_AT_ONCE,
         concurrency_id="several",
+        trigger_mode="always_last",
         **arguments,
     )
 
 
-def _endpoint(name: str, photo: Photo, run: Batcher[Image.Image, Prediction]) -> None:
-    """Add what programs call."""
+def _endpoints(
+    name: str, photo: Photo, classifier: Classifier, run: Batcher[Question, Prediction]
+) -> None:
+    """Add what programs call: with a photograph, and with a list of classes beside it."""
 
     def predict(upload: Upload | None) -> tuple[dict[str, float], dict[str, Any]]:
         """Classify a photograph: the five most probable classes, and how far to trust them.
@@ -224,16 +231,33 @@ def _endpoint(name: str, photo: Photo, run: Batcher[Image.Image, Prediction]) ->
         """
         if upload is None:
             raise refusal("No photograph was sent.")
-        prediction = run(upload.image)
+        prediction = run(Question(upload.image))
         return label_json(prediction), prediction.to_json()
 
-    endpoint, answered = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
-    details = gr.JSON(visible=False)
-    endpoint.click(
-        predict,
-        photo,
-        [answered, details],
-        api_name=name,
-        concurrency_limit=_AT_ONCE,
-        concurrency_id="predict",
-    )
+    def predict_only(
+        upload: Upload | None, classes: Any
+    ) -> tuple[dict[str, float], dict[str, Any]]:
+        """Classify a photograph that can only be one of some classes, a list of ids or names.
+
+        The values are those of /predict, among these classes; in the second, `set_aside` is the
+        probability that all other classes had, and `best_set_aside` the first of them.
+        """
+        if upload is None:
+            raise refusal("No photograph was sent.")
+        prediction = run(Question(upload.image, from_call(classifier, classes)))
+        return label_json(prediction), prediction.to_json()
+
+    classes = gr.JSON(visible=False, label="Classes")
+    for function, inputs, api_name in (
+        (predict, [photo], name),
+        (predict_only, [photo, classes], f"{name}_only"),
+    ):
+        endpoint, answered = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
+        endpoint.click(
+            function,
+            inputs,
+            [answered, gr.JSON(visible=False)],
+            api_name=api_name,
+            concurrency_limit=_AT_ONCE,
+            concurrency_id="predict",
+        )

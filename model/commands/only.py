@@ -2,11 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from model.classifier import Classifier
 from model.photographs.class_names import MAX_CLASSES, MAX_NAME
 from model.trust.restrict import ClassFinder
+
+if TYPE_CHECKING:
+    from model.classifier import Classifier
 
 _MAX_BYTES = 4 * (MAX_NAME + 2) * MAX_CLASSES
 
@@ -72,7 +74,7 @@ def read(file: Path) -> list[Line]:
     return lines
 
 
-def restrict(classifier: Classifier, file: Path, lines: list[Line]) -> None:
+def restrict(classifier: "Classifier", file: Path, lines: list[Line]) -> None:
     """Let a classifier answer with these classes only.
 
     Args:

@@ -45,11 +45,12 @@ def test_one_classifier_needs_no_choice(shipped: Classifier):
 def test_each_classifier_has_an_endpoint_and_all_have_one_limit(both: dict[str, Classifier]):
     page = build(both)
     public = list(page.get_api_info()["named_endpoints"])
-    assert public[0] == "/predict" and len(public) == 2
+    assert public[:2] == ["/predict", "/predict_only"]
+    assert public[2:] == [public[2], f"{public[2]}_only"], "with a list of classes, too"
     functions = [f for f in page.fns.values() if f"/{f.api_name}" in public]
     assert len({function.concurrency_id for function in functions}) == 1
     shown = json.dumps(page.config["components"], default=str)
-    assert f"gradio_api/call{public[1]}" in shown, "the About tab tells how to call it"
+    assert f"gradio_api/call{public[2]}" in shown, "the About tab tells how to call it"
 
 
 def test_one_that_answers_otherwise_is_named(
@@ -97,6 +98,7 @@ def test_the_endpoints_answer_each_for_its_own_classifier(
     found = [
         client.predict(handle_file(flower), api_name=name)[0]["label"]
         for name in info["named_endpoints"]
+        if not name.endswith("_only")
     ]
     assert found[0] == "pink-yellow dahlia"
     assert found[1] in list(both.values())[1].checkpoint.class_names

@@ -77,7 +77,7 @@ def test_an_upload_and_a_call_pass_what_zerogpu_needs(
     assert label["label"] == "pink-yellow dahlia"
     calls = [json.loads(line) for line in log.read_text().splitlines()]
     expected = dict.fromkeys(("request", "event", "page", "thread"), True)
-    assert calls == 2 * [{"function": "Classifier.predict", "photographs": 1, **expected}]
+    assert calls == 2 * [{"function": "Classifier.predict_each", "photographs": 1, **expected}]
 
 
 @pytest.fixture

@@ -199,10 +199,10 @@ def test_defaults_serve_this_machine_only():
     assert parse(["--checkpoint", "a", "--checkpoint", "b"]).checkpoint == ["a", "b"]
 
 
-def test_only_predict_is_public(shipped):
+def test_only_two_ways_to_predict_are_public(shipped):
     demo = build(shipped)
     public = [name for name in demo.get_api_info()["named_endpoints"]]
-    assert public == ["/predict"]
+    assert public == ["/predict", "/predict_only"]
     assert demo.api_open is False
     assert demo._queue.max_size
     assert demo.analytics_enabled is False

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from demo.words import as_text, short, verdict
-from model.classifier import Candidate, Prediction
+from model.classifier import Candidate, Prediction, Restricted
 from model.trust.levels import Answer, Part
 
 
@@ -103,3 +103,43 @@ def test_none_of_these_comes_before_a_parent():
 def test_the_short_answer_is_the_parent_where_that_is_the_answer():
     assert short(replace(predicted(0.5, 0.4), answer=IRIS)) == ("iris", 0.96)
     assert short(predicted(0.5, 0.4)) == ("Pink primrose", 0.5)
+
+
+def limited(aside: float, *shares: float, none: bool = False) -> Prediction:
+    best = Candidate("Rose", "9", aside * 0.9)
+    found = predicted(*shares, none=none)
+    return replace(found, restricted=Restricted(len(shares), 102, aside, best))
+
+
+def test_a_restricted_answer_says_what_was_allowed_and_what_went_to_others():
+    said = verdict(limited(0.031, 0.93, 0.07), 102)
+    assert said.headline == "Pink primrose"
+    assert said.sentence == (
+        "Very sure, if it is one of those allowed: about 93 of 100 answers like this are right. "
+        "Only 2 of 102 classes were allowed; 3 % of the probability went to others."
+    )
+    assert "; less than 1 % of" in verdict(limited(0.0, 0.93, 0.07), 102).sentence
+
+
+def test_where_most_was_set_aside_the_words_promise_nothing():
+    said = verdict(limited(0.87, 0.99, 0.01), 102)
+    assert said.headline == "Most likely Pink primrose, of the 2 allowed"
+    assert said.sentence == (
+        "Most of the probability (87 %) went to classes that were set aside; the best of those: "
+        "Rose (78 %). Only 2 of 102 classes were allowed."
+    )
+    assert "(more than 99 %)" in verdict(limited(1.0, 0.99, 0.01), 102).sentence
+
+
+def test_a_single_allowed_class_is_no_discovery():
+    said = verdict(limited(0.2, 1.0), 102)
+    assert said.headline == "Pink primrose, the only class allowed"
+    assert said.sentence.startswith("Only 1 of 102 classes was allowed; 20 % of")
+    assert "Most of the probability" in verdict(limited(0.9, 1.0), 102).sentence
+
+
+@pytest.mark.parametrize("shares", [(1.0,), (0.9, 0.1)])
+def test_none_of_these_stays_a_verdict_on_all_classes(shares: tuple[float, ...]):
+    said = verdict(limited(0.6, *shares, none=True), 102)
+    assert said.headline == "Probably none of the 102 classes"
+    assert "Its nearest guess is Pink primrose. Most of the probability (60 %)" in said.sentence

@@ -1,0 +1,224 @@
+"""What is possible here: the classes that a visitor, or whoever runs the page, lets it answer with.
+
+A visitor's choice is kept in the browser and comes with each photograph, so that photographs of
+several visitors are still classified in one pass: see `Question`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.components import Component
+from gradio.context import get_blocks_context
+from PIL import Image
+
+from demo.markup import show, text
+from demo.photo import refusal
+from demo.style import script
+from model.classifier import Classifier, Prediction
+from model.photographs.class_names import MAX_CLASSES
+from model.trust.restrict import Allowed
+
+MOST_LISTED = 5000
+"""Classes up to which a visitor can choose: with 25,000, Gradio's list takes 22 s to open."""
+
+_RESTORE = """stored => {
+  (window.ffPossible ??= {}).KEY = "[]";
+  return [Array.isArray(stored) ? stored : []];
+}"""
+_SCRAMBLED = "frostflower"
+"""Gradio scrambles what it keeps in the browser. This is no secret: with one of its own, each start
+of the program would forget what visitors chose."""
+
+
+class Question(NamedTuple):
+    """A photograph, and the classes that it may be.
+
+    Attributes:
+        image: The decoded photograph.
+        allowed: The classes, as `Classifier.resolve`; None for all.
+    """
+
+    image: Image.Image
+    allowed: Allowed | None = None
+
+
+def ask(
+    run: Callable[..., list[Prediction]], top: int, *, explain: bool = False
+) -> Callable[[Sequence[Question]], list[Prediction]]:
+    """Make the function of a batch of questions.
+
+    Args:
+        run: `Classifier.predict_each`.
+        top: How many classes to name.
+        explain: Say where it looked, too.
+
+    Returns:
+        N questions -> N predictions.
+    """
+    return lambda questions: run(
+        [question.image for question in questions],
+        [question.allowed for question in questions],
+        top,
+        explain=explain,
+    )
+
+
+def offered(classifier: Classifier) -> list[tuple[str, str]]:
+    """Return the names and ids of the classes that can be answered, in alphabetical order.
+
+    Args:
+        classifier: The classifier.
+    """
+    checkpoint = classifier.checkpoint
+    pairs = list(zip(checkpoint.class_names, checkpoint.class_ids, strict=True))
+    if classifier.allowed is not None:
+        pairs = [pairs[index] for index in classifier.allowed]
+    return sorted(pairs, key=lambda pair: pair[0].casefold())
+
+
+def only_words(classifier: Classifier) -> str:
+    """Say that whoever runs the page lets it answer with some classes only; "" for all."""
+    if classifier.allowed is None:
+        return ""
+    count, allowed = len(classifier.checkpoint.class_ids), len(classifier.allowed)
+    return f"Here it answers only with {allowed:,} of its {count:,} classes."
+
+
+def from_call(classifier: Classifier, classes: object) -> Allowed | None:
+    """Check the list of classes that a program sent.
+
+    Args:
+        classifier: The classifier.
+        classes: Ids and names, if all is well.
+
+    Returns:
+        The classes; None for all.
+
+    Raises:
+        gr.Error: It is no such list, or names a class that cannot be answered.
+    """
+    if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
+        raise refusal('The classes must be a list of ids or names, such as ["rose", "tulip"].')
+    if len(classes) > MAX_CLASSES:
+        raise refusal(f"{len(classes):,} classes were sent; at most {MAX_CLASSES:,} are allowed.")
+    try:
+        return classifier.resolve(classes)
+    except ValueError as error:
+        raise refusal(str(error)) from None
+
+
+def read_back(stored: object, offers: Sequence[tuple[str, str]]) -> list[str]:
+    """Check what the page sends, which the browser has kept and which may be anything.
+
+    Args:
+        stored: The ids of the classes that were chosen, if all is well.
+        offers: The classes that can be answered now, as `offered`.
+
+    Returns:
+        Those of them that can still be answered, in the order in which they were chosen.
+    """
+    known = {class_id for _, class_id in offers}
+    if not isinstance(stored, list):
+        return []
+    found = dict.fromkeys(one for one in stored[:MAX_CLASSES] if isinstance(one, str))
+    return [one for one in found if one in known]
+
+
+def storage_key(offers: Sequence[tuple[str, str]]) -> str:
+    """Name the place in the browser: pages on this address that offer other classes have others.
+
+    Args:
+        offers: As `offered`.
+    """
+    listed = json.dumps(sorted(class_id for _, class_id in offers)).encode()
+    return f"frostflower-possible-{hashlib.sha256(listed).hexdigest()[:16]}"
+
+
+class Classes(gr.Dropdown):
+    """A `gr.Dropdown` of several classes that takes what comes; `read_back` checks it.
+
+    Gradio's own check lists all choices in its message, and shows them as HTML.
+    """
+
+    is_template = True  # shown by gr.Dropdown's own front end
+
+    def preprocess(self, payload: Any) -> Any:
+        """Hand on what the page sent."""
+        return payload
+
+
+class OnlyPart(NamedTuple):
+    """The part of the page, as the rest of the tab sees it.
+
+    Attributes:
+        chosen: Its value goes with each photograph. When it changes, the page's script raises the
+            event `ff-possible`.
+        ids: Turns that value into ids of classes; None where all may be answered.
+        allowed: Turns it into what `Question` takes.
+    """
+
+    chosen: Component
+    ids: Callable[[object], list[str] | None]
+    allowed: Callable[[object], Allowed | None]
+
+
+def only_part(classifier: Classifier) -> OnlyPart:
+    """Lay out the part inside the tab.
+
+    Args:
+        classifier: The classifier.
+
+    Returns:
+        What the tab needs to ask with each photograph.
+    """
+    offers = offered(classifier)
+
+    def ids(chosen: object) -> list[str] | None:
+        return read_back(chosen, offers) or None
+
+    def allowed(chosen: object) -> Allowed | None:
+        found = ids(chosen)
+        return classifier.resolve(found) if found else None
+
+    stored = gr.BrowserState([], storage_key=storage_key(offers), secret=_SCRAMBLED)
+    with gr.Accordion(
+        "What is possible here? All classes",
+        open=False,
+        elem_id="only",
+        visible=1 < len(offers) <= MOST_LISTED,
+    ) as part:
+        show(
+            text(
+                "Choose what the photograph can be: what grows in this place, what is in this "
+                "collection. Nothing else is answered, and the answer says how much of the "
+                "probability went to the classes that you left out. Your choice is kept in this "
+                "browser. Many photographs does not use it."
+            )
+        )
+        with gr.Row(elem_classes="ff-only"):
+            chosen = Classes(
+                offers if len(offers) <= MOST_LISTED else [],
+                value=[],
+                multiselect=True,
+                label="Only these classes",
+                info="Type to search. None chosen: all classes are possible.",
+                elem_id="only-classes",
+                min_width=220,
+                scale=4,
+            )
+            everything = gr.Button("All classes", elem_id="only-all", min_width=130, scale=0)
+
+    def mine(code: str) -> str:  # a page of several classifiers has as many of these parts
+        return code.replace("KEY", f"part{chosen._id}")
+
+    # All of it is done in the browser.
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    chosen.change(None, [chosen, stored], [stored, part], js=mine(script("only")), **private)
+    everything.click(None, None, chosen, js="() => [[]]", **private)
+    page = get_blocks_context()
+    if page is not None:
+        page.root_block.load(None, stored, chosen, js=mine(_RESTORE), **private)
+    return OnlyPart(chosen, ids, allowed)
