@@ -16,7 +16,7 @@ from time import sleep
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-_WIDTH, _HEIGHT = 1180, 1010  # px
+_WIDTH, _HEIGHT = 1180, 1290  # px
 _SECONDS = 60  # until the page is up
 
 

@@ -443,4 +443,4 @@ def test_without_the_option_there_is_no_such_part(shipped, corrections: Correcti
     assert not ids & {"correct", "right-class", "keep", "undo"}
     page = build(shipped, corrections=corrections)
     assert {"correct", "right-class", "keep", "undo"} <= {b.elem_id for b in page.blocks.values()}
-    assert list(page.get_api_info()["named_endpoints"]) == ["/predict"]
+    assert list(page.get_api_info()["named_endpoints"]) == ["/predict", "/predict_only"]
