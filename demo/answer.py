@@ -1,12 +1,10 @@
 """The answer: in words first, then a bar a class, what may be right, and what to do with it."""
 
-import math
-
 from markupsafe import Markup
 
-from demo.markup import html, join
+from demo.markup import html, join, text
 from demo.style import LOGO
-from demo.words import as_text, is_doubtful, verdict
+from demo.words import MOSTLY, as_text, is_doubtful, probability_text, short, verdict
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.page import link_for
 from model.classifier import Prediction
@@ -24,18 +22,12 @@ Add a photograph, paste one, use the camera, or choose an example. The answer ap
 )
 
 
-def probability_text(share: float) -> str:
-    """Write a probability with one decimal, never rounding a doubt away to 0.0 or 100.0 %."""
-    tenths = min(max(share * 1000, 0), 1000)
-    if 0 < tenths < 0.5:
-        return "< 0.1 %"
-    if 999.5 <= tenths < 1000:
-        return "> 99.9 %"
-    return f"{math.floor(tenths + 0.5) / 10:.1f} %"
-
-
 def answer(
-    prediction: Prediction, checkpoint: Checkpoint, device: str, photographs: int = 1
+    prediction: Prediction,
+    checkpoint: Checkpoint,
+    device: str,
+    photographs: int = 1,
+    asked: str = "",
 ) -> Markup:
     """Render a prediction.
 
@@ -44,26 +36,32 @@ def answer(
         checkpoint: What answers.
         device: The device in words.
         photographs: How many of the same object it was made of.
+        asked: The photograph, as the page names it; the page's scripts compare it.
 
     Returns:
         HTML.
     """
     num_classes = len(checkpoint.class_ids)
-    said = verdict(prediction, num_classes)
-    time = f"{prediction.seconds * 1000:,.0f} ms on {device}"
+    said = verdict(prediction, num_classes, photographs)
+    unknown = prediction.none_of_these
     return html(
-        '<div class="ff-result"><p class="ff-answer">{headline}</p>'
-        '<p class="{manner}" role="status">{sentence}</p><div class="ff-bars">{rows}</div>'
+        '<div class="ff-result{none}" data-asked="{asked}" data-short="{short}">'
+        '<div role="status"><p class="ff-answer">{headline}</p>'
+        '<p class="{manner}">{sentence}</p></div>{if_one}<div class="ff-bars">{rows}</div>'
         '{label_set}<div class="ff-foot">{actions}<div class="ff-note">{note}{time}</div></div>'
         "</div>",
+        none=" ff-none" if unknown else "",
+        asked=asked,
+        short="None of these" if unknown else short(prediction)[0],
         headline=said.headline,
         manner="ff-banner" if is_doubtful(prediction) else "ff-sure",
         sentence=said.sentence,
+        if_one=text("If it is one of them after all:") if unknown else "",
         rows=_bars(prediction),
         label_set=label_set(prediction),
-        actions=_actions(prediction, checkpoint),
-        note=_averaged(photographs),
-        time=time,
+        actions=_actions(prediction, checkpoint, photographs),
+        note=text(f"The average over {photographs} photographs.") if photographs > 1 else "",
+        time=f"{prediction.seconds * 1000:,.0f} ms on {device}",
     )
 
 
@@ -82,13 +80,14 @@ def _bars(prediction: Prediction) -> Markup:
     )
 
 
-def _actions(prediction: Prediction, checkpoint: Checkpoint) -> Markup:
+def _actions(prediction: Prediction, checkpoint: Checkpoint, photographs: int) -> Markup:
     """Lay out what a visitor can do with an answer; `static/head.html` does it."""
     first, link = prediction.top[0], Markup()
     if checkpoint.page.link and not prediction.none_of_these:
         link = html(
             '<a href="{address}" target="_blank" rel="noopener noreferrer">About {label}'
-            '<span aria-hidden="true"> ↗</span></a>',
+            '<span aria-hidden="true"> ↗</span><span class="ff-hidden"> (opens a new window)</span>'
+            "</a>",
             address=link_for(checkpoint.page.link, first.label, first.class_id),
             label=first.label,
         )
@@ -96,27 +95,19 @@ def _actions(prediction: Prediction, checkpoint: Checkpoint) -> Markup:
         '<div class="ff-actions">{link}<button type="button" data-copy="{text}">Copy as text'
         '</button><button type="button" data-share="{text}">Share</button></div>',
         link=link,
-        text=as_text(prediction, len(checkpoint.class_ids)),
-    )
-
-
-def _averaged(photographs: int) -> Markup:
-    if photographs == 1:
-        return Markup()
-    return html(
-        "<p>The average over {count} photographs. How often such an answer is right was measured "
-        "with single photographs.</p>",
-        count=photographs,
+        text=as_text(prediction, len(checkpoint.class_ids), photographs),
     )
 
 
 def label_set(prediction: Prediction) -> Markup:
     """Render a prediction set of several classes with its promise; nothing where it cannot hold."""
-    if prediction.none_of_these or len(prediction.label_set) == 1:
+    mostly_aside = (prediction.set_aside or 0) > MOSTLY
+    if prediction.none_of_these or mostly_aside or len(prediction.label_set) == 1:
         return Markup()
     names, more = prediction.label_set, ""
     coverage = probability_text(prediction.coverage)
-    promise = f"Sets like this hold the right class in {coverage} of photographs."
+    promise = f"Sets like this hold the right class in {coverage} of photographs"
+    promise += ", if it is one of those allowed." if prediction.restricted else "."
     if len(names) > _SET_SHOWN:
         more = f" and {len(names) - _SET_SHOWN} more"
     return html(

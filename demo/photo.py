@@ -108,6 +108,14 @@ class Photo(gr.Image):
         return read_upload(payload.path or "", Path(self.GRADIO_CACHE), self.max_bytes)
 
 
+def is_upload(path: str, upload: Upload) -> bool:
+    """Tell whether a path, as the page names it, is that of an upload."""
+    try:
+        return Path(path).resolve() == upload.path
+    except (OSError, RuntimeError, ValueError):  # no path at all
+        return False
+
+
 def read_upload(path: str, uploads: Path, max_bytes: int) -> bytes:
     """Read an uploaded file.
 

@@ -1,13 +1,20 @@
 """An answer in words, for someone who does not know what a probability of 0.93 is worth."""
 
+import math
 from typing import NamedTuple
 
 from model.classifier import Prediction, Restricted
 from model.trust.levels import Answer
 
-_VERY_SURE, _SURE, _PERHAPS = 0.9, 0.6, 0.1
+VERY_SURE, SURE = 0.9, 0.6
+"""Probabilities from which an answer is called very sure, and fairly sure."""
+
+_PERHAPS = 0.1
 _MOST_NAMED = 3
-_MOSTLY = 0.5  # of the probability
+_PERCENT = "\N{NO-BREAK SPACE}%"
+
+MOSTLY = 0.5
+"""Share of the probability beyond which most of it is said to be set aside."""
 
 
 class Verdict(NamedTuple):
@@ -22,7 +29,17 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def verdict(prediction: Prediction, num_classes: int) -> Verdict:
+def probability_text(share: float) -> str:
+    """Write a probability with one decimal, never rounding a doubt away to 0.0 or 100.0 %."""
+    tenths = min(max(share * 1000, 0), 1000)
+    if 0 < tenths < 0.5:
+        return f"< 0.1{_PERCENT}"
+    if 999.5 <= tenths < 1000:
+        return f"> 99.9{_PERCENT}"
+    return f"{math.floor(tenths + 0.5) / 10:.1f}{_PERCENT}"
+
+
+def verdict(prediction: Prediction, num_classes: int, photographs: int = 1) -> Verdict:
     """Put a prediction into words.
 
     Probabilities are calibrated, so that of 100 answers given with 93 %, about 93 are right.
@@ -31,26 +48,32 @@ def verdict(prediction: Prediction, num_classes: int) -> Verdict:
         prediction: The most probable classes, two or more where two may be answered. Where they
             have parents and none of them is sure enough, the words are of the parent that is.
         num_classes: How many classes there are.
+        photographs: How many of the same object it was made of. With several the words promise
+            nothing, as calibration looked at one at a time.
 
     Returns:
-        The words; where only some classes may be answered, they say so.
+        The words; where only some classes may be answered, or the most similar training photographs
+        are of other classes, they say so.
     """
+    said = _of_all(prediction, num_classes, photographs > 1)
     restricted = prediction.restricted
-    if restricted is None:
-        return _ordinary(prediction, num_classes)
-    aside, first = aside_words(restricted), prediction.top[0].label
-    is_ordinary = restricted.allowed > 1 and restricted.set_aside <= _MOSTLY
-    if prediction.none_of_these or is_ordinary:
-        said = _ordinary(prediction, num_classes, ", if it is one of those allowed")
-        return Verdict(said.headline, f"{said.sentence} {aside}")
-    if restricted.allowed == 1:
-        return Verdict(f"{first}, the only class allowed", aside)
-    return Verdict(f"Most likely {first}, of the {restricted.allowed:,} allowed", aside)
+    if restricted is not None:
+        said = _of_some(said, prediction, restricted)
+    if _is_contradicted(prediction):
+        doubt = "But most of the similar training photographs are of other classes: look twice."
+        said = Verdict(said.headline, f"{said.sentence} {doubt}")
+    return said
 
 
 def is_doubtful(prediction: Prediction) -> bool:
-    """Tell whether the sentence of a verdict warns: none of these, or mostly set aside."""
-    return prediction.none_of_these or (prediction.set_aside or 0) > _MOSTLY
+    """Tell whether the sentence of a verdict warns of something."""
+    mostly_aside = (prediction.set_aside or 0) > MOSTLY
+    return prediction.none_of_these or mostly_aside or _is_contradicted(prediction)
+
+
+def _is_contradicted(prediction: Prediction) -> bool:
+    evidence = prediction.evidence
+    return bool(evidence and evidence.disagree) and not prediction.none_of_these
 
 
 def aside_words(restricted: Restricted) -> str:
@@ -61,39 +84,49 @@ def aside_words(restricted: Restricted) -> str:
     """
     verb = "was" if restricted.allowed == 1 else "were"
     few = f"Only {restricted.allowed:,} of {restricted.classes:,} classes {verb} allowed"
-    share = _percent(restricted.set_aside)
-    if restricted.set_aside <= _MOSTLY:
-        return f"{few}; {share} of the probability went to others."
-    best = restricted.best
-    return (
-        f"Most of the probability ({share}) went to classes that were set aside; the best of "
-        f"those: {best.label} ({_percent(best.probability)}). {few}."
-    )
+    best = f"{restricted.best.label} ({_percent(restricted.best.probability)})"
+    if restricted.set_aside <= MOSTLY:
+        return f"{few}; {_percent(restricted.set_aside)} of the probability went to others."
+    return f"{few}. Without that limit the best guess would be {best}."
 
 
-def _ordinary(prediction: Prediction, num_classes: int, given: str = "") -> Verdict:
+def _of_some(said: Verdict, prediction: Prediction, restricted: Restricted) -> Verdict:
+    """Put into words an answer among some classes, from the words of an ordinary one."""
+    aside, first = aside_words(restricted), prediction.top[0].label
+    is_ordinary = restricted.allowed > 1 and restricted.set_aside <= MOSTLY
+    if prediction.none_of_these or is_ordinary:
+        return Verdict(said.headline, f"{said.sentence} {aside}")
+    if restricted.allowed == 1:
+        return Verdict(f"{first}, the only class allowed", aside)
+    return Verdict(f"Most likely {first}, of the {restricted.allowed:,} allowed", aside)
+
+
+def _of_all(prediction: Prediction, num_classes: int, several: bool) -> Verdict:
     first, share = prediction.top[0], prediction.top[0].probability
     if prediction.none_of_these:
+        nearest = "The nearest of the allowed classes" if prediction.restricted else "The nearest"
         return Verdict(
             f"Probably none of the {num_classes:,} classes",
-            f"This is unlike the photographs that the classifier knows. Its nearest guess is "
+            f"This is unlike the photographs that the classifier knows. {nearest} is "
             f"{first.label}.",
         )
+    given = ", if it is one of those allowed" if prediction.restricted else ""
     if prediction.answer and prediction.answer.class_id is None and prediction.answer.level:
-        return _of_parent(prediction.answer, given)
-    second, right = prediction.top[1], _right(share)
-    if share >= _VERY_SURE:
-        return Verdict(first.label, f"Very sure{given}: {right}.")
-    if share >= _SURE:
+        return _of_parent(prediction.answer, given, several)
+    right = _right(share, several)
+    if share >= VERY_SURE or len(prediction.top) == 1:
+        return Verdict(first.label, f"Very sure{given}{right}.")
+    second = prediction.top[1]
+    if share >= SURE:
         perhaps = f", perhaps {second.label}" if second.probability >= _PERHAPS else ""
-        return Verdict(f"Probably {first.label}{perhaps}", f"Fairly sure{given}: {right}.")
+        return Verdict(f"Probably {first.label}{perhaps}", f"Fairly sure{given}{right}.")
     names = prediction.label_set[:_MOST_NAMED]
     if first.label not in names:
         names = [first.label, *names][:_MOST_NAMED]
     if len(names) == 1:
         names.append(second.label)
     headline = f"{', '.join(names[:-1])} or {names[-1]}?"
-    return Verdict(headline, f"Not sure{given}: only {right}.")
+    return Verdict(headline, f"Not sure{given}{_right(share, several, 'only ')}.")
 
 
 def short(prediction: Prediction) -> tuple[str, float]:
@@ -104,39 +137,45 @@ def short(prediction: Prediction) -> tuple[str, float]:
     return first.label, first.probability
 
 
-def _of_parent(answer: Answer, given: str) -> Verdict:
+def _of_parent(answer: Answer, given: str, several: bool) -> Verdict:
     """Put into words that a parent is sure and its classes are not."""
     perhaps = [
-        f"{part.label} ({_of_hundred(part.probability)}\N{NO-BREAK SPACE}%)"
+        f"{part.label} ({_of_hundred(part.probability)}{_PERCENT})"
         for number, part in enumerate(answer.perhaps)
         if part.probability >= _PERHAPS or not number
     ]
     listed = " or ".join(filter(None, [", ".join(perhaps[:-1]), perhaps[-1]]))
-    manner = "Very" if answer.probability >= _VERY_SURE else "Fairly"
+    manner = "Very" if answer.probability >= VERY_SURE else "Fairly"
     return Verdict(
-        f"{answer.name}, but which one is unsure",
-        f"{manner} sure of “{answer.name}”{given}: {_right(answer.probability)}. Perhaps {listed}.",
+        f"{answer.name}, but it is not clear which one",
+        f"{manner} sure of “{answer.name}”{given}{_right(answer.probability, several)}. "
+        f"Perhaps {listed}.",
     )
 
 
-def as_text(prediction: Prediction, num_classes: int) -> str:
+def as_text(prediction: Prediction, num_classes: int, photographs: int = 1) -> str:
     """Write a prediction as lines of plain text, to be copied.
 
     Args:
         prediction: The prediction.
         num_classes: How many classes there are.
+        photographs: How many of the same object it was made of.
 
     Returns:
         The words, then a line a class.
     """
-    said = verdict(prediction, num_classes)
-    lines = [said.headline, said.sentence]
-    lines += [f"{one.label}: {one.probability:.1%}" for one in prediction.top]
+    lines = [*verdict(prediction, num_classes, photographs)]
+    lines += [f"{one.label}: {probability_text(one.probability)}" for one in prediction.top]
+    if photographs > 1:
+        lines.append(f"The average over {photographs} photographs.")
     return "\n".join(lines)
 
 
-def _right(share: float) -> str:
-    return f"about {_of_hundred(share)} of 100 answers like this are right"
+def _right(share: float, several: bool, only: str = "") -> str:
+    """Say how often such an answer is right; nothing of one from several photographs."""
+    if several:
+        return ""
+    return f": {only}about {_of_hundred(share)} of 100 answers like this are right"
 
 
 def _of_hundred(share: float) -> int:
@@ -147,5 +186,5 @@ def _of_hundred(share: float) -> int:
 def _percent(share: float) -> str:
     """Write a share of the probability as whole percents; nothing is certain."""
     if share < 0.01:
-        return "less than 1 %"
-    return "more than 99 %" if share > 0.99 else f"{round(100 * share)} %"
+        return f"less than 1{_PERCENT}"
+    return f"more than 99{_PERCENT}" if share > 0.99 else f"{round(100 * share)}{_PERCENT}"

@@ -85,28 +85,28 @@ _LANGUAGES = {
 _FRAME = """\
 <div class="ff-panel ff-call"><h2>Use it from a program</h2>
 <div class="ff-languages" role="group" aria-label="Language">{buttons}</div>{blocks}
-<p class="ff-text">Put the name of your own file in the place of photograph.jpg. Two values come
-back: the most probable classes, <code>{{"label",
-"confidences": [{{"label", "confidence"}}]}}</code>, and how far to trust them, <code>{{"top",
-"set", "none_of_these", "unknown_score", "evidence"}}</code>. A browser can call it from another
-site only if the owner of this page starts it with <code>--allow-origin</code> and that
-site’s address.<span class="ff-signed-in" hidden> This page asks for a sign-in: put your name and
+<p class="ff-text">Replace photograph.jpg with the name of your file. Two values come back: the most
+probable classes, <code>{{"label", "confidences": [{{"label", "confidence"}}]}}</code>, and how far
+to trust them, <code>{{"top", "set", "none_of_these", "unknown_score", "evidence"}}</code>. The
+endpoint <code>/{endpoint}_only</code> takes a list of classes beside the photograph, and answers
+with one of these only. A browser can call it from another site only if the owner of this page
+starts it with <code>--allow-origin</code> and that site’s address.
+<span class="ff-signed-in" hidden> This page asks for a sign-in: put your name and
 password in the places of USER and PASSWORD. The JavaScript can sign in from Node only.</span>
 <span class="ff-wide">“Use via API” at the bottom of this page opens Gradio’s own
-description.</span></p>
-<p class="ff-said" role="status"></p></div>"""
+description.</span></p></div>"""
 
 _BUTTON = '<button type="button" data-language="{key}" aria-pressed="{pressed}">{language}</button>'
 
 _BLOCK = """\
 <div class="ff-code" data-code="{key}"{hidden}><span class="ff-needs">{needs}</span><button
- type="button" data-program="{key}"
+ type="button" data-copy-from="#call-{endpoint} [data-code={key}] code"
  aria-label="Copy the {language} program">Copy</button><pre tabindex="0" role="region"
  aria-label="{language} program"><code>{code}</code></pre></div>"""
 
 
 def snippets(endpoint: str) -> Markup:
-    """Render the three programs; `scripts.SNIPPETS_SCRIPT` fills in the address.
+    """Render the three programs; `static/snippets.js` fills in the address.
 
     Args:
         endpoint: The name of the API's endpoint, such as `predict`.
@@ -121,8 +121,9 @@ def snippets(endpoint: str) -> Markup:
         space = os.environ.get("SPACE_ID", "") if key == "python" else ""
         filled = _fill(code.replace("ENDPOINT", endpoint), space)
         values = {"key": key, "language": language, "needs": needs, "hidden": hidden}
+        values["endpoint"] = endpoint
         blocks.append(html(_BLOCK, **values, code=filled))
-    return html(_FRAME, buttons=join(buttons), blocks=join(blocks))
+    return html(_FRAME, buttons=join(buttons), blocks=join(blocks), endpoint=endpoint)
 
 
 def _fill(code: str, space: str) -> Markup:

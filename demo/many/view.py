@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from demo.answer import probability_text
 from demo.many.batch import Batch, Row
 from demo.markup import html, join
-from demo.words import short
+from demo.words import probability_text, short
 from model.classifier import Prediction
 
 PAGE = 50

@@ -1,11 +1,20 @@
-// The part "Add another photograph of it". Its photographs are those that the server has shown.
+// The part "Add another photograph of it". What is asked stands in one hidden field, "#asked": the
+// first photograph, the further ones, and a number that rises where the same is asked again.
 const say = text => { element.querySelector("[data-said]").textContent = text; };
-const paths = () => [...element.querySelectorAll("[data-remove]")].map(one => one.dataset.remove);
+const field = () => document.querySelector("#asked textarea");
+const asked = () => JSON.parse(field()?.value || '{"first": "", "further": []}');
 let busy = false;
 
+function ask(further) {
+  const now = asked();
+  if (!now.first) return;
+  field().value = JSON.stringify({first: now.first, further, again: (now.again ?? 0) + 1});
+  field().dispatchEvent(new Event("input", {bubbles: true}));
+}
+
 async function add(files) {
-  const room = props.most - paths().length, small = files.filter(one => one.size <= props.max_bytes);
-  if (small.length < files.length) {
+  const {first, further} = asked(), room = props.most - further.length;
+  if (files.some(one => one.size > props.max_bytes)) {
     return say(`A photograph may have ${props.max_bytes / 1e6} MB at most. Nothing was added.`);
   }
   if (files.length > room) {
@@ -16,7 +25,7 @@ async function add(files) {
   try {
     const sent = await Promise.all(files.map(async file => (await upload(file)).path));
     say("");
-    trigger("submit", {paths: [...paths(), ...sent]});
+    if (asked().first === first) ask([...asked().further, ...sent]);  // else of another object
   } catch (error) {
     say("It could not be sent. Please try again.");
     console.warn(error);
@@ -27,9 +36,7 @@ async function add(files) {
 
 element.addEventListener("click", event => {
   const removed = event.target.closest("[data-remove]");
-  if (removed && !busy) {
-    trigger("submit", {paths: paths().filter(path => path !== removed.dataset.remove)});
-  }
+  if (removed) ask(asked().further.filter(path => path !== removed.dataset.remove));
   if (!event.target.closest("[data-add]") || busy) return;
   const input = document.createElement("input");
   Object.assign(input, {type: "file", multiple: true, accept: "image/*,.heic,.heif"});
@@ -37,14 +44,9 @@ element.addEventListener("click", event => {
   input.click();
 });
 
-// Other classes are possible: what is on show is asked again, and what is being answered, after that.
-let late = false;
+// Other classes are possible: the same is asked again.
 function again() {
-  if (element.offsetParent === null) return;  // the part of another classifier
-  const ready = element.querySelector("[data-add], [data-remove]") !== null;
-  const photographs = [...document.querySelectorAll("#photograph img")];
-  late = !ready && photographs.some(one => one.offsetParent !== null);
-  if (ready) trigger("submit", {paths: paths()});
+  if (!element.isConnected) return document.removeEventListener("ff-possible", again);
+  ask(asked().further);
 }
 document.addEventListener("ff-possible", again);
-document.addEventListener("ff-answer", () => { if (late) again(); });

@@ -20,7 +20,7 @@ function read() {
 }
 
 function isEntry(one) {
-  return one && [one.headline, one.sentence, one.text, one.time].every(
+  return one && [one.headline, one.sentence, one.short, one.text, one.time].every(
     value => typeof value === "string") && Array.isArray(one.bars) &&
     String(one.picture).startsWith("data:image/jpeg;base64,");
 }
@@ -29,7 +29,7 @@ function write() {
   try {
     localStorage.setItem(key, JSON.stringify(entries));
   } catch {
-    part("note").textContent = "This browser keeps nothing: they go when the page is closed.";
+    part("note").textContent = "This browser does not let the page save anything; new answers are lost when you close it.";
   }
 }
 
@@ -38,7 +38,7 @@ function draw() {
   list.replaceChildren(...entries.map((one, at) => {
     const button = make("button", "", {type: "button", "data-at": at,
       "aria-expanded": String(at === opened), title: one.headline});
-    button.append(make("img", "", {src: one.picture, alt: ""}), make("span", one.headline));
+    button.append(make("img", "", {src: one.picture, alt: ""}), make("span", one.short));
     const item = make("li");
     item.append(button);
     return item;
@@ -71,31 +71,42 @@ async function picture() {
   const canvas = make("canvas", "", {width: Math.max(1, Math.round(shown.naturalWidth * scale)),
     height: Math.max(1, Math.round(shown.naturalHeight * scale))});
   canvas.getContext("2d").drawImage(shown, 0, 0, canvas.width, canvas.height);
-  return [shown.currentSrc, canvas.toDataURL("image/jpeg", 0.75)];
+  return canvas.toDataURL("image/jpeg", 0.75);
 }
 
 async function remember() {
   const card = document.querySelector("#top5 .ff-result"), text = name => card.querySelector(name);
-  if (!card || !text(".ff-answer")) return;
+  const photo = card?.dataset.asked, asked = document.querySelector("#asked textarea").value;
+  if (!photo || !asked || JSON.parse(asked).first !== photo) return;  // another one is on show
   const bars = [...card.querySelectorAll("meter")].map(bar => [
     bar.getAttribute("aria-label"), bar.previousElementSibling.textContent, bar.value]);
-  const entry = {headline: text(".ff-answer").textContent, bars, time: new Date().toISOString(),
-    sentence: text("[role=status]").textContent, text: text("[data-copy]").dataset.copy};
-  const drawn = await picture();
-  if (!drawn) return;
-  [entry.photo, entry.picture] = drawn;
-  entries = [entry, ...entries.filter(one => one.photo !== entry.photo)].slice(0, MOST);
+  const entry = {photo, headline: text(".ff-answer").textContent, bars, short: card.dataset.short,
+    time: new Date().toISOString(), sentence: text("[role=status] p + p").textContent,
+    text: text("[data-copy]").dataset.copy};
+  entry.picture = await picture();
+  if (!entry.picture || card.dataset.asked !== photo) return;
+  read();  // another tab may have written, or cleared
+  entries = [entry, ...entries.filter(one => one.photo !== photo)].slice(0, MOST);
   opened = -1;
   write();
   draw();
 }
 
-function onAnswer() {
-  if (!element.isConnected) return document.removeEventListener("ff-answer", onAnswer);
-  remember().catch(error => console.warn("The answer is not among the last ones:", error));
+// Listeners of the document go when Gradio takes the part away, as a page of several classifiers does.
+const listening = new AbortController();
+function whileHere(listener) {
+  return event => element.isConnected ? listener(event) : listening.abort();
 }
 
-document.addEventListener("ff-answer", onAnswer);
+document.addEventListener("ff-answer", whileHere(() => remember().catch(
+  error => console.warn("The answer is not among the last ones:", error))),
+  {signal: listening.signal});
+window.addEventListener("storage", whileHere(event => {
+  if (event.key !== key && event.key !== null) return;
+  [opened] = [-1];
+  read();
+  draw();
+}), {signal: listening.signal});
 element.addEventListener("click", event => {
   const chosen = event.target.closest("[data-at]");
   if (chosen) {
@@ -113,7 +124,10 @@ element.addEventListener("click", event => {
     [entries, opened] = [[], -1];
     try { localStorage.removeItem(key); } catch (error) { console.warn(error); }
     draw();
+    part("title").focus();
   }
 });
 read();
 draw();
+// An answer that came while another classifier was on show.
+document.dispatchEvent(new Event("ff-answer"));

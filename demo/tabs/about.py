@@ -11,6 +11,7 @@ from demo.about.downloads import NoFileError, OnnxFile, card_file
 from demo.about.facts import facts_panel, limits_panel
 from demo.about.snippets import snippets
 from demo.markup import join, show, text
+from demo.style import script
 from model.checkpoints.checkpoint import Checkpoint
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -30,7 +31,7 @@ def about_tab(checkpoint: Checkpoint, device: str, *, endpoint: str = "predict")
         with gr.Column(min_width=300, scale=2):
             show(limits_panel(checkpoint))
             _take_along(checkpoint, endpoint)
-    gr.HTML(snippets(endpoint), js_on_load=scripts.SNIPPETS_SCRIPT, elem_id=f"call-{endpoint}")
+    gr.HTML(snippets(endpoint), js_on_load=script("snippets"), elem_id=f"call-{endpoint}")
     names = sorted(checkpoint.class_names, key=str.casefold)
     with gr.Accordion(f"All {len(names)} classes", open=False):
         show(text(join(names, ", ")))

@@ -12,10 +12,10 @@ from demo.answer import EMPTY, TOP, answer
 from demo.batch import Batcher
 from demo.collect import Corrections
 from demo.gpu import on_gpu
-from demo.photo import Photo, Upload, refusal
+from demo.photo import Photo, Upload, is_upload, refusal
 from demo.style import script
 from demo.tabs.correct import NO_PART, Part, correct_part
-from demo.tabs.more import more_part, read_further, strip
+from demo.tabs.more import more_part, read_asked, read_further, strip
 from demo.tabs.only import OnlyPart, Question, ask, from_call, only_part
 from demo.tabs.recent import recent_part
 from demo.tabs.why import why
@@ -27,9 +27,7 @@ _AT_ONCE = 16
 """Photographs of the page, and as many of the API, that are decoded or wait for it or for a batch:
 enough for some large ones to leave room for others. `photographs.budget` bounds what they take, and
 Gradio has 40 threads."""
-_SEVERAL_AT_ONCE = 4
-"""Visitors with several photographs of one object, which are decoded together."""
-_FILE = "photo => photo?.path ?? photo?.url ?? ''"
+_NOTE_ASKED = "(photo, asked, chosen) => { window.ffAsked = asked; return [photo, asked, chosen]; }"
 _FLOWER = (170, 85, 440, 355)  # left, top, right, bottom in scikit-learn's flower.jpg, in px
 
 
@@ -48,14 +46,12 @@ def example_photographs(folder: Path) -> list[Path]:
         folder: Gets the flower, which is cut out of a wider picture as a visitor would frame it.
 
     Returns:
-        A flower, the same one from further away, an animal and a building.
+        A flower, the same one from further away, and an animal.
     """
-    pictures = _package_folder("sklearn") / "datasets/images"
-    wide = pictures / "flower.jpg"
+    wide = _package_folder("sklearn") / "datasets/images/flower.jpg"
     flower = folder / "dahlia.jpg"
     images.decode(wide).crop(_FLOWER).save(flower, quality=95)
-    animal = _package_folder("gradio") / "test_data/cheetah2.jpg"
-    return [flower, wide, animal, pictures / "china.jpg"]
+    return [flower, wide, _package_folder("gradio") / "test_data/cheetah2.jpg"]
 
 
 def preview(photo: Image.Image) -> Image.Image:
@@ -121,11 +117,15 @@ def classify_tab(
                 elem_id="examples",
             )
         with gr.Column(min_width=300):
-            recent_part(classifier.checkpoint)
+            recent_part(classifier.checkpoint, endpoint)
     correct = NO_PART
     if corrections:
         correct = correct_part(
-            corrections, classifier.checkpoint, photo, lambda image: run_together(Question(image))
+            corrections,
+            classifier.checkpoint,
+            photo,
+            only.chosen,
+            lambda image, chosen: run_together(Question(image, only.allowed(chosen))),
         )
     reasons = gr.HTML("", elem_id="why")
     parts = _Parts(photo, shown, more, result, reasons, correct, only)
@@ -143,7 +143,7 @@ def _input(max_bytes: int, least_side: int) -> tuple[Photo, gr.Image]:
             elem_id="photograph",
             height=340,
             buttons=["fullscreen"],
-            placeholder="Drop a photograph here\n- or -\nClick to choose one",
+            placeholder="Choose a photograph\nor drop one here",
         )
         photo.max_bytes, photo.least_side = max_bytes, least_side
         shown = gr.Image(
@@ -169,52 +169,47 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
         lambda groups: [run_several(group, TOP, explain=True, only=ids) for group, ids in groups], 1
     )
 
-    def show(upload: Upload | None, chosen: object) -> tuple[Any, ...]:
+    def predict(photos: list[Image.Image], chosen: object) -> Prediction:
+        if len(photos) > 1:
+            return explain_several((photos, parts.only.ids(chosen)))
+        return explain(Question(photos[0], parts.only.allowed(chosen)))
+
+    def show(upload: Upload | None, text: object, chosen: object) -> tuple[Any, ...]:
         if upload is None:
             return _NO_PREVIEW, strip(None), EMPTY, "", *parts.correct.update(None)
-        prediction = explain(Question(upload.image, parts.only.allowed(chosen)))
+        asked = read_asked(text)
+        is_same = bool(asked.first) and is_upload(asked.first, upload)
+        further = read_further(
+            asked.further if is_same else [], uploads, max_bytes, transforms.least_side
+        )
+        photos = [upload.image, *(one.image for one in further)]
+        prediction = predict(photos, chosen)
         shown = _NO_PREVIEW
         if not upload.drawable:
             shown = gr.update(value=preview(upload.image), visible=True)
-        card = answer(prediction, checkpoint, device)
-        because = why(upload.image, prediction, transforms)
-        return shown, strip([]), card, because, *parts.correct.update(upload)
+        card = answer(prediction, checkpoint, device, len(photos), asked.first)
+        because = why(upload.image, prediction, transforms, len(photos))
+        return shown, strip(further), card, because, *parts.correct.update(upload)
 
-    def show_several(upload: Upload | None, chosen: object, event: gr.EventData) -> tuple[Any, ...]:
-        if upload is None:
-            raise refusal("Add a first photograph above.")
-        further = read_further(event, uploads, max_bytes, transforms.least_side)
-        photos = [upload.image, *(one.image for one in further)]
-        prediction = explain_several((photos, parts.only.ids(chosen)))
-        card = answer(prediction, checkpoint, device, len(photos))
-        return strip(further), card, why(upload.image, prediction, transforms)
-
-    arguments: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-    outputs = [parts.more, parts.result, parts.reasons]
-    # `change` covers upload, paste, camera, examples and clearing alike, but comes twice when one
-    # file replaces another: the name of the file changes once.
-    file = gr.Textbox(visible="hidden", elem_id="file")
-    parts.photo.change(None, parts.photo, file, js=_FILE, api_visibility="private")
-    changed = file.change(
+    private: dict[str, Any] = {"api_visibility": "private"}
+    # One field holds what is asked, and one event answers it, the last state last: answers cannot
+    # overtake one another, whatever is replaced, added, removed or chosen meanwhile.
+    asked = gr.Textbox(visible="hidden", elem_id="asked")
+    # `change` covers upload, paste, camera, examples and clearing alike.
+    parts.photo.change(None, [parts.photo, asked], asked, js=script("photograph"), **private)
+    answered = asked.change(
         show,
-        [parts.photo, parts.only.chosen],
-        [parts.shown, *outputs, *parts.correct.outputs],
+        [parts.photo, asked, parts.only.chosen],
+        [parts.shown, parts.more, parts.result, parts.reasons, *parts.correct.outputs],
+        js=_NOTE_ASKED,
         concurrency_limit=_AT_ONCE,
         concurrency_id="show",  # of all classifiers of the page, as memory is
-        **arguments,
-    )
-    # The reason is in the message; a picture that no browser can draw is of no use.
-    changed.failure(
-        lambda: (None, strip(None), EMPTY, ""), None, [parts.photo, *outputs], **arguments
-    )
-    parts.more.submit(
-        show_several,
-        [parts.photo, parts.only.chosen],
-        outputs,
-        concurrency_limit=_SEVERAL_AT_ONCE,
-        concurrency_id="several",
         trigger_mode="always_last",
-        **arguments,
+        show_progress="minimal",
+        **private,
+    )
+    answered.failure(
+        None, [parts.photo, asked], [parts.photo, asked], js=script("refused"), **private
     )
 
 

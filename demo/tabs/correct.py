@@ -105,7 +105,8 @@ def correct_part(
     corrections: Corrections,
     checkpoint: Checkpoint,
     photo: Photo,
-    predict: Callable[[Image.Image], Prediction],
+    chosen: Component,
+    predict: Callable[[Image.Image, object], Prediction],
 ) -> Part:
     """Lay out the part.
 
@@ -113,7 +114,9 @@ def correct_part(
         corrections: Where they are kept.
         checkpoint: What answers.
         photo: The input, which holds the photograph of the answer.
-        predict: Gives that answer again, so that a call cannot make one up.
+        chosen: Holds the classes that the visitor allows.
+        predict: Gives the answer to that photograph alone again, among the chosen classes, so that
+            a call cannot make one up.
 
     Returns:
         What the tab has to update with each answer.
@@ -122,7 +125,7 @@ def correct_part(
     folder = None if corrections.public else str(corrections.folder)
 
     def keep(
-        upload: Upload | None, said: object, answered: object, request: gr.Request
+        upload: Upload | None, said: object, answered: object, possible: object, request: gr.Request
     ) -> tuple[Any, Any]:
         visitor = _visitor(request)
         try:
@@ -131,7 +134,7 @@ def correct_part(
                 raise NotKept("There is no photograph. Send it again, as a file.")
             if answered != _key(upload):
                 raise NotKept("The photograph is a new one. Wait for its answer, then name it.")
-            answer = predict(upload.image).top[0].class_id
+            answer = predict(upload.image, possible).top[0].class_id
             change = corrections.keep(visitor, images.read(upload.path), label, answer)
             text = kept_text(change, classes, folder)
         except images.BadImageError as error:
@@ -191,7 +194,7 @@ def correct_part(
         "api_visibility": "private",
         "concurrency_limit": _AT_ONCE,
     }
-    button.click(keep, [photo, named, answered], [message, back], **arguments)
+    button.click(keep, [photo, named, answered, chosen], [message, back], **arguments)
     undone = back.click(undo, None, [message, back], **arguments)
     undone.then(None, js=_FOCUS, api_visibility="private")
     return Part(

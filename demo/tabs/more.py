@@ -1,10 +1,12 @@
 """More photographs of the same object, under the first one: their logits are averaged."""
 
 import base64
+import contextlib
 import io
+import json
 import sys
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import gradio as gr
 from markupsafe import Markup
@@ -19,6 +21,11 @@ MOST = 4
 """Photographs beside the first one."""
 
 _SIDE = 96  # px
+_LONGEST = 20_000  # characters of what the page asks
+
+
+def _is_object(values: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(values, dict)
 
 
 class Further(NamedTuple):
@@ -33,8 +40,20 @@ class Further(NamedTuple):
     image: Image.Image
 
 
+class Asked(NamedTuple):
+    """What the page asks: one object, by the paths of its uploads.
+
+    Attributes:
+        first: The first photograph.
+        further: The others.
+    """
+
+    first: str
+    further: list[str]
+
+
 def more_part(max_bytes: int) -> gr.HTML:
-    """Lay out the part; its event `submit` hands over the paths of all further photographs.
+    """Lay out the part; its script writes what is asked into the field `#asked`.
 
     Args:
         max_bytes: Largest upload, in bytes.
@@ -51,27 +70,47 @@ def more_part(max_bytes: int) -> gr.HTML:
     )
 
 
-def read_further(event: gr.EventData, uploads: Path, max_bytes: int, side: int) -> list[Further]:
-    """Decode the photographs of a `submit` event.
+def read_asked(text: object) -> Asked:
+    """Read what the page asks.
 
     Args:
-        event: The event.
+        text: JSON, if all is well.
+
+    Returns:
+        The paths; nothing of them has been checked.
+
+    Raises:
+        gr.Error: It is something else, or there are too many photographs.
+    """
+    values: object = None
+    if isinstance(text, str) and len(text) <= _LONGEST:
+        with contextlib.suppress(ValueError, RecursionError):
+            values = json.loads(text)
+    first, paths = (values.get("first"), values.get("further")) if _is_object(values) else ("", 0)
+    if not (isinstance(first, str) and isinstance(paths, list)) or not all(
+        isinstance(path, str) for path in paths
+    ):
+        raise refusal("The list of photographs cannot be read. Please reload the page.")
+    if len(paths) > MOST:
+        raise refusal(f"At most {MOST} further photographs can be added.")
+    return Asked(first, paths)
+
+
+def read_further(paths: list[str], uploads: Path, max_bytes: int, side: int) -> list[Further]:
+    """Decode further photographs.
+
+    Args:
+        paths: Their uploads, as the page names them.
         uploads: The upload folder; nothing outside it is opened.
         max_bytes: Largest upload, in bytes.
         side: Shortest side that a photograph may have, in px.
 
     Returns:
-        At most `MOST` photographs.
+        The photographs.
 
     Raises:
-        gr.Error: One of them cannot be used, or there are too many.
+        gr.Error: One of them cannot be used.
     """
-    values = event._data if isinstance(event._data, dict) else {}
-    paths = values.get("paths")
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise refusal("The list of photographs cannot be read. Please reload the page.")
-    if len(paths) > MOST:
-        raise refusal(f"At most {MOST} further photographs can be added.")
     further = []
     for path in paths:
         try:
@@ -108,7 +147,7 @@ def strip(further: list[Further] | None) -> Markup:
             "<span>After the answer you can add more photographs of the same object.</span>"
         )
     elif len(further) == MOST:
-        button = html("<span>{count} photographs, which is the most.</span>", count=MOST + 1)
+        button = html("<span>{count} photographs, the maximum.</span>", count=MOST + 1)
     else:
         button = html('<button type="button" data-add>Add another photograph of it</button>')
     return html(

@@ -15,37 +15,43 @@ from model.explain.heat_map import HeatMap, overlay
 _SIDE = 640  # px
 
 
-def why(photo: Image.Image, prediction: Prediction, transforms: Transforms) -> Markup:
+def why(
+    photo: Image.Image, prediction: Prediction, transforms: Transforms, photographs: int = 1
+) -> Markup:
     """Render the heat map and the evidence.
 
     Args:
         photo: The decoded photograph.
         prediction: What the classifier says of it.
         transforms: How it was framed.
+        photographs: How many of the same object were classified; `photo` is the first.
 
     Returns:
         HTML; pictures are part of it.
     """
     label, panels = prediction.top[0].label, []
     if prediction.heat:
-        panels.append(_heat_panel(photo, prediction.heat, label, transforms))
+        title = "Where it looked" if photographs == 1 else "Where it looked in the first photograph"
+        panels.append(_heat_panel(title, photo, prediction.heat, label, transforms))
     if prediction.evidence:
         panels.append(_evidence_panel(prediction.evidence, label))
     return html('<div class="ff-why">{panels}</div>', panels=join(panels)) if panels else Markup()
 
 
-def _heat_panel(photo: Image.Image, heat: HeatMap, label: str, transforms: Transforms) -> Markup:
+def _heat_panel(
+    title: str, photo: Image.Image, heat: HeatMap, label: str, transforms: Transforms
+) -> Markup:
     painted = overlay(photo, heat, transforms, max_side=_SIDE)
     return panel(
-        "Where it looked",
+        title,
         html(
             '<figure class="ff-fade"><img src="{plain}" alt="">'
             '<img class="ff-heat" src="{source}" alt="What speaks for {label} glows" '
             # Gradio keeps the elements for the next photograph: the fader starts anew by hand.
             "onload=\"const fader = this.closest('.ff-panel').querySelector('.ff-fader input');"
-            ' fader.value = 1; fader.oninput()"></figure>'
+            ' fader.value = 0.7; fader.oninput()"></figure>'
             '<label class="ff-fader"><span>Photograph</span>'
-            '<input type="range" min="0" max="1" step="0.05" value="1" '
+            '<input type="range" min="0" max="1" step="0.05" value="0.7" '
             'aria-label="From the photograph to where it looked" oninput="this.closest('
             "'.ff-panel').style.setProperty('--ff-fade', this.value)"
             '"><span>Where it looked</span></label>',
@@ -53,23 +59,22 @@ def _heat_panel(photo: Image.Image, heat: HeatMap, label: str, transforms: Trans
             source=_data_url(painted),
             label=label,
         ),
-        text(f"What glows speaks for “{label}”. What lies behind a white line was not looked at."),
+        text(f"What glows speaks for “{label}”. Only the part inside the white frame was used."),
     )
 
 
 def _evidence_panel(evidence: AnswerEvidence, label: str) -> Markup:
-    notes = []
+    seen = Markup()
     if evidence.training_photograph:
         name = evidence.training_photograph
-        notes.append(f"This is one of the training photographs ({name}), or a copy of it.")
-    if evidence.disagree:
-        notes.append(f"Most of them are not “{label}”: look twice before you trust the answer.")
-    banners = [html('<p class="ff-banner">{note}</p>', note=note) for note in notes]
+        note = f"This is one of the training photographs ({name}), or a copy of it."
+        seen = html('<p class="ff-banner">{note}</p>', note=note)
     if not any(one.thumbnail for one in evidence.similar):
-        return panel("Most similar training photographs", *banners, text(_counted(evidence)))
+        title = "What the most similar training photographs show"
+        return panel(title, seen, text(_counted(evidence)))
     return panel(
         "Most similar training photographs",
-        *banners,
+        seen,
         html(
             '<ol class="ff-similar">{cards}</ol>',
             cards=join(_similar(one, label) for one in evidence.similar),
@@ -84,7 +89,8 @@ def _counted(evidence: AnswerEvidence) -> str:
     if len(counts) == 1:
         label = next(iter(counts))
         return f"All {len(evidence.similar)} most similar training photographs are “{label}”."
-    listed = ", ".join(f"{count} × “{label}”" for label, count in counts.most_common())
+    times = "\N{NO-BREAK SPACE}×"
+    listed = ", ".join(f"{count}{times} “{label}”" for label, count in counts.most_common())
     return f"Of the {len(evidence.similar)} most similar training photographs: {listed}."
 
 

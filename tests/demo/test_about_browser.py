@@ -175,8 +175,8 @@ def test_a_click_or_a_key_copies_and_says_so(browser: Browser, demo_address: str
     expect(opened.locator("[data-code=python]")).to_be_hidden()
     opened.get_by_role("button", name="Copy the curl program").focus()
     opened.keyboard.press("Enter")
-    expect(opened.locator(".ff-said")).to_have_text("Copied")
-    expect(opened.locator(".ff-said")).to_have_attribute("role", "status")
+    expect(opened.locator("#ff-said")).to_have_text("Copied")
+    expect(opened.locator("#ff-said")).to_have_attribute("role", "status")
     assert opened.evaluate("navigator.clipboard.readText()") == program(opened, "curl")
     context.close()
 
@@ -188,7 +188,7 @@ def test_where_the_clipboard_is_refused_the_program_is_selected(page: Page):
         }"""
     )
     page.get_by_role("button", name="Copy the Python program").click()
-    expect(page.locator(".ff-said")).to_contain_text("The program is selected")
+    expect(page.locator("#ff-said")).to_contain_text("The text is selected")
     selected = page.evaluate("getSelection().toString()")
     assert selected.strip() == program(page, "python").strip()
 

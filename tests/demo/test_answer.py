@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from markupsafe import Markup
 
-from demo.answer import answer, probability_text
+from demo.answer import answer
+from demo.words import probability_text
 from model.checkpoints.page import PageTexts
 from model.classifier import Candidate, Classifier, Prediction
 
@@ -36,7 +37,7 @@ def card(shipped: Classifier) -> Card:
 def test_a_set_of_several_classes_is_named_with_its_promise(card: Card):
     shown = card(predicted(label_set=["<rose>", "tulip"]))
     assert "one of <b>&lt;rose&gt;, tulip</b>" in shown
-    assert "hold the right class in 99.0 % of photographs" in shown
+    assert "hold the right class in 99.0\N{NO-BREAK SPACE}% of photographs" in shown
 
 
 def test_a_long_set_is_cut(card: Card):
@@ -55,8 +56,8 @@ def test_what_is_none_of_these_is_said_and_the_bars_stay(card: Card):
 
 def test_bars_show_names_escaped_and_one_decimal(card: Card):
     shown = card(predicted())
-    assert "98.8 %" in shown
-    assert "1.2 %" in shown
+    assert "98.8\N{NO-BREAK SPACE}%" in shown
+    assert "1.2\N{NO-BREAK SPACE}%" in shown
     assert "42 ms on CPU (ONNX Runtime)" in shown
     assert "&lt;rose&gt;" in shown
     assert "<rose>" not in shown
@@ -64,7 +65,12 @@ def test_bars_show_names_escaped_and_one_decimal(card: Card):
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(1.0, "100.0 %"), (0.99999, "> 99.9 %"), (0.00001, "< 0.1 %"), (0.0, "0.0 %")],
+    [
+        (1.0, "100.0\N{NO-BREAK SPACE}%"),
+        (0.99999, "> 99.9\N{NO-BREAK SPACE}%"),
+        (0.00001, "< 0.1\N{NO-BREAK SPACE}%"),
+        (0.0, "0.0\N{NO-BREAK SPACE}%"),
+    ],
 )
 def test_a_doubt_is_never_rounded_away(share: float, text: str):
     assert probability_text(share) == text

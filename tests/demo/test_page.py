@@ -132,7 +132,6 @@ def test_evidence_names_what_disagrees_and_what_was_seen():
     transforms = Transforms(64)
     shown = why(drawn_photograph(0.1, 1), predicted(evidence=card), transforms)
     assert "one of the training photographs (1/a&amp;b.jpg)" in shown
-    assert "Most of them are not “&lt;rose&gt;”" in shown
     assert shown.count("<img") == 1
     assert shown.count('class="other"') == 1
     quiet = AnswerEvidence(similar, False, None)
@@ -210,7 +209,7 @@ def test_only_two_ways_to_predict_are_public(shipped):
 
 def test_the_examples_are_photographs_that_packages_bring(tmp_path: Path):
     flower, *others = classify.example_photographs(tmp_path)
-    assert len(others) == 3 and all("site-packages" in str(other) for other in others)
+    assert len(others) == 2 and all("site-packages" in str(other) for other in others)
     wide = images.decode(Path(str(files("sklearn.datasets.images") / "flower.jpg")))
     cut = images.decode(flower)
     assert cut.size == (270, 270)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from demo.words import as_text, short, verdict
-from model.classifier import Candidate, Prediction, Restricted
+from demo.words import as_text, is_doubtful, short, verdict
+from model.classifier import AnswerEvidence, Candidate, Prediction, Restricted
 from model.trust.levels import Answer, Part
 
 
@@ -41,7 +41,7 @@ def test_an_unsure_answer_names_its_set_but_no_more_than_three():
 def test_none_of_these_says_so_and_keeps_the_guess():
     said = verdict(predicted(0.97, 0.03, none=True), 102)
     assert said.headline == "Probably none of the 102 classes"
-    assert said.sentence.endswith("Its nearest guess is Pink primrose.")
+    assert said.sentence.endswith("The nearest is Pink primrose.")
 
 
 def test_two_classes_are_enough():
@@ -53,8 +53,8 @@ def test_the_text_to_copy_holds_the_words_and_every_bar():
     assert lines == [
         "Pink primrose",
         "Very sure: about 93 of 100 answers like this are right.",
-        "Pink primrose: 93.0%",
-        "Hibiscus: 7.0%",
+        "Pink primrose: 93.0\N{NO-BREAK SPACE}%",
+        "Hibiscus: 7.0\N{NO-BREAK SPACE}%",
     ]
 
 
@@ -70,14 +70,14 @@ IRIS = Answer(
 
 def test_a_parent_is_named_where_its_classes_are_unsure():
     said = verdict(replace(predicted(0.5, 0.4), answer=IRIS), 102)
-    assert said.headline == "iris, but which one is unsure"
+    assert said.headline == "iris, but it is not clear which one"
     assert said.sentence == (
         "Very sure of “iris”: about 96 of 100 answers like this are right. "
         "Perhaps bearded iris (50\N{NO-BREAK SPACE}%) or yellow iris (40\N{NO-BREAK SPACE}%)."
     )
     lines = as_text(replace(predicted(0.5, 0.4), answer=IRIS), 102).splitlines()
     assert lines[:2] == [*said]
-    assert lines[2] == "Pink primrose: 50.0%"
+    assert lines[2] == "Pink primrose: 50.0\N{NO-BREAK SPACE}%"
 
 
 def test_a_parent_of_many_classes_names_the_first_at_least():
@@ -116,30 +116,45 @@ def test_a_restricted_answer_says_what_was_allowed_and_what_went_to_others():
     assert said.headline == "Pink primrose"
     assert said.sentence == (
         "Very sure, if it is one of those allowed: about 93 of 100 answers like this are right. "
-        "Only 2 of 102 classes were allowed; 3 % of the probability went to others."
+        "Only 2 of 102 classes were allowed; 3\N{NO-BREAK SPACE}% of the probability went to "
+        "others."
     )
-    assert "; less than 1 % of" in verdict(limited(0.0, 0.93, 0.07), 102).sentence
+    assert "; less than 1\N{NO-BREAK SPACE}% of" in verdict(limited(0.0, 0.93, 0.07), 102).sentence
 
 
 def test_where_most_was_set_aside_the_words_promise_nothing():
     said = verdict(limited(0.87, 0.99, 0.01), 102)
     assert said.headline == "Most likely Pink primrose, of the 2 allowed"
     assert said.sentence == (
-        "Most of the probability (87 %) went to classes that were set aside; the best of those: "
-        "Rose (78 %). Only 2 of 102 classes were allowed."
+        "Only 2 of 102 classes were allowed. Without that limit the best guess would be "
+        "Rose (78\N{NO-BREAK SPACE}%)."
     )
-    assert "(more than 99 %)" in verdict(limited(1.0, 0.99, 0.01), 102).sentence
 
 
 def test_a_single_allowed_class_is_no_discovery():
     said = verdict(limited(0.2, 1.0), 102)
     assert said.headline == "Pink primrose, the only class allowed"
-    assert said.sentence.startswith("Only 1 of 102 classes was allowed; 20 % of")
-    assert "Most of the probability" in verdict(limited(0.9, 1.0), 102).sentence
+    assert said.sentence.startswith("Only 1 of 102 classes was allowed; 20\N{NO-BREAK SPACE}% of")
+    assert "Without that limit" in verdict(limited(0.9, 1.0), 102).sentence
 
 
 @pytest.mark.parametrize("shares", [(1.0,), (0.9, 0.1)])
 def test_none_of_these_stays_a_verdict_on_all_classes(shares: tuple[float, ...]):
     said = verdict(limited(0.6, *shares, none=True), 102)
     assert said.headline == "Probably none of the 102 classes"
-    assert "Its nearest guess is Pink primrose. Most of the probability (60 %)" in said.sentence
+    assert "The nearest of the allowed classes is Pink primrose. Only" in said.sentence
+
+
+def test_several_photographs_promise_no_share_of_right_answers():
+    for shares, word in (((0.95, 0.05), "Very"), ((0.7, 0.1), "Fairly"), ((0.4, 0.3), "Not")):
+        assert verdict(predicted(*shares), 102, photographs=2).sentence == f"{word} sure."
+    copied = as_text(predicted(0.9, 0.1), 102, photographs=2)
+    assert copied.endswith("The average over 2 photographs.")
+
+
+def test_similar_photographs_of_other_classes_are_warned_of_with_the_answer():
+    disagreed = replace(predicted(0.8, 0.1), evidence=AnswerEvidence([], True, None))
+    assert verdict(disagreed, 102).sentence.endswith("are of other classes: look twice.")
+    assert is_doubtful(disagreed) and not is_doubtful(predicted(0.8, 0.1))
+    unknown = replace(disagreed, none_of_these=True)
+    assert "look twice" not in verdict(unknown, 102).sentence
