@@ -67,13 +67,14 @@ def verdict(prediction: Prediction, num_classes: int, photographs: int = 1) -> V
 
 def is_doubtful(prediction: Prediction) -> bool:
     """Tell whether the sentence of a verdict warns of something."""
-    mostly_aside = (prediction.set_aside or 0) > MOSTLY
-    return prediction.none_of_these or mostly_aside or _is_contradicted(prediction)
+    is_aside = (prediction.set_aside or 0) > MOSTLY
+    return prediction.none_of_these or is_aside or _is_contradicted(prediction)
 
 
 def _is_contradicted(prediction: Prediction) -> bool:
-    evidence = prediction.evidence
-    return bool(evidence and evidence.disagree) and not prediction.none_of_these
+    """Tell whether similar photographs are of other classes, where no other words warn already."""
+    warned = prediction.none_of_these or (prediction.set_aside or 0) > MOSTLY
+    return bool(prediction.evidence and prediction.evidence.disagree) and not warned
 
 
 def aside_words(restricted: Restricted) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from drawing import drawn_photograph
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 pytestmark = pytest.mark.browser
 
@@ -149,3 +149,82 @@ def test_nothing_moves_when_an_answer_arrives(page: Page, flower: Path, width: i
     choose(page, flower)
     expect(page.locator("#recent li")).to_have_count(1)
     assert page.evaluate(PLACES) == before
+
+
+ASKS = "**/queue/join*"
+HELD: list[Route] = []
+
+
+def hold_requests(page: Page) -> None:
+    """Keep back what the page asks its server, until `release`."""
+    page.route(ASKS, lambda route: HELD.append(route))
+
+
+def release(page: Page) -> None:
+    for route in HELD:
+        route.continue_()
+    HELD.clear()
+    page.unroute(ASKS)
+
+
+def test_a_photograph_chosen_while_a_bad_one_is_refused_is_answered(
+    page: Page, flower: Path, tmp_path: Path
+):
+    bad = tmp_path / "notes.jpg"
+    bad.write_text("no pixels")
+    hold_requests(page)
+    page.set_input_files("#photograph input[type=file]", bad)
+    page.wait_for_function("document.querySelector('#asked textarea').value.includes('notes')")
+    page.set_input_files("#photograph input[type=file]", flower)
+    page.wait_for_function("document.querySelector('#asked textarea').value.includes('dahlia')")
+    release(page)
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text("notes.jpg is not")
+    expect(page.locator("#top5 .ff-answer")).to_contain_text("pink-yellow dahlia")
+    expect(page.locator("#photograph img")).to_be_visible()
+
+
+def test_photographs_added_one_after_the_other_are_all_averaged(
+    page: Page, flower: Path, other: Path, tmp_path: Path
+):
+    choose(page, flower)
+    third = tmp_path / "third.png"
+    drawn_photograph(0.9, 5, (300, 260)).save(third)
+    hold_requests(page)
+    add(page, other)
+    page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
+    add(page, third)
+    page.wait_for_function("document.querySelector('#asked textarea').value.includes('third')")
+    release(page)
+    expect(page.locator("#top5 .ff-note")).to_contain_text("The average over 3 photographs")
+    expect(page.locator("#more img")).to_have_count(2)
+
+
+def test_clearing_while_an_average_is_computed_leaves_nothing(
+    page: Page, flower: Path, other: Path
+):
+    choose(page, flower)
+    hold_requests(page)
+    add(page, other)
+    page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
+    page.locator("#photograph button[aria-label*='emove']").click()
+    page.wait_for_function("document.querySelector('#asked textarea').value === ''")
+    release(page)
+    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    page.wait_for_timeout(500)
+    expect(page.locator("#more img, #why .ff-heat")).to_have_count(0)
+    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+
+
+def test_two_tabs_do_not_bring_back_answers_that_were_cleared(
+    page: Page, flower: Path, demo_address: str
+):
+    choose(page, flower)
+    expect(page.locator("#recent li")).to_have_count(1)
+    second = page.context.new_page()
+    second.goto(demo_address)
+    expect(second.locator("#recent li")).to_have_count(1)
+    page.locator("#recent").get_by_role("button", name="Clear").click()
+    expect(second.locator("#recent li")).to_have_count(0)
+    second.locator("#examples button").nth(2).click()
+    expect(second.locator("#recent li")).to_have_count(1)
+    expect(page.locator("#recent li")).to_have_count(1)

@@ -45,7 +45,7 @@ def test_an_upload_shows_five_bars_the_answer_and_the_time(page: Page, flower: P
     assert 0 < sum(shares) <= 1
     expect(first).to_have_attribute("aria-label", "pink-yellow dahlia")  # which it is
     expect(page.locator("#top5 .ff-answer")).to_contain_text("pink-yellow dahlia")
-    expect(page.locator("#top5 .share").first).to_have_text(re.compile(r"\d+\.\d %$"))
+    expect(page.locator("#top5 .share").first).to_have_text(re.compile(r"\d+\.\d\s%$"))
     expect(page.locator("#top5 .ff-note")).to_have_text(re.compile(r"\d+ ms on \w+ \(.+\)"))
 
 
@@ -64,7 +64,7 @@ def test_it_shows_where_it_looked_and_which_photographs_are_like_it(page: Page, 
 def test_what_is_no_flower_is_called_none_of_these(page: Page):
     page.locator("#examples button").nth(2).click()  # a cheetah
     expect(page.locator("#top5 .ff-answer")).to_contain_text("none of the 102 classes")
-    expect(page.locator("#top5 .ff-banner")).to_contain_text("Its nearest guess")
+    expect(page.locator("#top5 .ff-banner")).to_contain_text("The nearest is")
     expect(page.locator("#top5 meter")).to_have_count(5)
 
 
