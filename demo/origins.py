@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.headers import SafeHeaders
+from demo.health import Health
 from demo.icon import pwa_icon
 from demo.sign_in import SignInFirst
 
@@ -162,7 +163,11 @@ def _preflight(headers: str) -> dict[str, str]:
 
 
 class PageApp(App):
-    """Gradio's application behind `OwnOrigin`, `SignInFirst` and `SafeHeaders`."""
+    """Gradio's application behind `SafeHeaders`, `OwnOrigin`, `Health` and `SignInFirst`.
+
+    Attributes:
+        health: Knows whether it is ready for visitors.
+    """
 
     def __init__(
         self,
@@ -180,10 +185,12 @@ class PageApp(App):
         """
         super().__init__(default_response_class=ORJSONResponse, middleware=middleware)
         self._allowed_origins, self._framed = tuple(allowed), framed
+        self.health = Health()
         self.get("/pwa_icon/{size}")(pwa_icon)  # before Gradio adds its own
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the origin, the sign-in and the headers outside everything that Gradio adds."""
         inner = SignInFirst(super().build_middleware_stack(), self)
-        own = OwnOrigin(inner, self._allowed_origins, framed=self._framed)
+        probed = self.health.around(inner)
+        own = OwnOrigin(probed, self._allowed_origins, framed=self._framed)
         return SafeHeaders(own, framed=self._framed)

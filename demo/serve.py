@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from gradio import queueing
@@ -69,6 +69,8 @@ def launch(
         raise ValueError(f"--host {host} is no address of this machine ({error}).") from error
     queueing.traceback = _Log  # pyrefly: ignore[bad-assignment]  (Gradio has no hook for it)
     bounded = Middleware(BoundedRequests, uploads, max_bytes)
+    # SPACE_ID: huggingface.co shows a Space in a frame
+    app = PageApp(allowed, framed="SPACE_ID" in os.environ, middleware=[bounded])
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         _, local, _ = demo.launch(
@@ -85,8 +87,7 @@ def launch(
             footer_links=["api"],
             quiet=True,
             prevent_thread_lock=True,
-            # SPACE_ID: huggingface.co shows a Space in a frame
-            _app=PageApp(allowed, framed="SPACE_ID" in os.environ, middleware=[bounded]),
+            _app=app,
             **options,
         )
     except OSError as error:  # Gradio says so of a wrong host, too
@@ -95,6 +96,7 @@ def launch(
         port = port or os.environ.get("GRADIO_SERVER_PORT", "7860")
         raise ValueError(f"Port {port} is in use. Choose another with --port.") from error
     uploads.keep_present()
+    app.health.state = "ready"
     return local
 
 
@@ -110,8 +112,18 @@ def wait_until_stopped(demo: gr.Blocks) -> None:
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
-        demo.is_running = False
-        demo.app.stop_event.set()  # ends the heartbeats
-        demo.server.should_exit = True
-        demo.server.thread.join(_LET_END_SECONDS)
-        close_tunnels()
+        stop(demo)
+
+
+def stop(demo: gr.Blocks) -> None:
+    """Take no more visitors, and let the calls that are being answered end, for 2 s at most.
+
+    Args:
+        demo: The page, launched by `launch`.
+    """
+    cast(PageApp, demo.app).health.state = "stopping"
+    demo.is_running = False
+    demo.app.stop_event.set()  # ends the heartbeats
+    demo.server.should_exit = True
+    demo.server.thread.join(_LET_END_SECONDS)
+    close_tunnels()

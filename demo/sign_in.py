@@ -1,4 +1,4 @@
-"""Signing in: nothing but the login answers before it, and wrong passwords cost time.
+"""Signing in: nothing but the login and `Health` answers before it; wrong passwords cost time.
 
 Gradio shows what an application is called, and how it is laid out, to whoever asks; it takes any
 number of passwords a second.

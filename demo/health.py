@@ -1,0 +1,47 @@
+"""`/healthz` and `/readyz`: what load balancers and supervisors ask before they send visitors.
+
+Both are open where visitors must sign in, and say one word. Nothing of the page is asked, so they
+neither wait in its queue nor count as uploads.
+"""
+
+from typing import Literal
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+State = Literal["starting", "ready", "stopping"]
+
+
+class Health:
+    """Answers the two addresses, and hands on every other request."""
+
+    def __init__(self) -> None:
+        """Begin as a server that has yet to start; `around` says what is inside."""
+        self.state: State = "starting"
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Wrap an application.
+
+        Args:
+            app: What answers all other requests.
+
+        Returns:
+            The wrapped application.
+        """
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            found = self._answer(scope) if scope["type"] == "http" else None
+            await (found or app)(scope, receive, send)
+
+        return answer
+
+    def _answer(self, scope: Scope) -> PlainTextResponse | None:
+        path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+        if path not in ("/healthz", "/readyz"):
+            return None
+        if scope["method"] not in ("GET", "HEAD"):
+            return PlainTextResponse("", status_code=405, headers={"Allow": "GET, HEAD"})
+        word, status = "ok", 200
+        if path == "/readyz":
+            word, status = self.state, 200 if self.state == "ready" else 503
+        return PlainTextResponse(word, status_code=status, headers={"Cache-Control": "no-store"})
