@@ -234,25 +234,30 @@ def deploy(options: argparse.Namespace) -> int:
         ValueError: A wrong option, or a checkpoint that cannot be used.
     """
     from demo import deploy as spaces
+    from model.checkpoints.checkpoint import load
     from model.sharing.publish import LEFT_OUT
 
     texts = {"title": options.title, "link": options.link}
     found = console.find_checkpoint(options.checkpoint)
+    backbone = load(found.folder).backbone
     if options.dry_run:
-        files = spaces.assemble(found, options.dry_run, options.name, **texts)
+        hardware = spaces.asked_for(options.hardware)[0]
+        files = spaces.assemble(found, options.dry_run, options.name, hardware=hardware, **texts)
         size = sum((options.dry_run / file).stat().st_size for file in files)
         print("\n".join(file.as_posix() for file in files))
-        print(f"{len(files)} files, {size / 1e6:.1f} MB; left out: {LEFT_OUT}. Start it with:\n")
+        print(f"{len(files)} files, {size / 1e6:.1f} MB; left out: {LEFT_OUT}.")
+        print(f"{spaces.packages(backbone, hardware).text} Start it with:\n")
         print(f"  cd {shlex.quote(str(options.dry_run))} && python demo/app.py")
         return 0
     done = spaces.deploy(
         found, options.name, hardware=options.hardware, private=options.private, **texts
     )
-    if done.hardware == spaces.ZERO and options.hardware == spaces.AUTO:
+    if done.created and done.hardware == spaces.ZERO and options.hardware == spaces.AUTO:
         print("This account would have to pay for cpu-basic, so the Space runs on ZeroGPU.")
     if not done.created and options.hardware != spaces.AUTO:
         print("Note: the Space existed; its hardware stays, and is changed in its settings.")
     print(f"{done.url} {'made' if done.created else 'updated'}; it is built within minutes.")
+    print(spaces.packages(backbone, done.hardware).text)
     return 0
 
 

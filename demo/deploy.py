@@ -3,13 +3,16 @@
 import json
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from model.backbones import graphs
+from model.backbones.spec import BackboneSpec
 from model.checkpoints.card import results_table, trust_text
-from model.checkpoints.checkpoint import Checkpoint
+from model.checkpoints.checkpoint import Checkpoint, load
 from model.checkpoints.hub import Located, require_name
 from model.sharing import publish
 from model.sharing.upload import TAG, Uploaded, upload
@@ -25,11 +28,57 @@ _ROOT = Path(__file__).resolve().parent.parent
 _CHECKPOINT = "demo/checkpoint"
 _PACKED = ("demo/**/*.py", "demo/static/*", "model/**/*.py", "model/backbones/packaged/*")
 _REPLACED = ("demo/*", "model/*")
+_REQUIREMENTS = "requirements.txt"
 _SHORT = 60  # characters; the Hub refuses a longer short_description
 
 
+@dataclass(frozen=True)
+class Packages:
+    """What a Space installs.
+
+    Attributes:
+        file: The list at the root of this folder.
+        text: Which one it is and why, in a sentence for people.
+    """
+
+    file: str
+    text: str
+
+
+def packages(backbone: BackboneSpec, hardware: str) -> Packages:
+    """Choose what a Space installs: torch, which takes most of the time, only where it is used.
+
+    Args:
+        backbone: What it serves.
+        hardware: The Hub's name of it; "" where it is not known.
+
+    Returns:
+        All packages, or those without torch: for a packaged backbone on a CPU.
+    """
+    where = hardware or "hardware that the Hub does not name"
+    if not hardware.startswith("cpu-"):
+        reason = f"it runs on {where}, which may be a GPU"
+    elif not graphs.is_packaged(backbone):
+        reason = f"its backbone {backbone.described} is not packaged"
+    else:
+        text = f"with a packaged backbone on {hardware} it needs no torch"
+        return Packages("requirements-serve.txt", f"It installs requirements-serve.txt: {text}.")
+    return Packages(_REQUIREMENTS, f"It installs requirements.txt, torch included: {reason}.")
+
+
+def asked_for(hardware: str) -> tuple[str, ...]:
+    """Return the hardware that `--hardware` stands for, the first choice first."""
+    return (FREE, ZERO) if hardware == AUTO else (hardware,)
+
+
 def assemble(
-    checkpoint: Located, out: Path, repo: str, *, title: str | None = None, link: str | None = None
+    checkpoint: Located,
+    out: Path,
+    repo: str,
+    *,
+    hardware: str = FREE,
+    title: str | None = None,
+    link: str | None = None,
 ) -> list[Path]:
     """Write what a Space needs, and nothing else.
 
@@ -37,6 +86,7 @@ def assemble(
         checkpoint: The checkpoint to serve.
         out: The folder to write; it must be empty or not exist.
         repo: `USER/NAME` of the Space.
+        hardware: As `packages`.
         title: As `PageTexts.changed`, for the copy in the Space.
         link: Likewise.
 
@@ -58,9 +108,14 @@ def assemble(
             place = out / path.relative_to(_ROOT)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
-    shutil.copyfile(_ROOT / "requirements.txt", out / "requirements.txt")
+    _require(out, packages(public.backbone, hardware))
     (out / "README.md").write_text(card(public, checkpoint, repo), encoding="utf-8")
     return sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+
+
+def _require(out: Path, wanted: Packages) -> None:
+    """Write what a Space installs, under the only name that the Hub reads."""
+    shutil.copyfile(_ROOT / wanted.file, out / _REQUIREMENTS)
 
 
 def deploy(
@@ -91,12 +146,18 @@ def deploy(
         HubError: The upload failed.
         ValueError: As `assemble` and `upload`.
     """
+    backbone = load(checkpoint.folder).backbone
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "space")
         assemble(checkpoint, folder, repo, title=title, link=link)
-        choices = (FREE, ZERO) if hardware == AUTO else (hardware,)
         return upload(
-            folder, repo, kind="space", private=private, replaces=_REPLACED, hardware=choices
+            folder,
+            repo,
+            kind="space",
+            private=private,
+            replaces=_REPLACED,
+            hardware=asked_for(hardware),
+            fit=lambda granted: _require(folder, packages(backbone, granted)),
         )
 
 

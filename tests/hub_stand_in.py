@@ -199,6 +199,9 @@ def _add_repository(app: FastAPI, hub: Hub, kind: str) -> None:
             "cardData": card,
             "siblings": [{"rfilename": path} for path in files],
         }
+        if repository.hardware:
+            described["runtime"] = {"stage": "RUNNING", "hardware": {"current": None}}
+            described["runtime"]["hardware"]["requested"] = repository.hardware
         return JSONResponse(described)
 
     @app.get(f"{api}/tree/{{revision}}")

@@ -29,6 +29,18 @@ class NoFileError(Exception):
     """Why there is no file, in a sentence for visitors."""
 
 
+def why_no_onnx() -> str:
+    """Say why this server cannot make ONNX files, in a sentence for visitors; "" where it can."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if not missing:
+        return ""
+    named = " or ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
+    return (
+        f"This server cannot make the ONNX file: it has no {named}. Whoever has the checkpoint can "
+        "make it elsewhere, with python -m model export."
+    )
+
+
 class OnnxFile:
     """The ONNX file of a checkpoint, made when it is first asked for, and once."""
 
@@ -62,11 +74,8 @@ class OnnxFile:
             return self._path
 
     def _make(self, parent: Path) -> Path:
-        missing = [name for name in _NEEDED if find_spec(name) is None]
-        if missing:
-            raise NoFileError(
-                f"This server cannot make the ONNX file: it has no {' and no '.join(missing)}."
-            )
+        if reason := why_no_onnx():
+            raise NoFileError(reason)
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=parent) as temporary:
             folder, made = Path(temporary) / "checkpoint", Path(temporary) / "made.onnx"

@@ -7,7 +7,7 @@ import gradio as gr
 from markupsafe import escape
 
 from demo.about import scripts
-from demo.about.downloads import NoFileError, OnnxFile, card_file
+from demo.about.downloads import NoFileError, OnnxFile, card_file, why_no_onnx
 from demo.about.facts import facts_panel, limits_panel
 from demo.about.snippets import snippets
 from demo.markup import join, show, text
@@ -55,7 +55,11 @@ def _take_along(checkpoint: Checkpoint, endpoint: str) -> None:
                 gr.DownloadButton(
                     "Download model card", value=str(card), elem_id=f"card-{endpoint}"
                 )
-            wanted = gr.Button("Download ONNX file", elem_id=f"onnx-{endpoint}")
+            reason = why_no_onnx()
+            wanted = None if reason else gr.Button("Download ONNX file", elem_id=f"onnx-{endpoint}")
+        if wanted is None:
+            show(text(reason))
+            return
         packed = gr.DownloadButton("The file", elem_id=pressed, elem_classes="ff-pressed")
         said = gr.HTML(
             "", js_on_load=scripts.STATUS_SCRIPT, elem_id=f"onnx-said-{endpoint}", padding=False

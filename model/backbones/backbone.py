@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.backbones import graphs
-from model.backbones.device import resolve_device
+from model.backbones.device import require_torch, resolve_device
 from model.backbones.maps import Maps
 from model.backbones.onnx_engine import OnnxEngine
 from model.backbones.spec import EXTRACTOR_VERSION, BackboneSpec, Member, Pooling
@@ -163,11 +163,13 @@ def open_onnx(
         The engine and no note; or None, and a sentence that says why torch is used instead.
 
     Raises:
-        ValueError: Weights are missing, or are not those of the specification.
+        ValueError: Weights are missing, or are not those of the specification; or torch is missing
+            and the graph does not come with Frostflower: heat maps may need it, too.
     """
     shipped = graphs.read(spec)
     if shipped:
         return OnnxEngine(*shipped, threads=threads), ""
+    require_torch(f"Backbone {spec.described} is not packaged, so it")
     import onnxruntime
 
     versions = f"{EXTRACTOR_VERSION}.{_ENGINE_VERSION}-{onnxruntime.__version__}"

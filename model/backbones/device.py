@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -17,12 +18,13 @@ def resolve_device(device: str) -> str:
         `cpu`, `cuda` or `mps`.
 
     Raises:
-        ValueError: An unknown name, or a device this machine does not have.
+        ValueError: An unknown name, or a device that this machine, or torch, does not have.
     """
     if device not in DEVICES:
         raise ValueError(f"Device '{device}' is not one of {', '.join(DEVICES)}.")
-    if device == "cpu" or (device == "auto" and not _may_have_gpu()):
+    if device == "cpu" or (device == "auto" and not (has_torch() and _may_have_gpu())):
         return "cpu"
+    require_torch(f"Device '{device}'")
     import torch
 
     cuda = torch.cuda.is_available()
@@ -33,6 +35,26 @@ def resolve_device(device: str) -> str:
     if device == "mps" and not torch.backends.mps.is_available():
         raise ValueError("Device 'mps' was asked for, but torch finds none. Use --device cpu.")
     return device
+
+
+def has_torch() -> bool:
+    """Tell whether torch is installed; what serves packaged backbones alone need not have it."""
+    return find_spec("torch") is not None
+
+
+def require_torch(what: str) -> None:
+    """Refuse what cannot be done without torch where it is not installed.
+
+    Args:
+        what: What needs it, as the subject of a sentence.
+
+    Raises:
+        ValueError: It is not installed.
+    """
+    if not has_torch():
+        raise ValueError(
+            f"{what} needs torch, which is not installed: pip install -r requirements.txt"
+        )
 
 
 def _may_have_gpu() -> bool:

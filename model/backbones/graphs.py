@@ -30,6 +30,11 @@ def path_of(spec: BackboneSpec) -> Path:
     return FOLDER / f"{spec.name}-{key}.onnx.gz"
 
 
+def is_packaged(spec: BackboneSpec) -> bool:
+    """Tell whether a graph of a backbone comes with Frostflower, so that it runs without torch."""
+    return path_of(spec).is_file()
+
+
 def read(spec: BackboneSpec) -> tuple[bytes, dict[str, bytes]] | None:
     """Find the graph of a backbone among those that come with Frostflower.
 
@@ -43,8 +48,7 @@ def read(spec: BackboneSpec) -> tuple[bytes, dict[str, bytes]] | None:
     Raises:
         ValueError: A weights file is missing, or is not the one that was published.
     """
-    path = path_of(spec)
-    if not path.is_file():
+    if not is_packaged(spec):
         return None
     weights = {member.name: packaged_content(member.name) for member in spec.members}
-    return gzip.decompress(path.read_bytes()), weights
+    return gzip.decompress(path_of(spec).read_bytes()), weights

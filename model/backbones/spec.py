@@ -92,6 +92,12 @@ class BackboneSpec:
             return means
         return f"{means} and second moments of {self.stages - 1} of them"
 
+    @property
+    def described(self) -> str:
+        """Name, stages, pooling and size: what decides whether a packaged graph fits."""
+        size = self.transforms.image_size
+        return f"{self.name} ({size} px, {self.stages} stages, {self.pooling} pooling)"
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; `pooling` only where it is not `mean`, as it was before."""
         values = asdict(self)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from model.backbones.device import require_torch
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console
 from model.commands.opening import CHECKPOINT, open_classifier
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         Exit status 0.
     """
+    require_torch("python -m model export")
     from model.sharing import export as exporting
 
     exporting.require_writable(options.onnx, options.overwrite)

@@ -1,7 +1,7 @@
 """Folders put on the Hugging Face Hub, in one commit each; nothing half-made stays behind."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ class Uploaded:
         url: The repository's page.
         commit: The commit's hash.
         created: Whether the repository is new.
-        hardware: Where a new Space runs, else "".
+        hardware: Where a Space runs, else ""; "" too where the Hub does not say.
     """
 
     url: str
@@ -69,6 +69,7 @@ def upload(
     private: bool = False,
     replaces: Sequence[str] = (),
     hardware: Sequence[str] = (),
+    fit: Callable[[str], None] | None = None,
 ) -> Uploaded:
     """Put a folder on the Hub in one commit; a repository made for it goes again if that fails.
 
@@ -79,6 +80,8 @@ def upload(
         private: Make a new repository private; one that exists must be.
         replaces: Patterns of files that are deleted there unless they are in the folder.
         hardware: For a new Space: the first of these that needs no payment.
+        fit: Called before the upload with what will be `Uploaded.hardware`; it may change the
+            folder accordingly.
 
     Returns:
         Where it is.
@@ -91,9 +94,12 @@ def upload(
 
     require_name(repo)
     api = HfApi()
-    created = not _exists(api, repo, kind, private)
-    used = _create(api, repo, kind, private, hardware) if created else ""
+    found = _find(api, repo, kind, private)
+    created = found is None
+    used = _create(api, repo, kind, private, hardware) if found is None else found
     try:
+        if fit:
+            fit(used)
         with explained(repo, writing=True):
             done = api.upload_folder(
                 repo_id=repo,
@@ -109,8 +115,11 @@ def upload(
     return Uploaded(f"{api.endpoint}/{prefix}{repo}", done.oid, created, used)
 
 
-def _exists(api: "HfApi", repo: str, kind: str, private: bool) -> bool:
-    """Tell whether a repository exists.
+def _find(api: "HfApi", repo: str, kind: str, private: bool) -> str | None:
+    """Find a repository; return its hardware where that is known, else "".
+
+    Returns:
+        None where there is no such repository.
 
     Raises:
         HubError: That cannot be found out.
@@ -121,7 +130,7 @@ def _exists(api: "HfApi", repo: str, kind: str, private: bool) -> bool:
             info = api.space_info(repo) if kind == "space" else api.model_info(repo)
     except HubError as error:
         if error.status in (401, 403, 404):  # what the Hub says of a name it does not know
-            return False
+            return None
         raise
     names = {file.rfilename for file in info.siblings or []}
     card = info.card_data.to_dict() if info.card_data else {}
@@ -136,7 +145,8 @@ def _exists(api: "HfApi", repo: str, kind: str, private: bool) -> bool:
             f"{repo} exists already and is public. Make it private in its settings on the Hub, or "
             "choose another name."
         )
-    return True
+    runtime = getattr(info, "runtime", None)  # models have none
+    return (runtime and (runtime.requested_hardware or runtime.hardware)) or ""
 
 
 def _create(api: "HfApi", repo: str, kind: str, private: bool, hardware: Sequence[str]) -> str:

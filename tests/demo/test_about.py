@@ -1,5 +1,6 @@
 """The About tab without a browser: what it says of a checkpoint, and the files it gives away."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -7,12 +8,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from demo.about import downloads
 from demo.about.downloads import NoFileError, OnnxFile, card_file
 from demo.about.facts import facts_panel, limits_panel
 from demo.about.snippets import snippets
+from demo.tabs.about import about_tab
 from model.checkpoints.card import limits
 from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Classifier
@@ -153,6 +156,21 @@ def test_a_missing_package_is_named(
     monkeypatch.setattr(downloads, "find_spec", lambda name: None if name == missing else object())
     with pytest.raises(NoFileError, match=f"it has no {missing}"):
         OnnxFile(shipped.checkpoint).get(tmp_path)
+
+
+def test_a_page_that_cannot_make_the_file_says_so_and_offers_no_button(
+    shipped: Classifier, uploads, monkeypatch: pytest.MonkeyPatch
+):
+    def page() -> str:
+        with gr.Blocks() as demo:
+            about_tab(shipped.checkpoint, "CPU")
+        return json.dumps(demo.get_config_file(), default=str)
+
+    assert downloads.why_no_onnx() == "" and "Download ONNX file" in page()
+    monkeypatch.setattr(downloads, "find_spec", lambda name: None if name == "torch" else object())
+    without = page()
+    assert "Download ONNX file" not in without and "Download model card" in without
+    assert "This server cannot make the ONNX file: it has no torch." in without
 
 
 def test_the_card_is_given_away_as_it_is_or_not_at_all(

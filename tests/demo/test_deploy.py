@@ -21,6 +21,7 @@ import train
 from demo import deploy as spaces
 from demo.__main__ import parse
 from model.backbones import graphs
+from model.checkpoints.checkpoint import SHIPPED
 from model.checkpoints.hub import Located
 from model.commands import console
 from model.hub import HubError
@@ -171,6 +172,66 @@ def test_a_free_account_gets_zerogpu(standin: hub_stand_in.Hub, trained: Path):
         spaces.deploy(local(trained), "alice/second", hardware="cpu-basic")
 
 
+def required(standin: hub_stand_in.Hub) -> str:
+    """What the Space installs, as the name of the file here that is the same."""
+    content = (deployed(standin).files() or {})["requirements.txt"]
+    names = ("requirements.txt", "requirements-serve.txt")
+    (name,) = (name for name in names if (ROOT / name).read_bytes() == content)
+    return name
+
+
+def of_packaged(tmp_path: Path) -> Located:
+    """The shipped checkpoint, without the evidence, which takes time."""
+    folder = shutil.copytree(SHIPPED, tmp_path / "packaged")
+    (folder / "evidence.safetensors").unlink()
+    return local(folder)
+
+
+def test_a_space_installs_torch_only_where_what_was_granted_may_use_it(
+    standin: hub_stand_in.Hub, tmp_path: Path
+):
+    checkpoint = of_packaged(tmp_path)
+    assert spaces.deploy(checkpoint, NAME).hardware == "cpu-basic"
+    assert required(standin) == "requirements-serve.txt"
+    for hardware in ("t4-small", "cpu-upgrade", "zero-a10g", ""):  # changed in its settings
+        deployed(standin).hardware = hardware
+        done = spaces.deploy(checkpoint, NAME)
+        assert (done.created, done.hardware) == (False, hardware)
+        expected = "requirements-serve.txt" if hardware == "cpu-upgrade" else "requirements.txt"
+        assert required(standin) == expected, hardware
+    del standin.repositories["space", NAME]
+    standin.free_account = True
+    assert spaces.deploy(checkpoint, NAME).hardware == "zero-a10g"
+    assert required(standin) == "requirements.txt"
+
+
+def test_a_space_whose_backbone_is_not_packaged_installs_torch(
+    standin: hub_stand_in.Hub, trained: Path
+):
+    assert spaces.deploy(local(trained), NAME).hardware == "cpu-basic"
+    assert required(standin) == "requirements.txt"
+
+
+@pytest.mark.parametrize("choice", ["auto", "cpu-basic", "zero-a10g", "a100-large"])
+def test_a_dry_run_writes_and_says_what_the_hardware_wants(choice: str, tmp_path: Path, capsys):
+    places = [
+        "--checkpoint",
+        str(of_packaged(tmp_path).folder),
+        "--dry-run",
+        str(tmp_path / "space"),
+    ]
+    options = parse(["deploy", NAME, "--hardware", choice, *places])
+    assert options.run(options) == 0
+    light = choice in ("auto", "cpu-basic")
+    name = "requirements-serve.txt" if light else "requirements.txt"
+    written = (tmp_path / "space" / "requirements.txt").read_bytes()
+    assert written == (ROOT / name).read_bytes()
+    said = capsys.readouterr().out
+    assert f"It installs {name}" in said
+    assert ("needs no torch" in said) == light
+    assert not (tmp_path / "space" / "requirements-serve.txt").exists()
+
+
 def test_another_deploy_updates_the_space(standin: hub_stand_in.Hub, trained: Path):
     spaces.deploy(local(trained), NAME)
     space = deployed(standin)
@@ -216,6 +277,7 @@ def test_deploy_from_the_command_line_says_where_and_never_the_token(
     assert done.returncode == 0, done.stderr
     assert "would have to pay for cpu-basic, so the Space runs on ZeroGPU" in done.stdout
     assert f"{standin.endpoint}/spaces/{NAME} made" in done.stdout
+    assert "It installs requirements.txt, torch included: it runs on zero-a10g" in done.stdout
     dry = run(NAME, "--dry-run", str(tmp_path / "dry"))
     assert dry.returncode == 0, dry.stderr
     failures = {

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from model.backbones.device import resolve_device
+from model.backbones import device as devices
+from model.backbones.device import require_torch, resolve_device
 
 
 def test_the_device_is_chosen_or_refused(monkeypatch):
@@ -17,3 +18,14 @@ def test_the_device_is_chosen_or_refused(monkeypatch):
         resolve_device("gpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve_device("auto") == "cuda"
+
+
+def test_without_torch_it_is_the_cpu_or_a_sentence(monkeypatch):
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
+    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
+    needed = "needs torch, which is not installed: pip install -r requirements.txt"
+    for device in ("cuda", "mps"):
+        with pytest.raises(ValueError, match=f"Device '{device}' {needed}"):
+            resolve_device(device)
+    with pytest.raises(ValueError, match=f"^This {needed}$"):
+        require_torch("This")

@@ -1,5 +1,6 @@
 """The graphs that come with Frostflower: what they compute, and what a start need not load."""
 
+import itertools
 import subprocess
 import sys
 from collections import Counter
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from tiny import some_pixels, torch_features
 
-from model.backbones import graphs, packaging, weights
+from model.backbones import device, graphs, packaging, weights
 from model.backbones.backbone import Backbone, open_backbone
 from model.backbones.spec import Pooling
 from model.recipes import BEST, FAST
@@ -85,3 +86,21 @@ def test_a_first_prediction_needs_no_torch(flower: Path, tmp_path: Path):
     )
     command = [sys.executable, "-c", code, "predict", str(flower), "--device", "cpu"]
     subprocess.run([*command, "--cache-dir", str(tmp_path)], cwd=ROOT, check=True)
+
+
+def test_only_a_packaged_backbone_can_be_opened_without_torch(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    packaged = open_backbone(device="auto", cache_dir=tmp_path)
+    assert packaged.engine.name == "ONNX Runtime" and graphs.is_packaged(packaged.spec)
+    with pytest.raises(ValueError) as caught:
+        open_backbone(stages=2, device="auto", cache_dir=tmp_path)
+    assert str(caught.value) == (
+        "Backbone efficientnet_lite0 (256 px, 2 stages, mean pooling) is not packaged, so it needs "
+        "torch, which is not installed: pip install -r requirements.txt"
+    )
+
+
+def test_no_heat_map_of_a_packaged_backbone_needs_a_tail_in_torch(tmp_path: Path):
+    for name, pooling in itertools.product(NAMES, POOLINGS):
+        backbone = open_backbone(name, pooling=pooling, device="cpu", cache_dir=tmp_path)
+        assert {part.info.member for part in backbone.maps(some_pixels(backbone, 1))[1]} == {None}

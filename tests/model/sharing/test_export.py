@@ -20,6 +20,7 @@ from small_checkpoint import made
 
 import train
 from model import verify
+from model.backbones import device
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import Transforms
 from model.checkpoints import checkpoint as checkpoints
@@ -340,3 +341,10 @@ def test_the_shipped_classifier_and_its_file_agree_on_flowers(
     export(shipped, tmp_path / "flowers.onnx")
     paths = sorted((flowers102_dir / "valid").glob("*/*.jpg"))[::33]
     assert_agrees(tmp_path / "flowers.onnx", shipped, [images.decode(path) for path in paths])
+
+
+def test_without_torch_the_command_says_what_to_install(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    options = cli.parse(["export", "--onnx", str(tmp_path / "a.onnx")])
+    assert console.run("python -m model export", lambda: options.run(options)) == 2
+    assert "needs torch, which is not installed: pip install -r" in capsys.readouterr().err
