@@ -29,8 +29,9 @@ from model.backbones.backbone import Backbone
 from model.checkpoints import card, checkpoint
 from model.checkpoints.page import PageTexts
 from model.checkpoints.plots import history_png
-from model.commands import console, data_options, train_options
+from model.commands import cluster_options, console, data_options, train_options
 from model.commands.train_options import configure, published_command
+from model.features.cluster import Cluster
 from model.heads.head import Row
 from model.photographs import images
 from model.photographs.class_names import escaped, first_few
@@ -124,13 +125,19 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
     print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")
 
 
-def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbone) -> DataSet:
+def load_data(
+    options: argparse.Namespace,
+    config: TrainConfig,
+    backbone: Backbone,
+    cluster: Cluster | None = None,
+) -> DataSet:
     """List the photographs, read them, and split them.
 
     Args:
         options: The command line.
         config: What to train.
         backbone: Whose features are computed while the files are read.
+        cluster: Whose workers do so; None for this process.
 
     Returns:
         The data set.
@@ -157,6 +164,7 @@ def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbo
             summaries=cached and config.evidence,
             workers=options.workers or None,
             strict=options.strict,
+            cluster=cluster,
         )
     except loading.LeftOutError as error:
         if error.skipped:
@@ -165,20 +173,21 @@ def load_data(options: argparse.Namespace, config: TrainConfig, backbone: Backbo
         raise
 
 
-def main(options: argparse.Namespace) -> int:
-    """Train as the options say.
+def make(
+    options: argparse.Namespace, config: TrainConfig, backbone: Backbone, cluster: Cluster | None
+) -> tuple[DataSet, checkpoint.Checkpoint]:
+    """Load the data, train, and print what is decided on the way.
+
+    Args:
+        options: The command line.
+        config: What to train.
+        backbone: From `training.open_for`.
+        cluster: As `load_data`.
 
     Returns:
-        Exit status 0.
+        The data set and the checkpoint.
     """
-    started = time.perf_counter()
-    # Modules are not garbage: going through them again and again took 1.2 s at 100,000 photographs.
-    gc.freeze()
-    config, page = configure(options), PageTexts().changed(options.title, options.link)
-    images.allow(options.max_pixels)
-    checkpoint.require_empty(options.out, options.overwrite)
-    backbone = training.open_for(config, options.cache_dir)
-    loaded = load_data(options, config, backbone)
+    loaded = load_data(options, config, backbone, cluster)
     print_data(loaded)
     classic_text = f"{backbone.device.upper()} (torch)"  # it trains in torch wherever it runs
     device_text = classic_text if config.recipe == "classic" else backbone.device_text
@@ -196,7 +205,26 @@ def main(options: argparse.Namespace) -> int:
         cache_dir=options.cache_dir,
         on_epoch=print_epoch,
         on_note=lambda note: print(note, flush=True),
+        cluster=cluster,
     )
+    return loaded, trained
+
+
+def main(options: argparse.Namespace) -> int:
+    """Train as the options say.
+
+    Returns:
+        Exit status 0.
+    """
+    started = time.perf_counter()
+    # Modules are not garbage: going through them again and again took 1.2 s at 100,000 photographs.
+    gc.freeze()
+    config, page = configure(options), PageTexts().changed(options.title, options.link)
+    images.allow(options.max_pixels)
+    checkpoint.require_empty(options.out, options.overwrite)
+    backbone = training.open_for(config, options.cache_dir)
+    with cluster_options.opened(options, backbone) as cluster:
+        loaded, trained = make(options, config, backbone, cluster)
     trained = replace(trained, page=page)
     checkpoint.save_or_keep(
         trained,

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Classifier
+from model.features.cluster import Cluster
 from model.features.extract import extract
 from model.features.read import read_photos
 from model.photographs.class_names import first_few, path_text
@@ -58,6 +59,7 @@ def evaluate(
     split: str = "",
     unknown: Listing | None = None,
     cache_dir: Path,
+    cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """Measure a classifier on labelled photographs; bad files are named and left out.
 
@@ -69,6 +71,7 @@ def evaluate(
         split: Only those of this split; "" for all.
         unknown: Photographs that belong to none of the classes, whatever their labels.
         cache_dir: The cache folder.
+        cluster: As `extract`.
 
     Returns:
         As `calibrate.measure`, with `most_confused` (true name, predicted name, photographs) and
@@ -87,7 +90,7 @@ def evaluate(
     if not set(folders) <= set(checkpoint.class_ids) and listing.folder.is_dir():
         _require_no_splits(listing.folder, folders)
     matched = match_classes(folders, checkpoint)
-    collection = _read(listing, f"of {split}" if split else "in class folders", cache_dir)
+    collection = _read(listing, f"of {split}" if split else "in class folders", cache_dir, cluster)
     classes = np.array([matched[class_id] for class_id in collection.class_ids])
     labels = classes[collection.photos.labels]
     known_ones, background = (np.flatnonzero(found) for found in (labels >= 0, labels < 0))
@@ -95,18 +98,19 @@ def evaluate(
     if not len(photos):
         raise ValueError(f"{listing.name} has photographs of the background class only.")
     skipped = collection.skipped
-    known = _assess(classifier, photos, "Features", cache_dir)
+    known = _assess(classifier, photos, "Features", cache_dir, cluster)
     result = calibrate.measure(known, labels[known_ones], checkpoint.levels)
     result["most_confused"] = most_confused(result, checkpoint.class_names)
     if len(background):
         others = collection.photos.take(background.tolist())
-        found = _assess(classifier, others, "Background", cache_dir)
+        found = _assess(classifier, others, "Background", cache_dir, cluster)
         result["background"] = len(background)
         result["background_rejected"] = float(found.none_of_these.mean())
     if unknown:
-        others = _read(unknown, "in it", cache_dir)
+        others = _read(unknown, "in it", cache_dir, cluster)
         skipped = [*skipped, *others.skipped]
-        result |= _unknown_figures(known, _assess(classifier, others.photos, "Unknown", cache_dir))
+        strangers = _assess(classifier, others.photos, "Unknown", cache_dir, cluster)
+        result |= _unknown_figures(known, strangers)
     result["skipped"] = [{"path": path_text(bad.path), "reason": bad.reason} for bad in skipped]
     return result
 
@@ -119,9 +123,9 @@ def _require_no_splits(folder: Path, class_ids: list[str]) -> None:
         raise ValueError(f"{folder} holds folders of splits. Name one of them: {choices}.")
 
 
-def _read(listing: Listing, where: str, cache_dir: Path) -> Collection:
+def _read(listing: Listing, where: str, cache_dir: Path, cluster: Cluster | None) -> Collection:
     """Read photographs, of which there must be some."""
-    collection = read_photos(listing, cache_dir=cache_dir)
+    collection = read_photos(listing, cache_dir=cache_dir, cluster=cluster)
     if not len(collection.photos):
         reasons = [f"{bad.path} {bad.reason}" for bad in collection.skipped]
         more = f" (such as: {reasons[0]})" if reasons else ""
@@ -130,11 +134,20 @@ def _read(listing: Listing, where: str, cache_dir: Path) -> Collection:
 
 
 def _assess(
-    classifier: Classifier, photos: Photos, title: str, cache_dir: Path
+    classifier: Classifier,
+    photos: Photos,
+    title: str,
+    cache_dir: Path,
+    cluster: Cluster | None,
 ) -> calibrate.Assessment:
     checkpoint = classifier.checkpoint
     features = extract(
-        classifier.backbone, photos, checkpoint.views, cache_dir=cache_dir, title=title
+        classifier.backbone,
+        photos,
+        checkpoint.views,
+        cache_dir=cache_dir,
+        title=title,
+        cluster=cluster,
     )
     return calibrate.assess(checkpoint.calibration, checkpoint.head, features)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.backbones.backbone import Backbone
+from model.features.cluster import Cluster
 from model.features.read import read_photos
 from model.photographs.dataset import DataSet, Skipped
 from model.photographs.sources import list_source
@@ -59,6 +60,7 @@ def load(
     summaries: bool = False,
     workers: int | None = None,
     strict: bool = False,
+    cluster: Cluster | None = None,
 ) -> DataSet:
     """List photographs, read them, group them, and split them.
 
@@ -70,6 +72,7 @@ def load(
         summaries: Make signatures and thumbnails on the way, whether or not groups need them.
         workers: Threads; by default one a core.
         strict: Stop at bad files instead of leaving them out.
+        cluster: As `read_photos`.
 
     Returns:
         The data set.
@@ -99,10 +102,16 @@ def load(
         backbone=backbone,
         summaries=summaries or source.group_by == "auto",
         strict=strict,
+        cluster=cluster,
     )
     settled = settle(collection)
     groups = group_photographs(
-        settled, source.group_by, backbone=backbone, cache_dir=cache_dir, workers=workers
+        settled,
+        source.group_by,
+        backbone=backbone,
+        cache_dir=cache_dir,
+        workers=workers,
+        cluster=cluster,
     )
     with _telling(collection.skipped):
         return split_photos(settled, options, groups)

@@ -18,6 +18,7 @@ from model.backbones.transforms import CENTER, EVALUATION_VIEWS, Framing, view_n
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.provenance import describe_head, describe_training, versions
 from model.explain.evidence import Evidence
+from model.features.cluster import Cluster
 from model.features.extract import extract
 from model.features.summaries import Summaries, summarise
 from model.heads.choose_pooling import choose_pooling
@@ -137,6 +138,7 @@ def train(
     cache_dir: Path,
     on_epoch: Callable[[Row], None] | None = None,
     on_note: Callable[[str], None] | None = None,
+    cluster: Cluster | None = None,
 ) -> Checkpoint:
     """Fit a head on a data set and measure it; `test` is touched once, after everything is chosen.
 
@@ -147,6 +149,7 @@ def train(
         cache_dir: The cache folder.
         on_epoch: Called with each row of the history.
         on_note: Called with a sentence on what was decided.
+        cluster: As `extract`; the classic recipe has no use for it.
 
     Returns:
         The checkpoint, not saved yet.
@@ -159,7 +162,7 @@ def train(
     if classic:
         run = _run_classic(data, backbone, config, on_epoch)
     else:
-        run = _run_cached(data, backbone, config, cache_dir, on_epoch, on_note)
+        run = _run_cached(data, backbone, config, cache_dir, on_epoch, on_note, cluster)
     calibration, splits = _measure(run, data, config)
     run.seconds["total"] = round(time.perf_counter() - started, 2)
     checkpoint = Checkpoint(
@@ -335,6 +338,7 @@ def _run_cached(
     cache_dir: Path,
     on_epoch: Callable[[Row], None] | None,
     on_note: Callable[[str], None] | None,
+    cluster: Cluster | None,
 ) -> _Run:
     started = time.perf_counter()
     photos, seed = data.splits["train"], config.head.seed
@@ -346,6 +350,7 @@ def _run_cached(
             cache_dir=cache_dir,
             workers=config.workers,
             title=f"Features, {split}",
+            cluster=cluster,
         )
         for split, of_split in data.splits.items()
     }

@@ -421,6 +421,7 @@ def test_the_command_ends_with_status_2_and_one_line(tmp_path: Path):
         ["--framing", "crop"],
         ["--balance"],
         ["--patience", "3"],
+        ["--cluster", "auto"],
     ],
 )
 def test_the_classic_recipe_refuses_what_is_no_part_of_it(arguments: list[str], capsys):
@@ -527,6 +528,7 @@ def test_published_options_are_shortened_where_they_are_paths(given: list[str], 
 def test_the_published_command_says_nothing_of_where_files_are():
     arguments = ["/home/me/my photos/roses", "--cache-dir", "/secret/c", "--out=/home/me/a"]
     options = ["--cache-dir=/secret/d", "--lr", "1e-3", "--overwrite", "--backbone", "resnet18"]
+    options += ["--cluster", "10.0.0.1:6379", "--actors=2"]
     assert train.published_command([*arguments, *options]) == (
         "python train.py path/to/roses --out=path/to/a --lr 1e-3 --backbone resnet18"
     )

@@ -13,6 +13,7 @@ from model.audit import outliers
 from model.audit.findings import Audit, Finding, Leak
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
+from model.features.cluster import Cluster
 from model.features.extract import extract
 from model.heads import ridge
 from model.photographs.dataset import Collection, Photos
@@ -28,6 +29,7 @@ def audit(
     group_by: str = "auto",
     cache_dir: Path,
     workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> Audit:
     """Look for problems.
 
@@ -38,6 +40,7 @@ def audit(
             alone.
         cache_dir: The cache folder.
         workers: Threads.
+        cluster: As `extract`.
 
     Returns:
         What was found.
@@ -51,7 +54,14 @@ def audit(
             f"compares photographs and needs at least 2. Expected {data.name}/CLASS/PHOTOGRAPH."
         )
     photos, labels, num_classes = data.photos, data.photos.labels, len(data.class_ids)
-    views = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=workers)
+    views = extract(
+        backbone,
+        photos,
+        EVALUATION_VIEWS,
+        cache_dir=cache_dir,
+        workers=workers,
+        cluster=cluster,
+    )
     raw = views[..., : backbone.mean_width].mean(axis=1, dtype=np.float32)
     distances = outliers.scores(raw, labels)
     features = ridge.standardise(raw)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.commands import console, data_options
+from model.commands import cluster_options, console, data_options
 from model.commands.opening import require_folder_of
 from model.photographs import images
 from model.photographs.class_names import escaped
@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     console.add_device(command)
     console.add_cache_dir(command)
     console.add_max_pixels(command)
+    cluster_options.add(command)
     command.add_argument("data", metavar="DATA", help=data_options.DATA)
     data_options.add_nested(command)
     data_options.add_columns(command)
@@ -91,10 +92,16 @@ def run(options: argparse.Namespace) -> int:
         columns=data_options.columns(options),
         nested=options.nested,
     )
-    data = read_photos(listing, cache_dir=options.cache_dir, backbone=backbone, summaries=True)
-    for bad in data.skipped:
-        print(escaped(f"{bad.path} {bad.reason}"), file=sys.stderr)
-    found = audits.audit(data, backbone, group_by=options.group_by, cache_dir=options.cache_dir)
+    cache_dir = options.cache_dir
+    with cluster_options.opened_quietly(options, backbone) as cluster:
+        data = read_photos(
+            listing, cache_dir=cache_dir, backbone=backbone, summaries=True, cluster=cluster
+        )
+        for bad in data.skipped:
+            print(escaped(f"{bad.path} {bad.reason}"), file=sys.stderr)
+        found = audits.audit(
+            data, backbone, group_by=options.group_by, cache_dir=cache_dir, cluster=cluster
+        )
     if options.json:
         print(json.dumps(found.summary(options.top), ensure_ascii=False, allow_nan=False))
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from model.checkpoints import card
 from model.checkpoints.checkpoint import SHIPPED
-from model.commands import console, data_options
+from model.commands import cluster_options, console, data_options
 from model.commands.opening import CHECKPOINT, open_classifier
 from model.photographs import images
 from model.photographs.class_names import escaped
@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     console.add_device(command)
     console.add_cache_dir(command)
     console.add_max_pixels(command)
+    cluster_options.add(command)
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
     command.add_argument("data", metavar="DATA", help=data_options.DATA)
     command.add_argument(
@@ -69,13 +70,16 @@ def run(options: argparse.Namespace) -> int:
             "test.",
             file=sys.stderr,
         )
-    result = evaluate(
-        classifier,
-        listing,
-        split=options.split or "",
-        unknown=list_unlabelled(options.unknown, **places) if options.unknown else None,
-        cache_dir=options.cache_dir,
-    )
+    unknown = list_unlabelled(options.unknown, **places) if options.unknown else None
+    with cluster_options.opened_quietly(options, classifier.backbone) as cluster:
+        result = evaluate(
+            classifier,
+            listing,
+            split=options.split or "",
+            unknown=unknown,
+            cache_dir=options.cache_dir,
+            cluster=cluster,
+        )
     for bad in result["skipped"]:
         print(escaped(f"{bad['path']} {bad['reason']}"), file=sys.stderr)
     if options.json:

@@ -9,7 +9,7 @@ from typing import get_args
 from model import recipes
 from model.backbones.device import DEVICES
 from model.backbones.weights import PACKAGED
-from model.commands import console, data_options
+from model.commands import cluster_options, console, data_options
 from model.heads.head import HeadConfig, HeadType
 from model.training import TrainConfig
 
@@ -217,6 +217,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads that decode (default: one a core); classic recipe: processes (default: 4)",
     )
+    cluster_options.add(group)
     console.add_cache_dir(group)
     console.add_max_pixels(group)
 
@@ -251,6 +252,8 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
     classic = options.recipe == "classic"
     if classic and options.quality == "best":
         parser.error("--quality best is no part of the classic recipe")
+    if classic and options.cluster is not None:
+        parser.error("--cluster is no part of the classic recipe")
     for name, value in recipes.resolve(options.recipe, options.quality).items():
         given = getattr(options, name)
         foreign = classic and name not in recipes.CLASSIC
@@ -311,7 +314,7 @@ def configure(options: argparse.Namespace) -> TrainConfig:
 
 
 def published_command(arguments: list[str]) -> str:
-    """Write the command for the model card: folders by their last name, without the cache's.
+    """Write the command for the model card: folders by their last name, no cache, no cluster.
 
     Args:
         arguments: What stood behind `train.py`.
@@ -321,7 +324,7 @@ def published_command(arguments: list[str]) -> str:
     """
     shown = ["python", "train.py"]
     for previous, argument in zip(["", *arguments], arguments, strict=False):
-        if "--cache-dir" in (previous, argument.partition("=")[0]):
+        if {previous, argument.partition("=")[0]} & {"--cache-dir", *cluster_options.PRIVATE}:
             continue
         if argument == "--overwrite":
             continue

@@ -72,7 +72,19 @@ class EvaluationViews:
             ValueError: A feature is not a finite number.
         """
         pixels = np.concatenate([views for _, views in framed])
-        features = storable(self._backbone, self._backbone.features(pixels), framed[0][0])
-        keys = [self._cache.key(digest, view) for digest, _ in framed for view in EVALUATION_VIEWS]
+        self.keep([digest for digest, _ in framed], self._backbone.features(pixels))
+
+    def keep(self, digests: Sequence[str], features: np.ndarray) -> None:
+        """Keep features; may be called from several threads.
+
+        Args:
+            digests: SHA-256 of N photographs' contents, hexadecimal.
+            features: Of their views, float32 `[N * V, D]`.
+
+        Raises:
+            ValueError: A feature is not a finite number.
+        """
+        rows = storable(self._backbone, features, digests[0])
+        keys = [self._cache.key(digest, view) for digest in digests for view in EVALUATION_VIEWS]
         with self._lock:
-            self._cache.add(zip(keys, features, strict=True))
+            self._cache.add(zip(keys, rows, strict=True))

@@ -1,7 +1,8 @@
 """Features of checked photographs: those that no earlier run computed go through the backbone."""
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,35 +10,13 @@ import numpy as np
 
 from model.backbones.backbone import Backbone
 from model.cache import default_workers, progress_bar
-from model.features.read import decode_again
+from model.features.cluster import Cluster
 from model.features.shards import FeatureCache, LostFeatures, storable
+from model.features.tasks import Task, batches, frame, together
 from model.photographs.dataset import Photos
 
 _TASK_PHOTOGRAPHS = 8
 _ATTEMPTS = 3  # to have all features, where shards turn out to be damaged
-
-Task = tuple[list[tuple[Path, str]], tuple[str, ...]]
-"""Photographs (path and SHA-256), and the views of them that are missing."""
-
-
-def frame(backbone: Backbone, task: Task) -> np.ndarray:
-    """Decode photographs and render the views.
-
-    Args:
-        backbone: The backbone.
-        task: N photographs and V views.
-
-    Returns:
-        uint8 `[N * V, S, S, 3]`, the views of each side by side.
-
-    Raises:
-        ValueError: A file cannot be read any more, or has changed.
-    """
-    pixels = []
-    for path, digest in task[0]:
-        image = decode_again(path, digest, least_side=backbone.transforms.least_side)
-        pixels += backbone.transforms.views(image, task[1], digest)
-    return np.stack(pixels)
 
 
 def extract(
@@ -48,6 +27,7 @@ def extract(
     cache_dir: Path,
     workers: int | None = None,
     title: str = "Computing features",
+    cluster: Cluster | None = None,
 ) -> np.ndarray:
     """Return the features of photographs, computing only those that are not in the cache.
 
@@ -59,6 +39,7 @@ def extract(
         workers: Threads that decode, and run the backbone where it takes pictures one by one; by
             default one a core.
         title: What the progress bar says.
+        cluster: Whose workers compute, with this backbone; None for threads of this process.
 
     Returns:
         float16 `[N, V, D]`.
@@ -71,7 +52,12 @@ def extract(
     keys = [[cache.key(digest, view) for view in views] for digest in photos.digests]
     for _ in range(_ATTEMPTS):
         if tasks := _missing(cache, photos, keys, views):
-            _run(backbone, cache, tasks, workers or default_workers(), title)
+            computed = (
+                cluster.features(batches(tasks, backbone.batch_size))
+                if cluster
+                else _in_threads(backbone, tasks, workers or default_workers())
+            )
+            _run(backbone, cache, tasks, computed, title)
         try:
             flat = cache.gather([key for row in keys for key in row])
         except LostFeatures:
@@ -102,9 +88,38 @@ def _missing(
 
 
 def _run(
-    backbone: Backbone, cache: FeatureCache, tasks: list[Task], workers: int, title: str
+    backbone: Backbone,
+    cache: FeatureCache,
+    tasks: list[Task],
+    computed: Generator[list[np.ndarray]],
+    title: str,
 ) -> None:
-    """Compute the missing features, and keep them even when the run is interrupted.
+    """Keep the missing features as they are computed, even when the run is interrupted.
+
+    Args:
+        backbone: The backbone.
+        cache: Where they are kept.
+        tasks: What is missing.
+        computed: The features of these tasks, a list for each of their `batches`.
+        title: What the progress bar says.
+    """
+    try:
+        with (
+            progress_bar(sum(len(pictures) for pictures, _ in tasks), title) as bar,
+            contextlib.closing(computed),
+        ):
+            for batch in batches(tasks, backbone.batch_size):
+                for (pictures, views), features in zip(batch, next(computed), strict=True):
+                    rows = storable(backbone, features, pictures[0][0])
+                    keys = (cache.key(digest, view) for _, digest in pictures for view in views)
+                    cache.add(zip(keys, rows, strict=True))
+                    bar.update(len(pictures))
+    finally:
+        cache.flush()
+
+
+def _in_threads(backbone: Backbone, tasks: list[Task], workers: int) -> Generator[list[np.ndarray]]:
+    """Compute features in this process.
 
     Decoding takes all cores. A backbone that takes pictures one by one runs in the same threads;
     one that wants many at once, as a GPU does, runs in this thread, beside them: it would make its
@@ -113,54 +128,27 @@ def _run(
     pool = ThreadPoolExecutor(workers)
     one_by_one = backbone.batch_size == 1
 
-    def work(task: Task) -> tuple[Task, np.ndarray]:
+    def work(task: Task) -> np.ndarray:
         pixels = frame(backbone, task)
-        return task, backbone.features(pixels) if one_by_one else pixels
-
-    def keep(task: Task, features: np.ndarray) -> None:
-        (pictures, views), rows = task, storable(backbone, features, task[0][0][0])
-        keys = (cache.key(digest, view) for _, digest in pictures for view in views)
-        cache.add(zip(keys, rows, strict=True))
-        bar.update(len(pictures))
+        return backbone.features(pixels) if one_by_one else pixels
 
     try:
-        with progress_bar(sum(len(pictures) for pictures, _ in tasks), title) as bar:
-            waiting: list[tuple[Task, np.ndarray]] = []
-            for task, result in _ahead(pool, work, tasks, 4 * workers):
-                if one_by_one:
-                    keep(task, result)
-                    continue
-                waiting.append((task, result))
-                if sum(len(pixels) for _, pixels in waiting) >= backbone.batch_size:
-                    _together(backbone, waiting, keep)
-            _together(backbone, waiting, keep)
+        results = _ahead(pool, work, tasks, 4 * workers)
+        for batch in batches(tasks, backbone.batch_size):
+            made = [next(results) for _ in batch]
+            yield made if one_by_one else together(backbone, made)
     finally:
         pool.shutdown(cancel_futures=True)
-        cache.flush()
-
-
-def _together(
-    backbone: Backbone,
-    waiting: list[tuple[Task, np.ndarray]],
-    keep: Callable[[Task, np.ndarray], None],
-) -> None:
-    """Compute the features of several tasks in one call, and empty the list."""
-    if waiting:
-        features = backbone.features(np.concatenate([pixels for _, pixels in waiting]))
-        ends = np.cumsum([len(pixels) for _, pixels in waiting])[:-1]
-        for (task, _), rows in zip(waiting, np.split(features, ends), strict=True):
-            keep(task, rows)
-        waiting.clear()
 
 
 def _ahead(
     pool: ThreadPoolExecutor,
-    work: Callable[[Task], tuple[Task, np.ndarray]],
+    work: Callable[[Task], np.ndarray],
     tasks: Sequence[Task],
     count: int,
-) -> Iterator[tuple[Task, np.ndarray]]:
+) -> Iterator[np.ndarray]:
     """Yield results in order, while `count` tasks at most are worked on or wait to be taken."""
-    futures: deque[Future[tuple[Task, np.ndarray]]] = deque()
+    futures: deque[Future[np.ndarray]] = deque()
     for task in tasks:
         futures.append(pool.submit(work, task))
         if len(futures) >= count:

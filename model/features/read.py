@@ -5,26 +5,30 @@ that moment: the state of a file is noted before it is read, and what was read i
 """
 
 import contextlib
-import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from PIL import Image
 
 from model.backbones.backbone import Backbone
-from model.backbones.transforms import EVALUATION_VIEWS
 from model.cache import default_workers, progress_bar
+from model.features.cluster import Cluster
 from model.features.evaluation_views import EvaluationViews, Framed
-from model.features.signatures import summary
-from model.features.store import PhotographStore, Stamp
+from model.features.files import Reading, read_file
+from model.features.store import PhotographStore
+from model.features.tasks import files_together
 from model.photographs import images
 from model.photographs.class_names import display_names
 from model.photographs.dataset import Collection, Listing, Photos, Skipped
 
 _CHUNK = 1024  # files that are asked for, or in the queue, at a time
+_SAVE_SECONDS = 15.0  # what a killed run on a cluster forgets at most
+
+Outcome = tuple[Path, Reading | str]
+"""A file, and what it holds; or why it is left out, to be read after the path."""
 
 
 def read_photos(
@@ -35,6 +39,7 @@ def read_photos(
     backbone: Backbone | None = None,
     summaries: bool = False,
     strict: bool = False,
+    cluster: Cluster | None = None,
 ) -> Collection:
     """Read the photographs of a listing; those that are as they were in an earlier run are not.
 
@@ -49,6 +54,7 @@ def read_photos(
         summaries: Make signatures and thumbnails on the way.
         strict: Stop at bad files instead of leaving them out; nothing is computed on the way, as
             the last file may stop the run.
+        cluster: Whose workers read the files, with this backbone; None for threads of this process.
 
     Returns:
         The photographs that can be read, and the files that were left out.
@@ -63,6 +69,7 @@ def read_photos(
         workers=workers,
         backbone=None if strict else backbone,
         summaries=summaries and not strict,
+        cluster=cluster,
     ) as files:
         digests = files.read(paths, skipped)
     if strict and skipped:
@@ -116,6 +123,7 @@ class FilePass:
         workers: int | None = None,
         backbone: Backbone | None = None,
         summaries: bool = False,
+        cluster: Cluster | None = None,
     ) -> None:
         """Open the caches.
 
@@ -124,8 +132,9 @@ class FilePass:
             workers: Threads; by default one a core.
             backbone: As `read_photos`.
             summaries: As `read_photos`.
+            cluster: As `read_photos`.
         """
-        self._workers = workers or default_workers()
+        self._workers, self._cluster = workers or default_workers(), cluster
         self._contexts = contextlib.ExitStack()
         self._store = self._contexts.enter_context(PhotographStore(cache_dir, images.version()))
         self._summaries = summaries
@@ -133,7 +142,7 @@ class FilePass:
         self._batch = 1  # photographs whose features are computed together
         if backbone is not None and EvaluationViews.suit(backbone):
             self._views = self._contexts.enter_context(EvaluationViews(cache_dir, backbone))
-            self._batch = -(-backbone.batch_size // len(EVALUATION_VIEWS))
+            self._batch = files_together(backbone)
         # Framed photographs wait for a batch of theirs, and are large.
         self._chunk = _CHUNK if self._batch == 1 else 4 * self._batch
 
@@ -154,112 +163,97 @@ class FilePass:
 
         Returns:
             N SHA-256 in hexadecimal; None for a bad file.
+
+        Raises:
+            ValueError: A machine of the cluster does not see a file.
         """
-        digests: list[str | None] = []
+        found: dict[Path, str] = {}
         whole = self._summaries or self._views is not None
-        pool = ThreadPoolExecutor(self._workers)
-        try:
-            with progress_bar(len(paths), "Reading files" if whole else "Checking files") as bar:
+        with progress_bar(len(paths), "Reading files" if whole else "Checking files") as bar:
+
+            def unknown() -> Iterator[list[Path]]:
                 for start in range(0, len(paths), self._chunk):
                     chunk = paths[start : start + self._chunk]
                     known = self._store.unchanged(chunk)
+                    found.update(known)
                     bar.update(len(known))
-                    answers = pool.map(self._read_one, [p for p in chunk if p not in known])
-                    framed: list[Framed] = []
-                    for path in chunk:
-                        if path in known:
-                            digests.append(known[path])
-                            continue
-                        answer = next(answers)
-                        bar.update()
-                        if isinstance(answer, Skipped):
-                            skipped.append(answer)
-                            digests.append(None)
-                            continue
-                        digest, views = answer
-                        digests.append(digest)
-                        if views is not None:
-                            framed.append((digest, views))
-                        if len(framed) == self._batch:
-                            self._compute(framed)
-                    self._compute(framed)
-                    self._store.save()
+                    yield [path for path in chunk if path not in known]
+
+            read = self._on_cluster if self._cluster else self._in_threads
+            with contextlib.closing(read(unknown())) as outcomes:
+                for path, outcome in outcomes:
+                    bar.update()
+                    if isinstance(outcome, str):
+                        skipped.append(Skipped(path, outcome))
+                    else:
+                        found[path] = outcome.digest
+        return [found.get(path) for path in paths]
+
+    def _in_threads(self, chunks: Iterable[list[Path]]) -> Generator[Outcome]:
+        """Read files in threads of this process."""
+        pool = ThreadPoolExecutor(self._workers)
+        try:
+            for chunk in chunks:
+                framed: list[Framed] = []
+                for path, outcome in zip(chunk, pool.map(self._read_one, chunk), strict=True):
+                    if isinstance(outcome, Reading) and outcome.views is not None:
+                        framed.append((outcome.digest, outcome.views))
+                    if len(framed) == self._batch:
+                        self._compute(framed)
+                    yield path, outcome
+                self._compute(framed)
+                self._store.save()
         finally:
             pool.shutdown(cancel_futures=True)
-        return digests
 
-    def _read_one(self, path: Path) -> tuple[str, np.ndarray | None] | Skipped:
+    def _read_one(self, path: Path) -> Reading | str:
         """Read a file in a thread.
 
         Returns:
-            The hash of its content, and the views whose features are still to be computed, in the
-            calling thread and with others'; or why it is left out.
+            What it holds, with the views whose features are still to be computed, in the calling
+            thread and with others'; or why it is left out.
         """
-        views = None
         try:
-            stamp = _stamp(path)
-            with images.opened(path) as content:
-                digest = hashlib.sha256(content).hexdigest()
-                if not self._store.is_sound(digest):
-                    if self._summaries or self._views:
-                        views = self._use(digest, images.decode(content, exif=True))
-                    else:
-                        images.check(content)
-                    self._store.add_sound(digest)
+            reading = read_file(
+                path,
+                summaries=self._summaries,
+                frame=self._views.frame if self._views else None,
+                is_sound=self._store.is_sound,
+            )
         except images.BadImageError as error:
-            return Skipped(path, str(error))
-        self._store.add_file(stamp, digest)
-        return digest, views
+            return str(error)
+        if reading.views is not None and self._batch == 1:
+            self._compute([(reading.digest, reading.views)])
+            reading = reading._replace(views=None)
+        self._remember(reading)
+        return reading
 
-    def _use(self, digest: str, image: Image.Image) -> np.ndarray | None:
-        """Make what is wanted of a decoded photograph; return the views that wait for a batch."""
-        if self._summaries:
-            self._store.add_summary(digest, summary(image))
-        views = self._views.frame(digest, image) if self._views else None
-        if views is not None and self._batch == 1:
-            self._compute([(digest, views)])
-            return None
-        return views
+    def _on_cluster(self, chunks: Iterable[list[Path]]) -> Generator[Outcome]:
+        """Let the workers of a cluster read files; what they find is kept here."""
+        assert self._cluster
+        readings = self._cluster.read(chunks, summaries=self._summaries, views=bool(self._views))
+        with contextlib.closing(readings):
+            saved = time.monotonic()
+            for path, outcome in readings:
+                if isinstance(outcome, Reading):
+                    if outcome.features is not None and self._views:
+                        self._views.keep([outcome.digest], outcome.features)
+                    self._remember(outcome)
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    self._store.save()
+                    saved = time.monotonic()
+                yield path, outcome
+
+    def _remember(self, reading: Reading) -> None:
+        """Keep what a file holds, but for its features."""
+        if reading.summary:
+            self._store.add_summary(reading.digest, reading.summary)
+        if reading.is_new:
+            self._store.add_sound(reading.digest)
+        self._store.add_file(reading.stamp, reading.digest)
 
     def _compute(self, framed: list[Framed]) -> None:
         """Compute the features of framed photographs, and empty the list."""
         if framed and self._views:
             self._views.add(framed)
             framed.clear()
-
-
-def _stamp(path: Path) -> Stamp:
-    """Return the state of a file, before it is read."""
-    try:
-        return PhotographStore.stamp(path)
-    except OSError as error:
-        raise images.BadImageError((error.strerror or str(error)).lower()) from error
-
-
-def decode_again(
-    path: Path, digest: str, *, least_side: int | None = images.LEAST_SIDE, exif: bool = False
-) -> Image.Image:
-    """Decode a photograph that was checked before, and make sure that it is the same one.
-
-    Args:
-        path: The file.
-        digest: SHA-256 of its content, hexadecimal, when it was checked.
-        least_side: As `images.decode`.
-        exif: As `images.decode`.
-
-    Returns:
-        The photograph.
-
-    Raises:
-        ValueError: It cannot be read any more, or somebody has replaced it.
-    """
-    try:
-        with images.opened(path) as content:
-            if hashlib.sha256(content).hexdigest() == digest:
-                return images.decode(content, least_side=least_side, exif=exif)
-    except images.BadImageError as error:
-        raise ValueError(f"{path} {error}; it was sound when it was checked.") from error
-    raise ValueError(
-        f"{path} has changed since it was checked. Repeat the command; what was computed of "
-        "the other photographs is kept."
-    )

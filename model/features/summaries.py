@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.cache import default_workers, progress_bar
-from model.features.read import decode_again
+from model.features.files import decode_again
 from model.features.signatures import SIGNATURE_BYTES, summary
 from model.features.store import PhotographStore
 from model.photographs import images

@@ -18,7 +18,7 @@ from torchvision import transforms
 
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import Framing
-from model.features.read import decode_again
+from model.features.files import decode_again
 from model.heads.fit import FittedHead
 from model.heads.head import HeadConfig, Row
 from model.heads.mlp import build, to_head

@@ -6,6 +6,7 @@ import numpy as np
 
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
+from model.features.cluster import Cluster
 from model.features.extract import extract
 from model.features.summaries import summarise
 from model.photographs.dataset import Collection
@@ -19,6 +20,7 @@ def group_photographs(
     backbone: Backbone | None = None,
     cache_dir: Path,
     workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> Groups:
     """Group photographs.
 
@@ -28,6 +30,7 @@ def group_photographs(
         backbone: By whose features `auto` looks for near copies; without, by light and shade.
         cache_dir: The cache folder.
         workers: Threads; by default one a core.
+        cluster: As `extract`.
 
     Returns:
         The groups.
@@ -40,7 +43,12 @@ def group_photographs(
     features: np.ndarray | None = None
     if backbone:
         features = extract(
-            backbone, data.photos, EVALUATION_VIEWS, cache_dir=cache_dir, workers=workers
+            backbone,
+            data.photos,
+            EVALUATION_VIEWS,
+            cache_dir=cache_dir,
+            workers=workers,
+            cluster=cluster,
         )[..., : backbone.mean_width]
     summaries = summarise(data.photos, cache_dir=cache_dir, workers=workers)
     return group(

@@ -1,0 +1,153 @@
+"""Features on a cluster: Ray's actors take the steps that threads take on one machine.
+
+These are plain actors and not Ray Data's `map_batches`: one pool stays warm for the pass over the
+files and for each split, where Ray Data opens the backbone anew in every pass; a task is what one
+machine computes in one call, which Ray Data would cut into batches of its own; and results come in
+the order of the tasks, a few at a time. `ray` without extras is enough for that.
+"""
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.features.files import Reading
+from model.features.tasks import Task
+
+FILES = 8
+"""Files a task, where a backbone takes pictures one by one."""
+
+RETRIES = 3
+"""Of a task whose worker dies: a photograph that ends a process would otherwise end all of them."""
+
+_GIVEN = 2  # tasks that a worker has: the next one is there when one is done
+_AHEAD = 4  # tasks a worker that are worked on or wait to be taken: what bounds memory
+
+
+class Cluster:
+    """Workers that have started and agree with this process; `connect` makes one."""
+
+    def __init__(self, ray: Any, workers: dict[Any, int], files: int | None) -> None:
+        """Take over workers.
+
+        Args:
+            ray: The module.
+            workers: Actor -> process id.
+            files: Files a task; None where a chunk is one.
+        """
+        self._ray, self._workers, self._files = ray, workers, files
+
+    @property
+    def processes(self) -> list[int]:
+        """The process id of each worker, on its own machine, when it first started."""
+        return list(self._workers.values())
+
+    def part(self, count: int) -> "Cluster":
+        """Return the first so many workers; they stay those of this cluster as well."""
+        chosen = dict(list(self._workers.items())[:count])
+        return Cluster(self._ray, chosen, self._files)
+
+    def features(self, batches: Iterable[list[Task]]) -> Generator[list[np.ndarray]]:
+        """Compute features.
+
+        Args:
+            batches: As `tasks.batches`.
+
+        Yields:
+            For each of them, in order, a task's features each: float32 `[N * V, D]`.
+
+        Raises:
+            ValueError: A file cannot be read any more or has changed, or workers die of it.
+        """
+
+        def absolute(task: Task) -> Task:
+            return [(absolute_path(path), digest) for path, digest in task[0]], task[1]
+
+        tasks = (([absolute(task) for task in batch],) for batch in batches)
+        yield from self._in_order("features", tasks)
+
+    def read(
+        self, chunks: Iterable[list[Path]], *, summaries: bool, views: bool
+    ) -> Generator[tuple[Path, Reading | str]]:
+        """Read files.
+
+        Args:
+            chunks: Of files, each as many as one machine would read before it computes.
+            summaries: Summarise the photographs.
+            views: Compute the features that evaluation needs.
+
+        Yields:
+            Each file, in order, and what it holds or why it cannot be used.
+
+        Raises:
+            ValueError: A worker does not see a file that is there, or workers die of one.
+        """
+        waiting: deque[list[Path]] = deque()
+
+        def tasks() -> Iterator[tuple[list[Path], bool, bool]]:
+            for chunk in chunks:
+                size = self._files or max(1, len(chunk))
+                for start in range(0, len(chunk), size):
+                    waiting.append(chunk[start : start + size])
+                    yield [absolute_path(path) for path in waiting[-1]], summaries, views
+
+        for outcomes in self._in_order("read", tasks()):
+            for path, outcome in zip(waiting.popleft(), outcomes, strict=True):
+                if outcome == "no such file or directory" and path.exists():
+                    raise ValueError(
+                        f"A worker of the cluster does not see {path}. Photographs and cache must "
+                        "lie on a file system that all machines see."
+                    )
+                yield path, outcome
+
+    def _in_order(self, method: str, tasks: Iterable[tuple]) -> Iterator[Any]:
+        """Yield the results of tasks, in order, while a few are worked on or wait to be taken."""
+        coming, working = iter(tasks), {}
+        free = deque(list(self._workers) * _GIVEN)
+        waiting: deque[tuple[tuple, Any]] = deque()
+        while True:
+            while free and len(waiting) < _AHEAD * len(self._workers):
+                task = next(coming, None)
+                if task is None:
+                    break
+                worker = free.popleft()
+                result = getattr(worker, method).remote(*task)
+                working[result] = worker
+                waiting.append((task, result))
+            if not waiting:
+                return
+            if waiting[0][1] in working:
+                done, _ = self._ray.wait(list(working), num_returns=1)
+                free.extend(working.pop(one) for one in done)
+            else:
+                yield self._result(*waiting.popleft())
+
+    def _result(self, task: tuple, result: Any) -> Any:
+        """Wait for a result; what a worker raises is raised here."""
+        try:
+            return self._ray.get(result)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self._ray.exceptions.RayError as error:
+            raise ValueError(
+                f"A task of the cluster failed {RETRIES + 1} times, as its worker died or its "
+                f"machine was lost. It holds {_files_of(task)}."
+            ) from error
+
+
+def absolute_path(path: Path) -> Path:
+    """Return a path that means the same in every process; links stay as they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 (as above)
+
+
+def _files_of(task: tuple) -> str:
+    """Name the files of a task, of either kind."""
+    paths = [
+        path
+        for part in task[0]
+        for path in ([part] if isinstance(part, Path) else [path for path, _ in part[0]])
+    ]
+    return f"{paths[0]} and {len(paths) - 1} more files"

@@ -1,0 +1,231 @@
+"""How a process gets the workers of a Ray cluster, or starts one. Only here is Ray imported."""
+
+import contextlib
+import importlib
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from model.backbones.backbone import Backbone
+from model.cache import temporary_folder
+from model.features import versions
+from model.features.cluster import FILES, RETRIES, Cluster, absolute_path
+from model.features.tasks import files_together
+from model.features.worker import Job, Worker, probe_pixels
+from model.photographs import images
+
+_log = logging.getLogger(__name__)
+_PROBE_SECONDS = 5.0
+_FIRST_SECONDS, _LAST_SECONDS = 120.0, 30.0  # until one worker has started, and then the others
+_STORE_BYTES = 200_000_000  # for results on their way; a task's are a megabyte
+
+# Ray's first service speaks HTTP/2: whoever does greets with a frame of settings.
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04" + bytes(5)
+_SETTINGS = b"\x04"
+
+
+@contextlib.contextmanager
+def connect(
+    address: str, backbone: Backbone, *, cache_dir: Path, actors: int | None = None
+) -> Iterator[Cluster]:
+    """Start workers on a cluster, and end them with the block.
+
+    Args:
+        address: `HOST:PORT` of a cluster; or `auto`: the one that Ray finds, else one is started on
+            this machine and ended with the block.
+        backbone: What the workers compute.
+        cache_dir: The cache folder, on a file system that all machines see.
+        actors: Workers; by default one a core, or one a GPU.
+
+    Yields:
+        The workers.
+
+    Raises:
+        ConnectionError: Nobody answers at the address.
+        ValueError: Ray is missing, there is no room for the workers, or a machine has other
+            versions, weights or files.
+    """
+    if actors is not None and actors < 1:
+        raise ValueError(f"--actors {actors} must be 1 or more.")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    found = _running() if address == "auto" else address
+    if found and not _answers(found):
+        if address != "auto":
+            raise ConnectionError(
+                f"--cluster {address}: no Ray cluster answers there. Start one with `ray start "
+                "--head`, and name its HOST:PORT."
+            )
+        found = None  # it has ended without removing its note
+    if not found and "ray" not in sys.modules:
+        # Ray listens on all of this machine's addresses and runs what it is sent. Others of the
+        # network are kept out by a token, which is looked at when Ray is imported.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ModuleNotFoundError:
+        raise ValueError("--cluster needs Ray: pip install -r requirements-cluster.txt") from None
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary_folder(cache_dir) as marker:
+            _join(ray, found)
+            yield _start(ray, backbone, cache_dir, marker, actors)
+    finally:
+        ray.shutdown()
+
+
+def _join(ray: Any, address: str | None) -> None:
+    """Connect this process to a cluster, or start one where there is no address."""
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        ray.init(
+            address="local",
+            num_cpus=_cores(),
+            object_store_memory=_STORE_BYTES,
+            include_dashboard=False,
+            **quiet,
+        )
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (RuntimeError, OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConnectionError(
+            f"Ray cluster {address} cannot be used from here: {reason}. This machine must be one "
+            "of the cluster's, and know its token if there is one (RAY_AUTH_TOKEN_PATH)."
+        ) from error
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _running() -> str | None:
+    """Return the address of the cluster that `ray start` has noted on this machine, if any."""
+    if noted := os.environ.get("RAY_ADDRESS"):
+        return noted
+    temporary = os.environ.get("TMPDIR") if sys.platform == "linux" else None
+    folder = Path(os.environ.get("RAY_TMPDIR") or temporary or "/tmp", "ray")
+    try:
+        return (folder / "ray_current_cluster").read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def _answers(address: str) -> bool:
+    """Tell whether a Ray cluster may be there: Ray itself tries for minutes, whatever answers.
+
+    Raises:
+        ValueError: The address is none.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise ValueError(f"--cluster {address} is neither auto nor HOST:PORT of a Ray cluster.")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS) as line:
+            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+                return True
+            line.sendall(_HELLO)
+            return line.recv(9)[3:4] == _SETTINGS
+    except (OSError, OverflowError):
+        return False
+
+
+def _start(
+    ray: Any, backbone: Backbone, cache_dir: Path, marker: Path, actors: int | None
+) -> Cluster:
+    """Start workers, and make sure that each agrees with this process."""
+    by_torch = backbone.engine is backbone.torch_engine
+    each, capacity = _room(ray.cluster_resources(), backbone)
+    if (actors or 1) > capacity:
+        raise ValueError(
+            f"--actors {actors or 1}: the cluster has room for {capacity} workers of {each} CPU"
+            f"{'s and a GPU' if backbone.device == 'cuda' else ''} each."
+        )
+    job = Job(
+        backbone.spec.to_json(),
+        backbone.device,
+        by_torch,
+        absolute_path(cache_dir),
+        absolute_path(marker),
+        images.largest(),
+        each,
+        versions.of(torch=by_torch),
+        backbone.features(probe_pixels(backbone)),
+    )
+    actor = ray.remote(Worker).options(
+        num_cpus=each,
+        num_gpus=int(backbone.device == "cuda"),
+        max_restarts=-1,
+        max_task_retries=RETRIES,
+        scheduling_strategy="SPREAD",
+    )
+    workers = _introduce(ray, [actor.remote(job) for _ in range(actors or capacity)])
+    return Cluster(ray, workers, FILES if files_together(backbone) == 1 else None)
+
+
+def _room(resources: Mapping[str, float], backbone: Backbone) -> tuple[int, int]:
+    """Return how many CPUs a worker takes, and how many workers there is room for.
+
+    With ONNX Runtime a worker is one thread. On a GPU its CPUs decode. Torch on a CPU has as many
+    threads as it has in this process, so that it computes the same.
+    """
+    cpus = int(resources.get("CPU", 0))
+    if backbone.device == "cuda":
+        gpus = int(resources.get("GPU", 0))
+        return max(1, cpus // max(1, gpus)), min(gpus, cpus)
+    if backbone.engine is backbone.torch_engine:
+        import torch
+
+        threads = torch.get_num_threads()
+        return threads, cpus // threads
+    return 1, cpus
+
+
+def _introduce(ray: Any, workers: list[Any]) -> dict[Any, int]:
+    """Wait until workers have started and compared themselves with this process.
+
+    Returns:
+        Worker -> process id, of those that have started in time.
+
+    Raises:
+        ValueError: None has, or one is different.
+    """
+    said = {worker.introduce.remote(): worker for worker in workers}
+    ready, late = ray.wait(list(said), num_returns=1, timeout=_FIRST_SECONDS)
+    if not ready:
+        raise ValueError(
+            f"No worker of the cluster has started within {_FIRST_SECONDS:.0f} s. See with `ray "
+            "status` whether its CPUs are taken."
+        )
+    if late:
+        ready, late = ray.wait(list(said), num_returns=len(said), timeout=_LAST_SECONDS)
+    for answer in late:
+        ray.kill(said[answer])
+    if late:
+        _log.warning("%d of %d workers have not started in time.", len(late), len(said))
+    started, faults, inexact = {}, set(), False
+    for answer in ready:
+        try:
+            process, exact = ray.get(answer)
+        except ray.exceptions.RayTaskError as error:
+            faults.add(str(error.cause))
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            faults.add(f"A worker cannot start, perhaps without Frostflower's code: {reason}")
+        else:
+            started[said[answer]] = process
+            inexact |= not exact
+    if faults:
+        raise ValueError(" ".join(sorted(faults)))
+    if inexact:
+        _log.warning("Processors of the cluster differ: features may differ in the last bit.")
+    return started
