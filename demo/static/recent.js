@@ -76,7 +76,7 @@ async function picture() {
 
 async function remember() {
   const card = document.querySelector("#top5 .ff-result"), text = name => card.querySelector(name);
-  const photo = card?.dataset.asked, asked = document.querySelector("#asked textarea").value;
+  const photo = card?.dataset.asked, asked = document.querySelector("#asked textarea")?.value;
   if (!photo || !asked || JSON.parse(asked).first !== photo) return;  // another one is on show
   const bars = [...card.querySelectorAll("meter")].map(bar => [
     bar.getAttribute("aria-label"), bar.previousElementSibling.textContent, bar.value]);
