@@ -18,7 +18,6 @@ class Parts(NamedTuple):
     drop: gr.HTML
     cancel: gr.Button
     status: gr.HTML
-    detail: gr.HTML
     controls: gr.Column
     shown: gr.Dropdown
     class_id: gr.Dropdown
@@ -26,7 +25,9 @@ class Parts(NamedTuple):
     csv: gr.DownloadButton
     pack: gr.Button
     packed: gr.DownloadButton
+    count: gr.HTML
     table: gr.HTML
+    detail: gr.HTML
 
 
 def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
@@ -41,10 +42,10 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
     """
     show(
         text(
-            f"Up to {incoming.MOST} photographs at once, of {max_bytes / 1e6:g} MB each and "
-            f"{incoming.MOST_BYTES / 1e9:g} GB together, loose, in folders or in zip files, which "
-            "your browser unpacks. They are kept on this server for an hour at most, less long "
-            "where other visitors need the room, and go nowhere else."
+            f"Send up to {incoming.MOST} photographs ({max_bytes / 1e6:g} MB each, "
+            f"{incoming.MOST_BYTES / 1e9:g} GB together) as files, a folder or a zip file. They "
+            "are deleted after an hour at the latest, earlier if other visitors need the room, "
+            "and are shared with nobody."
         )
     )
     drop = gr.HTML(
@@ -60,7 +61,6 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
     with gr.Row(elem_id="many-status-row"):
         said = gr.HTML(status.EMPTY, elem_id="many-status")
         cancel = gr.Button("Cancel", visible=False, elem_id="many-cancel", scale=0, min_width=110)
-    shown_detail = gr.HTML("", js_on_load=scripts.DETAIL_SCRIPT, elem_id="many-detail")
     with gr.Column(visible=False, elem_id="many-controls") as controls:
         with gr.Row():
             shown = gr.Dropdown(
@@ -95,8 +95,10 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
             csv = gr.DownloadButton("Download CSV", elem_id="many-csv")
             pack = gr.Button("Download sorted", elem_id="many-sorted")
             packed = gr.DownloadButton("The zip file", elem_id="many-zip")  # pressed by a script
+    count = gr.HTML("", js_on_load=scripts.COUNT_SCRIPT, elem_id="many-count")
     table = gr.HTML("", js_on_load=scripts.TABLE_SCRIPT, elem_id="many-table")
+    detail = gr.HTML("", js_on_load=scripts.DETAIL_SCRIPT, elem_id="many-detail")
     return Parts(
-        *(drop, cancel, said, shown_detail, controls),
-        *(shown, class_id, order, csv, pack, packed, table),
+        *(drop, cancel, said, controls),
+        *(shown, class_id, order, csv, pack, packed, count, table, detail),
     )

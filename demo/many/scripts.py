@@ -7,7 +7,7 @@ may be as large as all photographs together.
 
 import json
 
-from demo.many.status import WAITING
+from demo.many.status import STARTING, WAITING_TEXT
 from demo.markup import html
 from demo.style import script
 
@@ -28,7 +28,27 @@ DROP = html(
 DROP_SCRIPT = script("unzip") + script("drop")
 TABLE_SCRIPT = script("many_table")
 DETAIL_SCRIPT = script("many_detail")
-WAITING_SCRIPT = f"() => {json.dumps(WAITING)}"
+
+# A batch that has its turn begins at once.
+STARTING_SCRIPT = f"""
+() => {{
+  setTimeout(() => {{
+    const starting = document.querySelector("#many-status [data-starting]");
+    if (starting) starting.textContent = {json.dumps(WAITING_TEXT)};
+  }}, 3000);
+  return {json.dumps(STARTING)};
+}}
+"""
+
+# `element` stays when its content is replaced, so that screen readers read the new one. Gradio
+# gives a button no tooltip, and adds this one to the page when there is something to count.
+COUNT_SCRIPT = """
+element.setAttribute("role", "status");
+watch("value", () => setTimeout(() => {
+  const sorted = document.querySelector("#many-sorted");
+  if (sorted) sorted.title = "a zip file with a folder for each class";
+}));
+"""
 
 DOWNLOAD_SCRIPT = """
 () => {

@@ -1,21 +1,21 @@
 """What the page says about a batch: empty, busy, cancelled, done."""
 
 import math
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from demo.many.batch import Batch
+from demo.many import view
+from demo.many.batch import Batch, Row
 from demo.markup import html
 from model.classifier import Prediction
 
 EMPTY = html(
-    '<p class="ff-text" role="status">Nothing has been sent yet. The answers will appear here, in '
-    "a table.</p>"
+    '<p class="ff-text ff-nothing" role="status">Nothing has been sent yet. The answers will '
+    "appear here, in a table.</p>"
 )
-WAITING = html(
-    '<p class="ff-ended" role="status">Sent; waiting until other visitors\' photographs are done.'
-    "</p>"
-)
+STARTING = html('<p class="ff-ended" role="status" data-starting>Sent; starting …</p>')
+WAITING_TEXT = "Sent; waiting until other visitors' photographs are done."
 GONE_TEXT = (
     "These answers are no longer kept: the hour is over, or too many other visitors have come. "
     "Please send the photographs again."
@@ -64,6 +64,26 @@ def ended(batch: Batch) -> Markup:
     hint = " Choose a photograph in the table to see more of it." if good else ""
     return html(
         '<p class="ff-ended" role="status">{sentence}{hint}</p>', sentence=sentence, hint=hint
+    )
+
+
+def count(rows: Sequence[Row], choice: view.Choice) -> Markup:
+    """Say how many rows a choice shows, for those who do not see the table change.
+
+    Args:
+        rows: All rows.
+        choice: What the visitor wants to see.
+
+    Returns:
+        HTML.
+    """
+    found, total = len(view.chosen(rows, choice)), len(rows)
+    return html(
+        '<p class="ff-text">{found} of {total} {photographs} shown{pages}.</p>',
+        found=found,
+        total=total,
+        photographs="photograph is" if total == 1 else "photographs are",
+        pages=f", {view.PAGE} on a page" if found > view.PAGE else "",
     )
 
 

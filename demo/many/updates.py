@@ -17,6 +17,7 @@ def cleared(parts: Parts, said: Markup) -> dict[Any, Any]:
         parts.cancel: gr.update(visible=False),
         parts.controls: gr.update(visible=False),
         parts.detail: "",
+        parts.count: "",
         parts.table: "",
         parts.packed: gr.update(value=None),
     }
@@ -52,5 +53,22 @@ def finished(parts: Parts, batch: Batch, top: int) -> dict[Any, Any]:
         parts.class_id: gr.update(choices=view.class_choices(rows), value=view.ANY_CLASS),
         parts.order: gr.update(value="sent"),
         parts.csv: gr.update(value=str(downloads.write_csv(batch, top))),
-        parts.table: view.table(batch, view.Choice()),
+        **shown(parts, batch, view.Choice()),
+    }
+
+
+def shown(parts: Parts, batch: Batch, choice: view.Choice) -> dict[Any, Any]:
+    """Show the rows that a visitor wants to see, and say how many they are.
+
+    Args:
+        parts: The components.
+        batch: The batch.
+        choice: What the visitor wants to see.
+
+    Returns:
+        Component -> its new value.
+    """
+    return {
+        parts.count: status.count(batch.done, choice),
+        parts.table: view.table(batch, choice),
     }

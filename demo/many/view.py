@@ -9,13 +9,15 @@ from markupsafe import Markup
 
 from demo.many.batch import Batch, Row
 from demo.markup import html, join
-from demo.words import probability_text, short
+from demo.words import SURE, probability_text, short, verdict
 from model.classifier import Prediction
 
 PAGE = 50
 """Rows that are shown at a time; only they have thumbnails."""
 
 ALL, ANY_CLASS = "all", ""
+
+_LONGEST_HEADLINE = 60  # characters; a longer one would widen the row to several lines
 
 _COLUMNS = html(
     '<tr><th aria-label="Picture"></th><th>Photograph</th><th>Answer</th>'
@@ -24,7 +26,10 @@ _COLUMNS = html(
 
 
 def _unsure(row: Row) -> bool:
-    return isinstance(row.outcome, Prediction) and len(row.outcome.label_set) > 1
+    """Tell whether several classes are possible, or the first is not even fairly sure."""
+    if not isinstance(row.outcome, Prediction):
+        return False
+    return len(row.outcome.label_set) > 1 or row.outcome.top[0].probability < SURE
 
 
 def _none_of_these(row: Row) -> bool:
@@ -163,7 +168,6 @@ def _row(row: Row, thumbnail: bytes | None) -> Markup:
             name=row.name,
             reason=row.outcome,
         )
-    answer, share = short(row.outcome)
     picture = Markup()
     if thumbnail:
         source = "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode()
@@ -174,20 +178,37 @@ def _row(row: Row, thumbnail: bytes | None) -> Markup:
         number=row.number,
         picture=picture,
         name=row.name,
-        answer=answer,
-        marks=join(html('<span class="ff-mark">{mark}</span>', mark=mark) for mark in _marks(row)),
-        share=probability_text(share),
+        answer=_answer_text(row, row.outcome),
+        marks=join(
+            html('<span class="ff-mark">{mark}</span>', mark=mark)
+            for mark in _marks(row, row.outcome)
+        ),
+        # The probability of the nearest class is none that the photograph is of no class.
+        share="–" if row.outcome.none_of_these else probability_text(short(row.outcome)[1]),
     )
 
 
-def _marks(row: Row) -> list[str]:
-    marks = []
-    if _none_of_these(row):
-        marks.append("none of these classes")
-    elif isinstance(row.outcome, Prediction) and short(row.outcome)[0] != row.outcome.top[0].label:
-        marks.append(f"which one is unsure; perhaps {row.outcome.top[0].label}")
-    if _unsure(row) and isinstance(row.outcome, Prediction):
-        marks.append(f"unsure: {len(row.outcome.label_set)} classes possible")
+def _answer_text(row: Row, outcome: Prediction) -> str:
+    """Return the answer; of an unsure row the classes it may be, where they are short."""
+    if outcome.none_of_these:
+        return "Probably none of these"
+    name, first = short(outcome)[0], outcome.top[0].label
+    if not _unsure(row) or name != first:  # `_marks` has the classes of a parent
+        return name
+    # Only a photograph of no class is told how many classes there are.
+    headline = verdict(outcome, num_classes=0).headline
+    return headline if len(headline) <= _LONGEST_HEADLINE else name
+
+
+def _marks(row: Row, outcome: Prediction) -> list[str]:
+    marks, first = [], outcome.top[0]
+    if outcome.none_of_these:
+        marks.append(f"nearest: {first.label}, {probability_text(first.probability)}")
+    elif short(outcome)[0] != first.label:
+        marks.append(f"which one is unsure; perhaps {first.label}")
+    if _unsure(row):
+        count = len(outcome.label_set)
+        marks.append(f"unsure: {count} classes possible" if count > 1 else "unsure")
     if row.disagree:
         marks.append("most similar photographs disagree")
     return marks

@@ -30,6 +30,12 @@ function busy(now) {
   if (focused && !now) part("files").focus();
 }
 
+// "Nothing has been sent yet" is not shown while something is being sent.
+function hideNothing(hidden) {
+  const line = document.querySelector("#many-status .ff-nothing");
+  if (line) line.hidden = hidden;
+}
+
 // What is to be sent of a zip file: {name, size, reason, read}, as of other files.
 async function inside(name, file) {
   say(`Reading ${name} …`);
@@ -116,9 +122,11 @@ async function send(all) {
   }
   [stopped, note] = [false, ""];
   busy(true);
+  hideNothing(true);
   const items = await listed(all.filter(([name]) => !isJunk(name)));
   const sent = items && !stopped && fits(items) ? await sendAll(items) : null;
   busy(false);
+  hideNothing(Boolean(sent) && !stopped);
   if (stopped) return say("Sending was stopped. Nothing was classified.");
   if (!sent) return;
   say(`${sent.length} ${sent.length === 1 ? "file was" : "files were"} sent.${note}`);

@@ -145,9 +145,9 @@ def _classify_events(
 
     changed = [
         *(parts.status, parts.cancel, parts.detail, parts.controls, parts.table, parts.csv),
-        *(parts.shown, parts.class_id, parts.order, parts.packed),
+        *(parts.shown, parts.class_id, parts.order, parts.packed, parts.count),
     ]
-    parts.drop.submit(None, None, parts.status, js=scripts.WAITING_SCRIPT, **_PRIVATE)
+    parts.drop.submit(None, None, parts.status, js=scripts.STARTING_SCRIPT, **_PRIVATE)
     begun = parts.drop.submit(
         classify,
         None,
@@ -163,21 +163,23 @@ def _classify_events(
 
 
 def _table_events(parts: Parts, batches: Batches) -> None:
-    """Show other rows when the visitor filters, sorts or turns a page."""
+    """Show other rows when the visitor filters, sorts or turns a page; an opened one is closed."""
 
-    def filtered(shown: str, class_id: str, order: str, request: gr.Request) -> Markup:
-        return view.table(_kept(batches, request), view.Choice(shown, class_id, order))
+    def changed(choice: view.Choice, request: gr.Request) -> dict[Any, Any]:
+        return {**updates.shown(parts, _kept(batches, request), choice), parts.detail: ""}
+
+    def filtered(shown: str, class_id: str, order: str, request: gr.Request) -> dict[Any, Any]:
+        return changed(view.Choice(shown, class_id, order), request)
 
     def turned(
         shown: str, class_id: str, order: str, event: gr.EventData, request: gr.Request
-    ) -> Markup:
-        page = _number(event, "page")
-        return view.table(_kept(batches, request), view.Choice(shown, class_id, order, page))
+    ) -> dict[Any, Any]:
+        return changed(view.Choice(shown, class_id, order, _number(event, "page")), request)
 
-    choice = [parts.shown, parts.class_id, parts.order]
+    choice, outputs = [parts.shown, parts.class_id, parts.order], [parts.count, parts.table]
     for component in choice:
-        component.input(filtered, choice, parts.table, **_PRIVATE)
-    parts.table.input(turned, choice, parts.table, **_PRIVATE)
+        component.input(filtered, choice, [*outputs, parts.detail], **_PRIVATE)
+    parts.table.input(turned, choice, [*outputs, parts.detail], **_PRIVATE)
 
 
 def _number(event: gr.EventData, key: str) -> int:

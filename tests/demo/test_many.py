@@ -102,6 +102,45 @@ def test_filters_and_orders_show_what_they_say(batch: Batch, uploads: Path):
     assert ("rose (2)", "id of rose") in view.class_choices(batch.done)
 
 
+def test_an_answer_that_is_not_fairly_sure_is_unsure_though_its_set_has_one_class(
+    batch: Batch, uploads: Path
+):
+    answers = {
+        "low.jpg": predicted("rose", share=0.55),
+        "sure.jpg": predicted("rose", share=0.6),
+        "two.jpg": predicted("rose", share=0.7, names=("rose", "other")),
+        "both.jpg": predicted("tulip", share=0.5, disagree=True),
+        "long.jpg": predicted("r" * 80, share=0.5),
+    }
+    fill(batch, uploads, answers)
+    assert shown(batch, shown="unsure") == ["low.jpg", "two.jpg", "both.jpg", "long.jpg"]
+    assert shown(batch, shown="disagree") == ["both.jpg"]
+    page = view.table(batch, view.Choice())
+    assert '<td>rose or other?<span class="ff-mark">unsure</span></td>' in page
+    assert "<td>rose</td>" in page
+    assert "<td>Probably rose, perhaps other" in page and "unsure: 2 classes possible" in page
+    assert f'<td>{"r" * 80}<span class="ff-mark">unsure</span></td>' in page
+
+
+def test_a_photograph_of_no_class_is_not_called_by_the_name_of_one(batch: Batch, uploads: Path):
+    fill(batch, uploads, {"cat.jpg": predicted("iris", share=0.7, unknown=True)})
+    page = view.table(batch, view.Choice())
+    assert (
+        '<td>Probably none of these<span class="ff-mark">nearest: iris, 70.0\N{NO-BREAK SPACE}%'
+        "</span></td>"
+        '<td class="number">–</td>'
+    ) in page
+
+
+def test_it_is_said_how_many_photographs_are_shown(batch: Batch, uploads: Path):
+    answers = {f"{n}.jpg": predicted(share=0.5 if n < 3 else 0.9) for n in range(60)}
+    fill(batch, uploads, answers)
+    assert "3 of 60 photographs are shown." in status.count(batch.done, view.Choice("unsure"))
+    every = status.count(batch.done, view.Choice())
+    assert "60 of 60 photographs are shown, 50 on a page." in every
+    assert "0 of 1 photograph is shown." in status.count(batch.done[:1], view.Choice("none"))
+
+
 def test_only_the_page_that_is_shown_has_thumbnails(batch: Batch, uploads: Path):
     fill(batch, uploads, {f"{n:03d}.jpg": predicted() for n in range(60)})
     first = view.table(batch, view.Choice())

@@ -44,7 +44,7 @@ def folder(flower: Path, tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_classified_looked_at_by_keyboard_and_taken_away(page: Page, folder: Path):
-    expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
+    expect(page.get_by_text("Nothing has been sent yet")).to_be_visible()
     page.set_input_files("#many-drop [data-part=folder-input]", folder)
     expect(page.locator("#many-status")).to_contain_text("Done: 2 photographs classified, 1 could")
     expect(page.locator("#many-table tbody tr")).to_have_count(3)
@@ -87,6 +87,35 @@ def test_a_folder_is_classified_looked_at_by_keyboard_and_taken_away(page: Page,
     page.locator("#many-shown input").click()
     page.get_by_role("option", name="Could not be read (1)").click()
     expect(page.locator("#many-table tbody tr")).to_have_count(1)
+
+
+def test_a_filter_is_announced_and_closes_a_photograph_that_it_may_not_show(
+    page: Page, folder: Path
+):
+    announced = page.locator("#many-count [role=status]")
+    expect(announced).to_have_text("")
+    announced.evaluate("element => { element.dataset.first = 'yes'; }")
+    page.set_input_files("#many-drop [data-part=folder-input]", folder)
+    expect(announced).to_have_text("3 of 3 photographs are shown.")
+    sorted_button = page.get_by_role("button", name="Download sorted")
+    expect(sorted_button).to_have_attribute("title", "a zip file with a folder for each class")
+
+    top = "element => element.getBoundingClientRect().top + scrollY"
+    below = page.locator("#many-table").evaluate(top)
+    page.locator("#many-table [data-row] button").first.press("Enter")
+    expect(page.locator("#many-detail .ff-detail")).to_be_focused()
+    assert page.locator("#many-table").evaluate(top) == below
+    seen = (
+        "element => new Promise(done => setTimeout(() => done(element.offsetTop - scrollY), 300))"
+    )
+    before = page.locator("#many-detail").evaluate(seen)
+    page.locator("#many-table").evaluate("table => { table.style.paddingBottom = '1500px'; }")
+    assert abs(page.locator("#many-detail").evaluate(seen) - before) < 5  # rows came meanwhile
+    page.locator("#many-shown input").click()
+    page.get_by_role("option", name="Could not be read (1)").click()
+    expect(announced).to_have_text("1 of 3 photographs are shown.")
+    expect(page.locator("#many-detail .ff-detail")).to_have_count(0)
+    assert announced.get_attribute("data-first") == "yes"  # a new element would not be read out
 
 
 def test_a_zip_is_classified_and_a_phone_shows_all_of_it(page: Page, folder: Path, tmp_path: Path):
@@ -135,7 +164,7 @@ def test_501_files_are_refused_before_they_are_sent(page: Page, tmp_path: Path):
     toast = page.locator("[data-testid=toast-body]")
     expect(toast).to_contain_text("501 photographs are more than the 500")
     expect(page.locator("#many-drop")).to_contain_text("Nothing was sent.")
-    expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
+    expect(page.get_by_text("Nothing has been sent yet")).to_be_visible()
 
 
 def test_the_keyboard_stays_in_the_table_when_a_page_is_turned(
@@ -224,7 +253,7 @@ def drop_entry(page: Page, entry: str) -> None:
 def test_an_unreadable_entry_that_is_dropped_is_answered_with_a_sentence(page: Page):
     drop_entry(page, '{isFile: true, name: "a", file: (good, bad) => bad(new Error("no"))}')
     expect(page.locator("#many-drop")).to_contain_text("The browser cannot read a file or folder")
-    expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
+    expect(page.get_by_text("Nothing has been sent yet")).to_be_visible()
 
 
 def test_waiting_and_a_drop_during_sending_are_answered_at_once(page: Page, flower: Path):
@@ -234,15 +263,16 @@ def test_waiting_and_a_drop_during_sending_are_answered_at_once(page: Page, flow
     with page.expect_request(re.compile(r"/upload\b(?!_)")):
         page.set_input_files("#many-drop [data-part=files-input]", flower)
     expect(page.locator("#many-drop")).to_contain_text("Sending: 0 of 1 files.")
+    expect(page.get_by_text("Nothing has been sent yet")).to_be_hidden()
     drop_entry(page, '{isFile: true, name: "b.jpg", file: good => good(new File(["b"], "b.jpg"))}')
     note = "What was dropped meanwhile is not sent"
     expect(page.locator("#many-drop")).to_contain_text(f"Sending: 0 of 1 files. {note}")
     with page.expect_request(re.compile("/queue/join")):
         for route in uploads:
             route.continue_()
-    expect(page.locator("#many-status")).to_contain_text(
-        "Sent; waiting until other visitors' photographs are done."
-    )
+    said = page.locator("#many-status")
+    expect(said).to_contain_text("Sent; starting …")
+    expect(said).to_contain_text("Sent; waiting until other visitors' photographs are done.")
     expect(page.locator("#many-drop")).to_contain_text(f"1 file was sent. {note}")
     for route in calls:
         route.continue_()
