@@ -8,6 +8,6 @@
   window.ffPossible.KEY = now;
   // Once Gradio has put the choice in its place, "more" sends it with the photograph on show.
   setTimeout(() => document.dispatchEvent(new Event("ff-possible")));
-  const said = count ? `Only ${count} ${count === 1 ? "class" : "classes"}` : "All classes";
-  return [chosen, {__type__: "update", label: `What is possible here? ${said}`}];
+  const said = count ? ` (${count} chosen)` : "";
+  return [chosen, {__type__: "update", label: `Limit the answer to some classes${said}`}];
 }

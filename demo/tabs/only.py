@@ -1,4 +1,4 @@
-"""What is possible here: the classes that a visitor, or whoever runs the page, lets it answer with.
+"""Limit the answer to some classes: what a visitor allows, or whoever runs the page.
 
 A visitor's choice is kept in the browser and comes with each photograph, so that photographs of
 several visitors are still classified in one pass: see `Question`.
@@ -175,27 +175,28 @@ def only_part(classifier: Classifier) -> OnlyPart:
         What the tab needs to ask with each photograph.
     """
     offers = offered(classifier)
+    known = {class_id: n for n, class_id in enumerate(classifier.checkpoint.class_ids)}
 
     def ids(chosen: object) -> list[str] | None:
         return read_back(chosen, offers) or None
 
     def allowed(chosen: object) -> Allowed | None:
-        found = ids(chosen)
-        return classifier.resolve(found) if found else None
+        found = ids(chosen) or known
+        return tuple(sorted(known[one] for one in found)) if len(found) < len(known) else None
 
     stored = gr.BrowserState([], storage_key=storage_key(offers), secret=_SCRAMBLED)
     with gr.Accordion(
-        "What is possible here? All classes",
+        "Limit the answer to some classes",
         open=False,
         elem_id="only",
         visible=1 < len(offers) <= MOST_LISTED,
     ) as part:
         show(
             text(
-                "Choose what the photograph can be: what grows in this place, what is in this "
-                "collection. Nothing else is answered, and the answer says how much of the "
-                "probability went to the classes that you left out. Your choice is kept in this "
-                "browser. Many photographs does not use it."
+                "Choose what the photograph can show, for example the plants that grow here. Only "
+                "these classes can be the answer, and it says how much of the probability went to "
+                "the classes that you left out. Your choice is kept in this browser; the tab Many "
+                "photographs ignores it."
             )
         )
         with gr.Row(elem_classes="ff-only"):

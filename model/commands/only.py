@@ -62,8 +62,9 @@ def read(file: Path) -> list[Line]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"--only {file}, line {line}, is not UTF-8 text.") from None
-    named = [Line(number, name.strip()) for number, name in enumerate(text.split("\n"), 1)]
-    lines = [line for line in named if line.name and not line.name.startswith("#")]
+    # a class's name may begin or end with a space
+    named = [Line(number, name.rstrip("\r")) for number, name in enumerate(text.split("\n"), 1)]
+    lines = [line for line in named if line.name.strip() and line.name.strip()[0] != "#"]
     if not lines:
         raise ValueError(f"--only {file} names no class; write an id or name on each line.")
     if len(lines) > MAX_CLASSES:

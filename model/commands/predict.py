@@ -132,11 +132,11 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
     else:
         if prediction.answer:
             print(f"  Answer: {answer_text(prediction.answer)}", file=out)
-        promise = f"holds the right class in {prediction.coverage:.1%} of photographs"
-        print(f"  Set: {', '.join(prediction.label_set)} ({promise})", file=out)
+        print(f"  Set: {', '.join(prediction.label_set)}{promise(prediction)}", file=out)
     if restricted := prediction.restricted:
         print(
-            f"  Only {restricted.allowed:,} of {restricted.classes:,} classes were allowed; "
+            f"  Only {restricted.allowed:,} of {restricted.classes:,} classes "
+            f"{'was' if restricted.allowed == 1 else 'were'} allowed; "
             f"{restricted.set_aside:.1%} of the probability went to others, "
             f"{restricted.best.probability:.1%} to {restricted.best.label}.",
             file=out,
@@ -149,10 +149,19 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
         print(f"  Look twice: the training photographs most like it are {labels}.", file=out)
 
 
+def promise(prediction: Prediction) -> str:
+    """Say how often the set holds the right class; "" where that is probably not allowed."""
+    said = f"holds the right class in {prediction.coverage:.1%} of photographs"
+    if prediction.restricted is None:
+        return f" ({said})"
+    likely = prediction.restricted.set_aside <= 0.5
+    return f" ({said}, if it is one of those allowed)" if likely else ""
+
+
 def answer_text(answer: Answer) -> str:
     """Say which class or parent is sure enough, and what it leaves open."""
     if not answer.level:
         return f"none is sure enough ({SURE:.0%} or more)"
     named = ", ".join(f"{part.label} {part.probability:.1%}" for part in answer.perhaps)
     said = f"{' > '.join(answer.path)}, {answer.probability:.1%}"
-    return f"{said}; which one is unsure: {named}" if named else said
+    return f"{said}; but it is not clear which one: {named}" if named else said

@@ -1,4 +1,4 @@
-"""What is possible here: the visitor's choice, the owner's, and a program's."""
+"""The answer limited to some classes: the visitor's choice, the owner's, and a program's."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,6 +131,16 @@ def test_the_pages_value_may_be_anything(classifier: Classifier):
         assert part.ids(sent) == ["tulip"]
     for sent in (None, [], "tulip", ["gone"], ["tulip", "rose", "daisy"]):
         assert part.allowed(part.chosen.preprocess(sent)) is None
+
+
+def test_ids_that_differ_by_a_space_or_are_names_of_others_stay_apart(classifier: Classifier):
+    classifier.checkpoint = replace(
+        classifier.checkpoint, class_ids=["rose", "rose ", "a"], class_names=["a", "b", "c"]
+    )
+    with gr.Blocks():
+        part = only_part(classifier)
+    assert part.allowed(["rose "]) == (1,)
+    assert part.allowed(["a", "rose"]) == (0, 2)
 
 
 def test_the_owners_choice_is_an_option_and_restricts_the_whole_page(classifier: Classifier):

@@ -45,7 +45,7 @@ def test_comments_empty_lines_and_a_byte_order_mark_are_left_out(
     listed: Callable[[str | bytes], Path],
 ):
     file = listed("\ufeff# my garden\r\nrose\r\n\r\n  # more\r\n  Garden tulip\u2028 \r\n")
-    assert only.read(file) == [(2, "rose"), (5, "Garden tulip")]
+    assert only.read(file) == [(2, "rose"), (5, "  Garden tulip\u2028 ")]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,7 @@ def test_text_json_and_csv_say_what_was_set_aside(
     assert run(rose, *few) == 0
     shown = capsys.readouterr().out
     assert "Only 2 of 3 classes were allowed; " in shown
+    assert "holds the right class" not in shown, "the right one is probably not allowed"
     assert "of the probability went to others" in shown and "% to Dog rose." in shown
     assert run(rose, *few, "--json") == 0
     row = json.loads(capsys.readouterr().out)
@@ -106,6 +107,15 @@ def test_text_json_and_csv_say_what_was_set_aside(
     assert float(good_row["set_aside"]) == pytest.approx(row["set_aside"], abs=1e-5)
     assert "label_2" in good_row and "label_3" not in good_row
     assert bad_row["error"].startswith("is not a photograph") and bad_row["set_aside"] == ""
+
+
+def test_a_promise_is_about_the_classes_that_are_allowed(
+    run: Run, rose: Path, listed: Callable[[str | bytes], Path], capsys
+):
+    assert run(rose, "--only", listed("rose\n")) == 0
+    shown = capsys.readouterr().out
+    assert "% of photographs, if it is one of those allowed)\n" in shown
+    assert "Only 1 of 3 classes was allowed; " in shown
 
 
 def test_all_classes_are_no_restriction(

@@ -1,5 +1,7 @@
 """Answers among some classes only."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,27 @@ def test_unknown_classes_are_named_with_those_written_nearly_so():
     with pytest.raises(ValueError, match=r"'zzz\\u001b'; 'y{60}…'; '10'.*; and 9 more") as error:
         resolve(many, FINDER)
     assert len(str(error.value)) < 300
+
+
+def test_a_name_that_ends_with_a_space_is_not_taken_for_another():
+    finder = ClassFinder(["rose", "rose ", " x"], ["a", "b", "c"])
+    assert resolve(["rose "], finder) == (1,)
+    assert resolve(["rose"], finder) == resolve([" rose "], finder) == (0,)
+    assert resolve([" x"], finder) == resolve([" X"], finder) == (2,)
+
+
+def test_many_unknown_names_are_refused_at_once():
+    many = [f"{letter}{'lorem ipsum ' * 4}{number}" for letter in "abcd" for number in range(6000)]
+    finder = ClassFinder(many, [name.upper() for name in many])
+    started = time.perf_counter()
+    with pytest.raises(
+        ValueError, match=r"'a.*close to it: 'a[^;]*; 'b[^;(]*; 'c[^;(]*; and 1 more"
+    ):
+        resolve([f"{letter}{'lorem ipsum ' * 4}x" for letter in "abcd"], finder)
+    assert time.perf_counter() - started < 1
+    with pytest.raises(ValueError, match="is not answered here; 23,999 of the 24,000 classes are"):
+        resolve(many, finder, tuple(range(len(many) - 1)))
+    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize(("names", "says"), [([], "is empty"), ("rose", "'rose' is a text")])
