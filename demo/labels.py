@@ -83,6 +83,7 @@ class Classes:
         ids = {name: class_id for class_id, name in self._names.items()}
         self._ids = {NONE_OF_THESE: self.background} | ids
         lower = {said.casefold(): class_id for said, class_id in self._ids.items()}
+        self._groups = {name.casefold() for names in checkpoint.parents for name in names}
         self._ids_by_lower = {class_id.casefold(): class_id for class_id in self._names} | lower
 
     def choices(self) -> list[str]:
@@ -97,12 +98,14 @@ class Classes:
             said: A name, in small or capital letters, a class id, or a new name.
 
         Raises:
-            NotKept: Nothing was said, or it cannot name a class.
+            NotKept: Nothing was said, or it cannot name a class, or names a parent of classes.
         """
         if not isinstance(said, str) or not said.strip():
             raise NotKept("Choose what it is first, or type a name.")
         name = said.strip()
         known = self._ids.get(name) or self._ids_by_lower.get(name.casefold())
+        if not known and normal_form(name).casefold() in self._groups:
+            raise NotKept(f"'{name}' is a group of classes; name the class.")
         return known or new_name(said)
 
     def is_known(self, label: str) -> bool:

@@ -290,7 +290,13 @@ def _calibrate(run: _Run, data: DataSet, config: TrainConfig) -> tuple[Calibrati
     calibration = calibrate.fit_calibration(logits, labels, distances, embedding, **wanted)
     groups = data.groups["valid"][known]
     return calibration, calibrate.cross_fitted_figures(
-        logits, labels, distances, seed=config.head.seed, groups=groups, **wanted
+        logits,
+        labels,
+        distances,
+        seed=config.head.seed,
+        groups=groups,
+        levels=Levels(data.class_ids, data.class_names, data.parents),
+        **wanted,
     )
 
 

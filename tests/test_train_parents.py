@@ -5,10 +5,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 from drawing import draw_class
+from safetensors.numpy import load_file, save_file
 
 import train
 from model.backbones.backbone import Backbone
@@ -17,6 +19,7 @@ from model.classifier import Classifier
 from model.commands import console
 from model.commands import main as cli
 from model.photographs import images
+from model.trust import calibrate
 
 Run = Callable[..., int]
 CLASSES = ("iris/bearded", "iris/yellow", "rose", "tulip")
@@ -59,10 +62,25 @@ def unsure(garden: Path, tmp_path: Path) -> Path:
     folder = Path(shutil.copytree(garden, tmp_path / "unsure"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["trust"] |= {"temperature": 1000.0, "unknown_threshold": 1e6}
-    config["parents"] = [["plants"]] * 4
+    config["parents"] = [["plants"]] * 3 + [[]]
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    write_hashes(folder)
+    tensors = load_file(folder / "head.safetensors")
+    tensors["layers.0.bias"][3] = -1e6  # never yellow
+    save_file(tensors, folder / "head.safetensors")
+    edit_levels(folder, None)
     return folder
+
+
+def edit_levels(folder: Path, levels: list[dict] | None) -> None:
+    """Replace the figures of the levels, or take them out."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    valid = metrics["splits"]["valid"]
+    if levels is None:
+        del valid["levels"], valid["answered"], valid["answered_right"]
+    else:
+        valid["levels"] = levels
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    write_hashes(folder)
 
 
 def photograph(garden: Path, class_id: str) -> Path:
@@ -75,13 +93,12 @@ def test_a_checkpoint_keeps_the_parents_and_their_figures(garden: Path):
     assert made.parents == [("iris",), (), (), ("iris",)]
     valid = made.metrics["splits"]["valid"]
     assert [row["nodes"] for row in valid["levels"]] == [3, 4]
-    assert valid["levels"][1]["top1"] == valid["top1"]
     assert valid["answered"] == pytest.approx(sum(row["answered"] for row in valid["levels"]))
 
 
 def test_the_model_card_has_a_table_by_level(garden: Path):
     card = (garden / "README.md").read_text(encoding="utf-8")
-    assert "\n\nBy level, on valid:\n\n| Level | Told apart |" in card
+    assert "\n\nBy level, on valid:\n\n| Level | Groups |" in card
     assert "\n| level 1 | 3 | " in card and "\n| classes | 4 | " in card
     assert "The answer is the lowest class or parent that has 80 % or more: " in card
     assert "answers are right.\n\n## Use" in card
@@ -107,7 +124,8 @@ def test_a_parent_is_the_answer_where_its_classes_are_unsure(
     path, bad = photograph(garden, "rose"), tmp_path / "bad.jpg"
     bad.write_text("text")
     assert run("predict", path, checkpoint=unsure) == 0
-    assert "  Answer: plants, 100.0%; which one is unsure: rose 25.1%, " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "  Answer: plants, 100.0%; but it is not clear which one: rose 33." in shown
     assert run("predict", path, "--json", checkpoint=unsure) == 0
     answer = json.loads(capsys.readouterr().out)["answer"]
     assert answer.pop("probability") == pytest.approx(1)
@@ -154,10 +172,76 @@ def test_evaluation_reads_nested_folders_and_flat_ones(
     assert found["levels"][0]["top1"] >= found["top1"]
 
 
+def test_evaluation_says_why_it_reads_folders_as_nested(
+    garden: Path, run: Run, tmp_path: Path, capsys
+):
+    data = Path(shutil.copytree(garden.parent / "garden", tmp_path / "mixed"))
+    draw_class(data / "iris", 1, 5, 1)
+    assert run("evaluate", data) == 2
+    said = capsys.readouterr().err
+    assert (
+        f"Folders in {data} hold the folders of classes, as the checkpoint's parents do. " in said
+    )
+    assert said.endswith("/iris/other iris.\n")
+
+
+def test_figures_that_do_not_fit_the_parents_are_refused(unsure: Path, garden: Path):
+    metrics = json.loads((garden / "metrics.json").read_text(encoding="utf-8"))
+    shutil.copy(garden / "metrics.json", unsure / "metrics.json")
+    first, last = metrics["splits"]["valid"]["levels"]
+    for wrong in ([first, last], [last, {**first, "nodes": 2}], [first, last, last]):
+        edit_levels(unsure, wrong)
+        with pytest.raises(ValueError, match=r"valid.levels: expected the nodes of .*: 2, 4"):
+            load(unsure)
+    edit_levels(unsure, [{**first, "nodes": 2}, last])
+    assert load(unsure).levels.nodes == [2, 4]
+
+
+def test_a_parent_of_all_classes_that_an_earlier_version_kept_is_ignored(unsure: Path):
+    config = json.loads((unsure / "config.json").read_text(encoding="utf-8"))
+    config["parents"] = [["images"]] * 4
+    (unsure / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    metrics = json.loads((unsure / "metrics.json").read_text(encoding="utf-8"))
+    figures = {"top1": 1.0, "answered": 1.0, "answered_right": 1.0}
+    levels = [{"level": 1, "nodes": 1, **figures}, {"level": 2, "nodes": 4, **figures}]
+    metrics["splits"]["valid"] |= {"levels": levels, **figures}
+    (unsure / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    write_hashes(unsure)
+    made = load(unsure)
+    assert made.parents == [] and not made.levels
+    assert "levels" not in made.metrics["splits"]["valid"]
+
+
+def test_a_folder_above_all_classes_is_no_parent_and_parents_have_display_names(
+    tiny_backbone: Callable[..., Backbone], cache_dir: Path, tmp_path: Path, capsys, monkeypatch
+):
+    measured, original = [], calibrate.cross_fitted_figures
+
+    def spy(*arguments: Any, **options: Any) -> dict[str, Any]:
+        measured.append(original(*arguments, **options))
+        measured[-1]["answered"] = 0.375
+        return measured[-1]
+
+    monkeypatch.setattr(calibrate, "cross_fitted_figures", spy)
+    data = tmp_path / "data"
+    for number, name in enumerate(("3/1", "3/2", "rose")):
+        draw_class(data / "images" / name, number, 3, 4)
+    (data / "cat_to_name.json").write_text('{"3": "iris", "1": "bearded", "2": "yellow"}')
+    words = [data, "--nested", "--backbone", "test_resnet", "--epochs", "2", "--device", "cpu"]
+    words += ["--out", tmp_path / "out", "--cache-dir", cache_dir]
+    assert train.main(train.parse([*map(str, words)])) == 0
+    made = load(tmp_path / "out")
+    assert made.parents == [("iris",), ("iris",), ()]
+    valid = made.metrics["splits"]["valid"]
+    assert (valid["levels"], valid["answered"]) == (measured[0]["levels"], 0.375), "cross-fitted"
+    shown = capsys.readouterr().out
+    assert "Note: All classes have the parent 'images'. As it tells none of them apart, " in shown
+
+
 def test_evaluation_prints_a_table_by_level(garden: Path, run: Run, capsys):
     assert run("evaluate", garden.parent / "garden") == 0
     shown = capsys.readouterr().out
-    assert "\nLevel    Told apart " in shown and " Answers  Of these right\n" in shown
+    assert "\nLevel    Groups " in shown and " Answers  Of these right\n" in shown
     assert "The answer is the lowest class or parent that has 80 % or more: " in shown
 
 

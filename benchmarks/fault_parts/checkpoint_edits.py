@@ -119,6 +119,15 @@ def _negate(container: Any, key: str | int) -> None:
         container[key] = str(value)
 
 
+CHANGES: dict[str, Callable[[Any, str | int], None]] = {
+    "missing": _remove,
+    "repeated": _repeat,
+    "negated or turned round": _negate,
+    **{name: put(value) for name, value in VALUES.items()},
+}
+"""What may be done to a place in a JSON file."""
+
+
 def _json_edit(folder: Path, file: str, rng: random.Random) -> Edit:
     """Change a random place: a leaf, or sometimes a container."""
     inner: Any = json.loads((folder / file).read_text(encoding="utf-8"))
@@ -126,15 +135,47 @@ def _json_edit(folder: Path, file: str, rng: random.Random) -> Edit:
     while isinstance(inner, dict | list) and inner and (not keys or rng.random() < 0.85):
         key = rng.choice(list(inner) if isinstance(inner, dict) else range(len(inner)))
         keys, inner = (*keys, key), inner[key]
-    changes: dict[str, Callable[[Any, str | int], None]] = {
-        "missing": _remove,
-        "repeated": _repeat,
-        "negated or turned round": _negate,
-        **{name: put(value) for name, value in VALUES.items()},
-    }
-    how = rng.choice(list(changes))
-    edit = at(keys, changes[how])
+    how = rng.choice(list(CHANGES))
+    edit = at(keys, CHANGES[how])
     return Edit(file, f"{'.'.join(map(str, keys))} {how}", lambda path: edit(path / file))
+
+
+def give_parents(folder: Path) -> None:
+    """Put every other class of a checkpoint below a parent, with figures of the levels."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    count = len(config["class_ids"])
+    config["parents"] = [[f"group {number % 2}"] for number in range(count)]
+    write_json(folder / "config.json", config)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    figures = {"answered": 0.5, "answered_right": 1.0}
+    levels = [{"level": n, "nodes": k, "top1": 0.5, **figures} for n, k in ((1, 2), (2, count))]
+    for split in metrics["splits"].values():
+        split |= {"levels": levels, **figures}
+    write_json(folder / "metrics.json", metrics)
+
+
+def _parents_edit(rng: random.Random) -> Edit:
+    """Give classes parents, and change these or the figures of their levels."""
+    of_split = ("splits", "valid")
+    file, keys = rng.choice(
+        [
+            ("config.json", ("parents",)),
+            ("config.json", ("parents", 0)),
+            ("config.json", ("parents", 0, 0)),
+            ("metrics.json", (*of_split, "levels")),
+            ("metrics.json", (*of_split, "levels", 1)),
+            ("metrics.json", (*of_split, "levels", 1, rng.choice(("nodes", "answered_right")))),
+            ("metrics.json", (*of_split, rng.choice(("answered", "answered_right")))),
+        ]
+    )
+    how = rng.choice(list(CHANGES))
+    edit = at(keys, CHANGES[how])
+
+    def apply(path: Path) -> None:
+        give_parents(path)
+        edit(path / file)
+
+    return Edit(file, f"with parents, {'.'.join(map(str, keys))} {how}", apply)
 
 
 def _tensor_edit(folder: Path, file: str, rng: random.Random) -> Edit:
@@ -276,6 +317,8 @@ def random_edits(folder: Path, count: int, seed: int = 0) -> list[Edit]:
             edits.append(_tensor_edit(folder, rng.choice(tensors), rng))
         elif kind < 0.9:
             edits.append(_history_edit(HISTORY, rng))
+        elif kind < 0.95:
+            edits.append(_parents_edit(rng))
         else:
             edits.append(_bytes_edit(folder, rng.choice([*present, *tensors, HISTORY]), rng))
     return edits

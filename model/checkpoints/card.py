@@ -42,7 +42,7 @@ def results_table(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-LEVEL_COLUMNS = ("Level", "Told apart", "Top-1", "Answers", "Of these right")
+LEVEL_COLUMNS = ("Level", "Groups", "Top-1", "Answers", "Of these right")
 """Columns of `level_rows`."""
 
 

@@ -406,6 +406,7 @@ def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
     if training["best_epoch"] > len(rows):
         problem = f"training.best_epoch is {training['best_epoch']}; {HISTORY} has {len(rows)}"
         raise InvalidFile(CONFIG, problem)
+    levels = Levels(config["class_ids"], config["class_names"], config.get("parents", []))
     kept = None
     if (folder / EVIDENCE).is_file():
         width = embedding.basis.shape[1] if embedding else 0
@@ -422,7 +423,7 @@ def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
         views=config["views"],
         training=training,
         history=rows,
-        metrics=schema.metrics(folder, num_classes),
+        metrics=schema.metrics(folder, num_classes, levels.nodes),
         folder=folder,
         audit=schema.audit(folder) if (folder / AUDIT).exists() else None,
         golden=load_golden(folder, num_classes) if verify else None,

@@ -34,7 +34,7 @@ from model.checkpoints.files import (
 from model.checkpoints.page import MAX_LINK, MAX_TITLE, link_problem, title_problem
 from model.heads.head import MAX_EPOCHS, MAX_HIDDEN, MAX_SEED, MAX_WIDTH
 from model.photographs.class_names import MAX_CLASSES, MAX_NAME
-from model.photographs.parents import MAX_LEVELS, require_tree
+from model.photographs.parents import MAX_LEVELS, in_common, require_tree
 
 CONFIG, METRICS, GOLDEN = "config.json", "metrics.json", "golden.json"
 AUDIT, HASHES = "audit.json", "hashes.json"
@@ -48,6 +48,7 @@ _MAX_BYTES = {
 }
 _MAX_CONTAINERS = 200_000
 _MAX_MATRIX = 2000
+_OF_LEVELS = ("levels", "answered", "answered_right")
 
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Positive = Annotated[float, Meta(ge=0, le=1e30)]
@@ -129,7 +130,7 @@ class _Page(TypedDict):
     link: NotRequired[Annotated[str, Meta(max_length=MAX_LINK, pattern=PRINTABLE)]]
 
 
-_Parents = Annotated[tuple[_ClassId, ...], Meta(max_length=MAX_LEVELS - 1)]
+_Parents = Annotated[tuple[_Name, ...], Meta(max_length=MAX_LEVELS - 1)]
 
 
 class _Config(TypedDict):
@@ -376,6 +377,10 @@ def config(folder: Path) -> dict[str, Any]:
             require_tree(found["class_ids"], dict(zip(found["class_ids"], parents, strict=True)))
         except ValueError as error:
             raise InvalidFile(CONFIG, f"parents: {error}") from error
+        shared = len(in_common(parents))  # left by an earlier version
+        found["parents"] = [names[shared:] for names in parents]
+        if not any(found["parents"]):
+            del found["parents"]
     if found.get("background") in found["class_ids"]:
         raise InvalidFile(CONFIG, "background: expected a class that is none of class_ids")
     for index, view in enumerate(found["views"]):
@@ -392,12 +397,13 @@ def config(folder: Path) -> dict[str, Any]:
         raise InvalidFile(CONFIG, f"backbone is refused: {error}") from error
 
 
-def metrics(folder: Path, num_classes: int) -> dict[str, Any]:
+def metrics(folder: Path, num_classes: int, nodes: Sequence[int] = ()) -> dict[str, Any]:
     """Read and check metrics.json.
 
     Args:
         folder: The checkpoint folder.
         num_classes: C.
+        nodes: `Levels.nodes` of its classes; of fewer than two levels there are no figures.
 
     Returns:
         What is used of it.
@@ -420,7 +426,31 @@ def metrics(folder: Path, num_classes: int) -> dict[str, Any]:
             if max(labels) >= num_classes:
                 problem = f"{place}.confusions[{index}]: expected labels below {num_classes}"
                 raise InvalidFile(METRICS, problem)
+        _check_levels(split, place, nodes)
     return found
+
+
+def _check_levels(split: dict[str, Any], place: str, nodes: Sequence[int]) -> None:
+    """Make sure that the figures of levels are whole, and of the levels that there are.
+
+    Those that an earlier version measured with a parent that all classes have are taken out.
+    """
+    there = [name for name in _OF_LEVELS if name in split]
+    if not there:
+        return
+    if missing := [name for name in _OF_LEVELS if name not in split]:
+        problem = f"{place}: {there[0]} stands without {missing[0]}"
+        raise InvalidFile(METRICS, problem)
+    levels = split["levels"]
+    if levels[0]["nodes"] == 1:
+        for name in _OF_LEVELS:
+            del split[name]
+        return
+    expected = list(enumerate(nodes, start=1)) if len(nodes) > 1 else []
+    if [(row["level"], row["nodes"]) for row in levels] != expected:
+        counts = ", ".join(f"{count:,}" for count in nodes) if expected else "none"
+        problem = f"{place}.levels: expected the nodes of the parents in {CONFIG}: {counts}"
+        raise InvalidFile(METRICS, problem)
 
 
 def golden(folder: Path, num_classes: int) -> dict[str, Any]:

@@ -32,7 +32,8 @@ _COLUMNS = {
     "split": "train, valid or test",
     "group": "what belongs together, such as a person",
     "parent": "the group of classes that the class belongs to, or several from the widest to the "
-    "narrowest with / between them",
+    "narrowest with / between them; none: there is no such column (default: parent, where it gives "
+    "each class one place)",
 }
 
 
@@ -41,7 +42,7 @@ def add_columns(parser: argparse._ActionsContainer, names: Iterable[str] = _COLU
     for name in names:
         parser.add_argument(
             f"--{name}-column",
-            default=name,
+            default=None if name == "parent" else name,
             metavar="NAME",
             help=f"column of a table that holds {_COLUMNS[name]}",
         )

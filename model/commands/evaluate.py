@@ -3,11 +3,10 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from model.checkpoints import card
-from model.checkpoints.checkpoint import SHIPPED
+from model.checkpoints.checkpoint import SHIPPED, Checkpoint
 from model.commands import cluster_options, console, data_options
 from model.commands.opening import CHECKPOINT, open_classifier
 from model.photographs import images
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         "cache_dir": options.cache_dir,
         "columns": data_options.columns(options),
     }
-    listing = _listing(options, classifier.checkpoint.parents, places)
+    listing = _listing(options, classifier.checkpoint, places)
     if not options.split and any(entry.split == "train" for entry in listing.entries):
         print(
             f"Note: {options.data} has splits, and train is measured as well. Choose one: --split "
@@ -116,14 +115,23 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _listing(
-    options: argparse.Namespace, parents: Sequence[Sequence[str]], places: dict[str, Any]
+    options: argparse.Namespace, checkpoint: Checkpoint, places: dict[str, Any]
 ) -> Listing:
     """List the photographs; where the upper folders are the checkpoint's parents, as nested."""
     from model.photographs.sources import list_source
 
     places = {"splits": bool(options.split), **places}
     listing = list_source(options.data, nested=options.nested, **places)
-    known = {name for names in parents for name in names}
-    if options.nested or not known & {entry.class_id for entry in listing.entries}:
+    found = {entry.class_id for entry in listing.entries}
+    above = {name for names in checkpoint.parents for name in names}
+    classes = {name.casefold() for name in (*checkpoint.class_ids, *checkpoint.class_names)}
+    is_flat = not above & found and any(name.casefold() in classes for name in found)
+    if options.nested or not above or is_flat:
         return listing
-    return list_source(options.data, nested=True, **places)
+    try:
+        return list_source(options.data, nested=True, **places)
+    except ValueError as error:
+        raise ValueError(
+            f"Folders in {options.data} hold the folders of classes, as the checkpoint's parents "
+            f"do. {error}"
+        ) from error

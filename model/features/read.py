@@ -23,6 +23,7 @@ from model.features.tasks import files_together
 from model.photographs import images
 from model.photographs.class_names import display_names
 from model.photographs.dataset import Collection, Listing, Photos, Skipped
+from model.photographs.parents import display_parents
 
 _CHUNK = 1024  # files that are asked for, or in the queue, at a time
 _SAVE_SECONDS = 15.0  # what a killed run on a cluster forgets at most
@@ -90,18 +91,21 @@ def read_photos(
         np.array([index[entry.class_id] for entry, _ in kept], dtype=np.int64),
         [digest for _, digest in kept],
     )
+    class_names = display_names(class_ids, listing.names)
     lost = {entry.class_id for entry in listing.entries} - set(class_ids)
     return Collection(
         name=listing.name,
         folder=listing.folder,
         added=listing.added,
-        parents=listing.parents,
+        parents=display_parents(
+            listing.parents, dict(zip(class_ids, class_names, strict=True)), listing.names
+        ),
         photos=photos,
         splits=np.array([entry.split for entry, _ in kept], dtype="<U5"),
         groups=[entry.group for entry, _ in kept],
         sources=np.array([entry.source for entry, _ in kept], dtype=np.int64),
         class_ids=class_ids,
-        class_names=display_names(class_ids, listing.names),
+        class_names=class_names,
         skipped=skipped,
         notes=[
             *listing.notes,

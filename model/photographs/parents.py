@@ -1,6 +1,8 @@
 """Parents of classes: the groups that a class belongs to, the widest first."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from model.photographs.class_names import escaped, normal_form, require_name
 
@@ -78,6 +80,69 @@ class Gathered:
         return {class_id: parents for class_id, parents in self.found.items() if parents}
 
 
+class ParentColumn:
+    """The column of a table that may hold parents of classes.
+
+    A table may have a column of this name that means something else. Unless it was asked for, it is
+    left aside where it does not give each class one place.
+    """
+
+    def __init__(self, table: Path, *, column: str, asked_for: bool) -> None:
+        """Start with no rows.
+
+        Args:
+            table: The table.
+            column: What the column is called.
+            asked_for: Whether a user named it.
+        """
+        self._table, self._column, self._asked_for = table, column, asked_for
+        self._found = Gathered(
+            "Keep one of them; where the column holds something else, add --parent-column none."
+        )
+        self.note = ""
+        """Why it is left aside; "" where it is not."""
+
+    def add(self, class_id: str, cell: str, place: str) -> None:
+        """Take the cell of a row.
+
+        Args:
+            class_id: The class.
+            cell: Its parents, with `/` between them; an empty one says nothing.
+            place: The row, such as "line 2".
+
+        Raises:
+            ValueError: It contradicts another row or can be no parents, and was asked for.
+        """
+        if not cell or self.note:
+            return
+        try:
+            found = above(class_id, cell.split(SEPARATOR), f"{self._table}, {place}: the parent")
+            self._found.add(class_id, found, f"in {place} of {self._table}")
+        except ValueError as error:
+            self._leave_aside(error)
+
+    def result(self, class_ids: Iterable[str]) -> dict[str, Above]:
+        """Return the parents of the classes that have some.
+
+        Args:
+            class_ids: All classes of the table.
+
+        Raises:
+            ValueError: They are no tree, and the column was asked for.
+        """
+        found = self._found.with_any()
+        try:
+            require_tree(class_ids, found)
+        except ValueError as error:
+            self._leave_aside(error)
+        return {} if self.note else found
+
+    def _leave_aside(self, error: ValueError) -> None:
+        if self._asked_for:
+            raise error
+        self.note = f"The column '{self._column}' of {self._table.name} is left aside: {error}"
+
+
 def _said(parents: Above) -> str:
     return f"has the parent '{SEPARATOR.join(parents)}'" if parents else "has no parent"
 
@@ -99,7 +164,7 @@ def require_tree(class_ids: Iterable[str], parents: Mapping[str, Sequence[str]])
             if name in classes:
                 raise ValueError(
                     f"'{name}' is a class, and a parent of class '{class_id}'. Rename one of them; "
-                    f"photographs of which no more is known than '{name}' may be a class of their "
+                    f"if only '{name}' is known of some photographs, give them a class of their "
                     f"own, such as 'other {name}'."
                 )
             place = tuple(names[:depth])
@@ -108,6 +173,48 @@ def require_tree(class_ids: Iterable[str], parents: Mapping[str, Sequence[str]])
                     f"The parent '{name}' stands {_below(places[name])} and {_below(place)}. "
                     "Rename one of them."
                 )
+
+
+def in_common(parents: Sequence[Sequence[str]]) -> Above:
+    """Return the parents at the top that all classes have, so that they tell none of them apart.
+
+    Args:
+        parents: The parents of each class, the widest first.
+    """
+    common = []
+    for names in zip(*parents, strict=False):
+        if len(set(names)) > 1:
+            break
+        common.append(names[0])
+    return tuple(common)
+
+
+def display_parents(
+    parents: Mapping[str, Sequence[str]], class_names: Mapping[str, str], names: Mapping[str, str]
+) -> dict[str, Above]:
+    """Give parents the names that are shown; no two of them, and none of a class, are the same.
+
+    Args:
+        parents: Class id -> its parents, a tree.
+        class_names: Class id -> the name that is shown, of all classes.
+        names: Class or parent -> name, as a names file gives them.
+
+    Returns:
+        Class id -> the names of its parents. Parents of one name get their own behind it, and one
+        that is called like a class "(group)".
+    """
+    listed = list(dict.fromkeys(name for above in parents.values() for name in above))
+    count = Counter(names.get(parent, parent) for parent in listed)
+    taken, shown = {*class_names, *class_names.values()}, {}
+    for parent in listed:
+        name = names.get(parent, parent)
+        if count[name] > 1 and name != parent:
+            name = f"{name} ({parent})"
+        while name in taken:
+            name = f"{name} (group)"
+        taken.add(name)
+        shown[parent] = name
+    return {class_id: tuple(shown[name] for name in above) for class_id, above in parents.items()}
 
 
 def _below(place: Sequence[str]) -> str:

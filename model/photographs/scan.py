@@ -122,7 +122,7 @@ def nested_class_folders(
                 raise ValueError(
                     f"{entry} holds photographs and the folder {inner[0].name}, so that it is a "
                     f"class and the parent of one. Put its photographs into a folder of their own, "
-                    f"such as {entry / f'other {name}'}, or train without --nested."
+                    f"such as {entry / f'other {name}'}."
                 )
             if len(over) + 1 >= MAX_LEVELS:
                 raise ValueError(

@@ -15,7 +15,7 @@ from model.photographs.class_names import (
 )
 from model.photographs.dataset import SPLITS, Entry, Listing, Skipped
 from model.photographs.layout import absolute, below_one_folder, flaw_of, notes_on, split_of
-from model.photographs.parents import SEPARATOR, Gathered, above, require_tree
+from model.photographs.parents import ParentColumn
 
 LABEL_FILES = ("labels.csv", "labels.tsv")
 """Tables that are used where a data folder holds one."""
@@ -36,7 +36,8 @@ class Columns:
         group_may_lack: Whether a table without the group's column is in order, even where it was
             named: what `--group-by` names may be a regular expression instead.
         parent: The group of classes that its class belongs to, or several from the widest to the
-            narrowest with `/` between them; not needed.
+            narrowest with `/` between them. None stands for the column `parent`, where there is
+            one that gives each class one place; `none` for no column.
     """
 
     path: str = "path"
@@ -44,10 +45,12 @@ class Columns:
     split: str = "split"
     group: str = "group"
     group_may_lack: bool = False
-    parent: str = "parent"
+    parent: str | None = None
 
 
 DEFAULT_COLUMNS = Columns()
+
+_PARENT, _NO_PARENT = "parent", "none"
 
 GROUP_BY = ("auto", "folder", "none")
 """What `--group-by` may be beside a column or a regular expression."""
@@ -98,10 +101,11 @@ def list_table(
         FileNotFoundError: The names file does not exist.
         ValueError: The table cannot be read, lacks a column, has no row, gives a photograph two
             labels, splits or groups, has a label that cannot name a class or a split that is none,
-            has splits in some rows only, or gives a class two parents.
+            has splits in some rows only, or has a column of parents, named in `columns`, that does
+            not give each class one place.
     """
     roles = _columns_of(path, columns, labelled)
-    rows = _Rows(path, roles)
+    rows = _Rows(path, roles, columns)
     for row in read_rows(path, list(roles.values())):
         rows.add(row)
     if not rows.count:
@@ -118,8 +122,9 @@ def list_table(
     names_file = class_names or found
     names = read_class_names(names_file) if names_file else {}
     notes += notes_on(path.parent, (), (), found)
-    parents = rows.parents.with_any()
-    require_tree({entry.class_id for entry in entries}, parents)
+    parents = rows.parents.result({entry.class_id for entry in entries})
+    if rows.parents.note:
+        notes.append(rows.parents.note)
     return Listing(str(path), folder, entries, names, rows.skipped, notes, parents=parents)
 
 
@@ -134,14 +139,22 @@ def _columns_of(path: Path, columns: Columns, labelled: bool) -> dict[str, str]:
         default = columns.group == DEFAULT_COLUMNS.group or columns.group_may_lack
         if columns.group in names or not default:
             roles["group"] = columns.group
-        if columns.parent in names or columns.parent != DEFAULT_COLUMNS.parent:
-            roles["parent"] = columns.parent
+        if parent := _parent_column(names, columns):
+            roles["parent"] = parent
     if flaw := _missing(path, names, roles.items()):
         raise ValueError(flaw)
     for name in roles.values():
         if names.count(name) > 1:
             raise ValueError(f"{path} has {names.count(name)} columns '{escaped(name)}'. Keep one.")
     return roles
+
+
+def _parent_column(names: Sequence[str], columns: Columns) -> str | None:
+    """Return the column that holds parents; None where none is read."""
+    if columns.parent is None:
+        return _PARENT if names.count(_PARENT) == 1 else None
+    off = columns.parent == _NO_PARENT and _NO_PARENT not in names
+    return None if off else columns.parent
 
 
 def _missing(path: Path, names: Sequence[str], roles: Iterable[tuple[str, str]]) -> str:
@@ -159,14 +172,16 @@ def _missing(path: Path, names: Sequence[str], roles: Iterable[tuple[str, str]])
 class _Rows:
     """The rows of a table, checked one by one."""
 
-    def __init__(self, path: Path, roles: dict[str, str]) -> None:
+    def __init__(self, path: Path, roles: dict[str, str], columns: Columns) -> None:
         self.path = path
         self.folder = absolute(path.parent)
         self.roles = tuple(roles)
         self.count = 0
         self.repeated = 0
         self.skipped: list[Skipped] = []
-        self.parents = Gathered("Keep one of them; a column of something else needs another name.")
+        self.parents = ParentColumn(
+            path, column=roles.get("parent", ""), asked_for=columns.parent is not None
+        )
         self._taken: dict[Path, tuple[Entry, str]] = {}
 
     def add(self, row: Row) -> None:
@@ -186,11 +201,7 @@ class _Rows:
             return
         label = normal_form(cells.get("label", ""))
         require_name(label, f"{self.path}, {row.place}: the label")
-        if parent := cells.get("parent"):
-            what = f"{self.path}, {row.place}: the parent"
-            self.parents.add(
-                label, above(label, parent.split(SEPARATOR), what), f"in {row.place} of {self.path}"
-            )
+        self.parents.add(label, cells.get("parent", ""), row.place)
         split = self._split(cells.get("split", ""), row.place)
         entry = Entry(path, label, split, cells.get("group", ""))
         earlier, there = self._taken.setdefault(path, (entry, row.place))

@@ -22,6 +22,7 @@ from model.cache import atomic_path
 from model.checkpoints import golden
 from model.classifier import Classifier
 from model.trust.calibrate import Assessment
+from model.trust.levels import SURE
 from model.trust.metrics import softmax
 
 TOLERANCE = 1e-4
@@ -43,6 +44,7 @@ class Exported:
             patterns.
         image_size: Side of its input, in px.
         num_classes: C.
+        keys: Of its metadata.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Exported:
     difference: float
     image_size: int
     num_classes: int
+    keys: tuple[str, ...]
 
     def render(self) -> str:
         """Say what is in the file, in lines for people."""
@@ -59,7 +62,7 @@ class Exported:
                 f"  input: pixels uint8 [N, {self.image_size}, {self.image_size}, 3], framed",
                 f"  outputs: probabilities float32 [N, {self.num_classes}], unknown_score float32 "
                 f"[N], set bool [N, {self.num_classes}]",
-                "  metadata: class_names, transforms, thresholds, each JSON",
+                f"  metadata: {', '.join(self.keys)}, each JSON",
                 f"  ONNX Runtime gives the classifier's probabilities to {self.difference:.1e} on "
                 f"{len(golden.SIZES)} golden patterns.",
             ]
@@ -135,9 +138,11 @@ def metadata(classifier: Classifier) -> dict[str, Any]:
         `class_names`, and where they have some their `parents` (a list for each, the widest
         first); `transforms` (size in px, framing, crop_pct, interpolation, fill, and
         least_side as `images.decode` takes it); `thresholds` (temperature, coverage, margin,
-        known_pass_rate, unknown_threshold).
+        known_pass_rate, unknown_threshold, and where classes have parents `sure`, the least
+        probability of an answer).
     """
     transforms, parents = classifier.backbone.transforms, classifier.checkpoint.parents
+    thresholds = asdict(classifier.checkpoint.calibration.trust)
     return {
         "class_names": classifier.checkpoint.class_names,
         **({"parents": parents} if parents else {}),
@@ -149,7 +154,7 @@ def metadata(classifier: Classifier) -> dict[str, Any]:
             "fill": FILL,
             "least_side": transforms.least_side,
         },
-        "thresholds": asdict(classifier.checkpoint.calibration.trust),
+        "thresholds": {**thresholds, **({"sure": SURE} if parents else {})},
     }
 
 
@@ -204,8 +209,8 @@ def export(classifier: Classifier, path: Path, *, overwrite: bool = False) -> Ex
                 f"be exported to ONNX ({reason}). Train with another --backbone to export."
             ) from error
         size = temporary.stat().st_size
-    transforms, ids = classifier.backbone.transforms, classifier.checkpoint.class_ids
-    return Exported(path, size, difference, transforms.image_size, len(ids))
+    side, count = classifier.backbone.transforms.image_size, len(classifier.checkpoint.class_ids)
+    return Exported(path, size, difference, side, count, tuple(metadata(classifier)))
 
 
 class _DisagreementError(Exception):

@@ -1,5 +1,6 @@
 """Photographs that are added to a data set: one listing, and what to do where labels disagree."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,8 +15,9 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
     """Add listings to one.
 
     A class of theirs that is no class id of the first, but the name of one of its classes, is that
-    class. Where the first has no splits, theirs are not kept. A source that
-    gives a class no parent does not contradict one that does.
+    class. Where it is the name of a parent of classes, its photographs are left out. Where the
+    first has no splits, theirs are not kept. A source that gives a class no parent does not
+    contradict one that does.
 
     Args:
         first: The data set.
@@ -41,10 +43,15 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
     def known_as(class_id: str) -> str:
         return class_id if class_id in shown else by_name.get(class_id.casefold(), class_id)
 
+    groups = _names_of_parents([first, *added])
     notes = list(first.notes)
     for source, listing in enumerate(added, start=1):
+        too_wide: Counter[str] = Counter()
         for entry in listing.entries:
             class_id, split = known_as(entry.class_id), entry.split if has_splits else ""
+            if class_id not in shown and class_id.casefold() in groups:
+                too_wide[class_id] += 1
+                continue
             entries.append(entry._replace(class_id=class_id, split=split, source=source))
         for class_id, above in listing.parents.items():
             parents.add(known_as(class_id), above, f"in {listing.name}")
@@ -52,6 +59,11 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
         if not has_splits and any(entry.split for entry in listing.entries):
             notes.append(f"{listing.name} has splits and {first.name} has none: they are not kept.")
         notes += listing.notes
+        notes += [
+            f"{listing.name}: what is labelled '{name}' is left out, photographs: {count:,}. "
+            f"'{name}' is a group of classes; name the class."
+            for name, count in too_wide.items()
+        ]
     require_tree({entry.class_id for entry in entries}, parents.found)
     return replace(
         first,
@@ -62,6 +74,13 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
         notes=notes,
         added=[listing.folder for listing in added],
     )
+
+
+def _names_of_parents(listings: Sequence[Listing]) -> set[str]:
+    """Return what parents of classes are called, in small letters: as written, and as shown."""
+    names = {key: name for listing in listings for key, name in listing.names.items()}
+    written = {name for listing in listings for above in listing.parents.values() for name in above}
+    return {name.casefold() for name in (*written, *(names.get(one, one) for one in written))}
 
 
 def settle(data: Collection) -> Collection:

@@ -11,6 +11,7 @@ from model.features.read import FilePass
 from model.photographs import images
 from model.photographs.class_names import MAX_CLASSES, first_few
 from model.photographs.dataset import SPLITS, Collection, DataSet, Listing
+from model.photographs.parents import in_common
 from model.splits.groups import Groups
 from model.splits.stratify import (
     Draw,
@@ -165,13 +166,22 @@ def split_photos(collection: Collection, options: SplitOptions, groups: Groups) 
     data.notes.extend(_about_copies(data))
     if options.background:
         data = _set_aside(data, options.background)
-    return replace(data, parents=_parents(data.class_ids, collection.parents))
+    return _with_parents(data, collection.parents)
 
 
-def _parents(class_ids: list[str], known: dict[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Give each class its parents; nothing where no class has any."""
-    found = [known.get(class_id, ()) for class_id in class_ids]
-    return found if any(found) else []
+def _with_parents(data: DataSet, known: dict[str, tuple[str, ...]]) -> DataSet:
+    """Give each class its parents, without those at the top that all have; none where none has any.
+
+    Where all flowers are plants, "a plant" would be a sure answer to every photograph.
+    """
+    found = [known.get(class_id, ()) for class_id in data.class_ids]
+    if common := in_common(found):
+        found = [names[len(common) :] for names in found]
+        data.notes.append(
+            f"All classes have the parent '{'/'.join(common)}'. As it tells none of them apart, it "
+            "is left out."
+        )
+    return replace(data, parents=found if any(found) else [])
 
 
 def _draws(

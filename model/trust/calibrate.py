@@ -186,6 +186,7 @@ def cross_fitted_figures(
     seed: int,
     groups: np.ndarray | None = None,
     background: str = "",
+    levels: Levels | None = None,
 ) -> dict[str, Any]:
     """Measure calibration on the very photographs that it is fitted on, each part by the others.
 
@@ -199,9 +200,10 @@ def cross_fitted_figures(
         groups: int64 `[M]`: photographs with one number are in one part; None where each stands
             alone.
         background: As `Calibration`.
+        levels: The classes and their parents; None for no figures of them.
 
     Returns:
-        As `figures`.
+        As `figures`, and `Levels.measure` where classes have parents.
     """
     folds = fold_numbers(len(labels), seed, groups)
     calibrated = np.empty_like(shown(logits, background))
@@ -225,7 +227,8 @@ def cross_fitted_figures(
         far = None if distances is None else distances[inside]
         scores = found.detector.score(doubt(scaled, background), far)
         unknown[inside] = scores > found.trust.unknown_threshold
-    return figures(calibrated, sets, unknown, labels)
+    measured = figures(calibrated, sets, unknown, labels)
+    return measured | levels.measure(softmax(calibrated), labels) if levels else measured
 
 
 def figures(

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from model.photographs.parents import in_common
+
 SURE = 0.8
 """The least probability of an answer. Probabilities are calibrated, so that an answer is wrong in
 one case of five at the most, and far more rarely on average. Above one half no two answers of a
@@ -86,11 +88,18 @@ class Levels:
             class_ids: C class ids.
             class_names: C names.
             parents: The parents of each class, the widest first; empty where no class has any.
+                Those at the top that all classes have are no level: they would always be sure.
         """
         self.class_ids, self.class_names = class_ids, class_names
-        self.parents = [tuple(names) for names in parents] or [()] * len(class_ids)
+        shared = len(in_common(parents))
+        self.parents = [tuple(names[shared:]) for names in parents] or [()] * len(class_ids)
         self.depth = 1 + max(map(len, self.parents))
         self._nodes = [self._numbers(level) for level in range(1, self.depth + 1)]
+
+    @property
+    def nodes(self) -> list[int]:
+        """How many classes and parents each level tells apart, the top first."""
+        return [int(numbers.max()) + 1 for numbers in self._nodes]
 
     def __bool__(self) -> bool:
         """Tell whether any class has a parent."""
@@ -175,12 +184,12 @@ class Levels:
         right = found.members[rows, labels]
         level = np.where(found.members.sum(axis=1) == 1, self.depth, found.level)
         rows_of = []
-        for number, nodes in enumerate(self._nodes, start=1):
+        for number, (nodes, count) in enumerate(zip(self._nodes, self.nodes, strict=True), start=1):
             best = self.sums(probabilities, number).argmax(axis=1)
             rows_of.append(
                 {
                     "level": number,
-                    "nodes": int(nodes.max()) + 1,
+                    "nodes": count,
                     "top1": float((best == nodes[labels]).mean()),
                     **_answers(right, level == number),
                 }

@@ -363,6 +363,17 @@ def test_what_is_said_is_a_known_class_where_there_is_one(trained: Path):
             classes.label(nothing)
 
 
+def test_a_parent_of_classes_is_no_label(trained: Path):
+    checkpoint = load(trained)
+    classes = Classes(replace(checkpoint, parents=[(), ("Shrubs", "roses"), ()]))
+    assert classes.label("Dog rose") == "rose"
+    for said in ("roses", " shrubs "):
+        with pytest.raises(
+            NotKept, match=f"'{said.strip()}' is a group of classes; name the class"
+        ):
+            classes.label(said)
+
+
 def test_the_background_of_the_checkpoint_is_none_of_these(trained: Path):
     checkpoint = load(trained)
     calibration = replace(checkpoint.calibration, background="other")

@@ -128,7 +128,13 @@ def poisoned(
     shutil.copytree(trained, folder)
     config = json.loads((folder / "config.json").read_text())
     config["page"] = {"title": "Which?", "link": "https://example.org/{label}"}
+    config["parents"] = [["iris"], ["other"], ["other"]]
     (folder / "config.json").write_text(json.dumps(config))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    figures = {"answered": 0.5, "answered_right": 1.0}
+    levels = [{"level": n, "nodes": n + 1, "top1": 0.5, **figures} for n in (1, 2)]
+    metrics["splits"]["valid"] |= {"levels": levels, **figures}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     row = {"path": "a.jpg", "label": config["class_ids"][0], "score": 1.0, "other_path": "b.jpg"}
     row["suggested_label"] = config["class_ids"][1]
     problems = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
@@ -195,6 +201,7 @@ def test_most_texts_were_let_in(poisoned: tuple[Classifier, dict[str, tuple[int,
     """Otherwise the test below would look at nothing."""
     classifier, counts = poisoned
     assert all("poisoned" in name for name in classifier.checkpoint.class_names)
+    assert "poison" in classifier.checkpoint.parents[0][0]
     for name in ("config.json", "audit.json"):
         assert counts[name][1] > 0.2 * counts[name][0], counts
     assert "poison" in str(classifier.checkpoint.metrics["data"]["name"])

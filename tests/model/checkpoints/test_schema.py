@@ -156,6 +156,16 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
         "splits.valid.levels: expected a list of length <= 5",
     ),
     (
+        "metrics.json",
+        put("splits", "valid", "levels", value=[LEVEL, LEVEL]),
+        "splits.valid: levels stands without answered",
+    ),
+    (
+        "metrics.json",
+        put("splits", "valid", "answered", value=0.5),
+        "splits.valid: answered stands without levels",
+    ),
+    (
         "config.json",
         put("class_ids", value=["a"] * 30_000),
         "class_ids: expected a list of length <= 25000",

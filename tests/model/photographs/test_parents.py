@@ -2,7 +2,14 @@
 
 import pytest
 
-from model.photographs.parents import MAX_LEVELS, Gathered, above, require_tree
+from model.photographs.parents import (
+    MAX_LEVELS,
+    Gathered,
+    above,
+    display_parents,
+    in_common,
+    require_tree,
+)
 
 
 def test_parents_are_stripped_and_in_one_unicode_form():
@@ -59,3 +66,21 @@ def test_a_parent_stands_in_one_place(second: tuple[str, ...]):
 
 def test_a_tree_of_uneven_depth_is_in_order():
     require_tree(["a", "b", "c"], {"a": ("plants", "bulbs"), "b": ("plants",)})
+
+
+def test_what_all_classes_have_in_common_is_found_from_the_top():
+    assert in_common([("a", "b", "c"), ("a", "b"), ("a", "b", "d")]) == ("a", "b")
+    assert in_common([("a", "b"), ("a", "c")]) == ("a",)
+    assert in_common([("a",), ()]) == in_common([]) == in_common([("a",), ("b",)]) == ()
+
+
+def test_parents_get_display_names_of_their_own():
+    parents = {"1": ("10", "11"), "2": ("10", "12"), "3": ("tulip",)}
+    names = {"1": "yellow", "10": "bulbs", "11": "iris", "12": "iris"}
+    assert display_parents(parents, {"1": "yellow", "2": "siberian", "3": "Tulip"}, names) == {
+        "1": ("bulbs", "iris (11)"),
+        "2": ("bulbs", "iris (12)"),
+        "3": ("tulip",),
+    }
+    shown = display_parents({"1": ("9",)}, {"1": "iris", "2": "rose"}, {"9": "iris"})
+    assert shown == {"1": ("iris (group)",)}

@@ -283,7 +283,7 @@ def test_a_class_is_no_parent(tmp_path: Path):
     assert str(error.value) == (
         f"{folder}/iris holds photographs and the folder yellow, so that it is a class and the "
         f"parent of one. Put its photographs into a folder of their own, such as "
-        f"{folder}/iris/other iris, or train without --nested."
+        f"{folder}/iris/other iris."
     )
 
 

@@ -296,13 +296,35 @@ def test_the_column_of_parents_may_have_another_name(table: Callable):
         list_table(path, columns=Columns(parent="family"))
 
 
-def test_a_class_with_two_parents_is_refused(table: Callable):
+def test_a_column_that_happens_to_be_called_parent_is_left_aside_and_named(table: Callable):
+    path = table("path,label,parent\na.jpg,yellow,img1\nb.jpg,rose,img2\nc.jpg,yellow,img3\n")
+    listing = list_table(path)
+    assert (len(listing.entries), listing.parents) == (3, {})
+    (note,) = listing.notes
+    assert note.startswith(
+        "The column 'parent' of labels.csv is left aside: Class 'yellow' has the parent 'img1' in "
+    )
+    assert note.endswith("where the column holds something else, add --parent-column none.")
+    twice = table("path,label,parent,parent\na.jpg,yellow,x,y\n")
+    assert list_table(twice).parents == {}
+
+
+def test_no_column_of_parents_may_be_asked_for(table: Callable):
+    path = table("path,label,parent\na.jpg,yellow,iris\nb.jpg,rose,\n")
+    listing = list_table(path, columns=Columns(parent="none"))
+    assert (listing.parents, listing.notes) == ({}, [])
+    path = table("path,label,none\na.jpg,yellow,iris\nb.jpg,rose,\n")
+    assert list_table(path, columns=Columns(parent="none")).parents == {"yellow": ("iris",)}
+
+
+def test_a_class_with_two_parents_is_refused_where_the_column_was_named(table: Callable):
     path = table("path,label,parent\na.jpg,yellow,iris\nb.jpg,rose,rose\nc.jpg,yellow,lily\n")
     with pytest.raises(ValueError) as error:
-        list_table(path)
+        list_table(path, columns=Columns(parent="parent"))
     assert str(error.value) == (
         f"Class 'yellow' has the parent 'iris' in line 2 of {path} and has the parent 'lily' in "
-        f"line 4 of {path}. Keep one of them; a column of something else needs another name."
+        f"line 4 of {path}. Keep one of them; where the column holds something else, add "
+        "--parent-column none."
     )
 
 
@@ -315,5 +337,9 @@ def test_a_class_with_two_parents_is_refused(table: Callable):
     ],
 )
 def test_a_cell_that_names_no_parent_is_refused(cell: str, said: str, table: Callable):
+    path = table(f"path,label,parent\na.jpg,yellow,{cell}\nb.jpg,rose,\n")
     with pytest.raises(ValueError, match=said):
-        list_table(table(f"path,label,parent\na.jpg,yellow,{cell}\nb.jpg,rose,\n"))
+        list_table(path, columns=Columns(parent="parent"))
+    listing = list_table(path)
+    assert (len(listing.entries), listing.parents) == (2, {})
+    assert said in listing.notes[0]

@@ -30,7 +30,8 @@ from model.commands import console
 from model.commands import main as cli
 from model.photographs import images
 from model.sharing import export as exports
-from model.sharing.export import export, metadata
+from model.sharing.export import Exported, export, metadata
+from model.trust.levels import SURE
 from model.trust.metrics import softmax
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -199,6 +200,9 @@ def test_parents_are_told_where_there_are_some(
     assert "parents" not in metadata(classifier)
     classifier.checkpoint.parents = [("herbs",), (), ("bulbs",)]
     assert metadata(classifier)["parents"] == [("herbs",), (), ("bulbs",)]
+    assert metadata(classifier)["thresholds"]["sure"] == SURE
+    made = Exported(Path("a.onnx"), 1, 0.0, 48, 3, tuple(metadata(classifier)))
+    assert "  metadata: class_names, parents, transforms, thresholds, each JSON" in made.render()
 
 
 def test_a_file_is_replaced_only_with_overwrite(run: Run, tmp_path: Path, capsys):

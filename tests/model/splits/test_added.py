@@ -166,6 +166,18 @@ def test_sources_that_disagree_on_a_parent_are_refused():
     )
 
 
-def test_an_added_class_that_is_a_parent_is_refused():
+def test_an_added_label_that_is_a_parent_is_left_out_with_a_note():
+    first = listed("data", {"y": ("7",)})
+    first.names["7"] = "Irises"
+    joined = join(first, [listed("more", {"7": (), "irises": (), "yellow iris": (), "tulip": ()})])
+    assert [entry.class_id for entry in joined.entries] == ["y", "y", "tulip"]
+    assert joined.notes == [
+        f"more: what is labelled '{name}' is left out, photographs: 1. '{name}' is a group of "
+        "classes; name the class."
+        for name in ("7", "irises")
+    ]
+
+
+def test_a_class_that_is_a_parent_of_added_ones_is_refused():
     with pytest.raises(ValueError, match="'iris' is a class, and a parent of class 'y'"):
-        join(listed("data", {"y": ("iris",)}), [listed("more", {"iris": ()})])
+        join(listed("data", {"iris": ()}), [listed("more", {"y": ("iris",)})])

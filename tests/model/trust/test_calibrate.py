@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from model.trust import calibrate
+from model.trust.levels import Levels
 from model.trust.metrics import expected_calibration_error, reliability, softmax
 
 
@@ -46,6 +49,22 @@ def test_cross_fitted_figures_do_not_flatter_a_threshold_fitted_on_the_same_phot
     )
     assert 0 < figures["coverage"] <= 1
     assert sum(group["photographs"] for group in figures["reliability"]) == 20
+
+
+def test_figures_of_levels_are_cross_fitted_as_the_others_are():
+    logits, labels = sharp(300, 4)
+    levels = Levels(list("abcd"), list("abcd"), [("x",), ("x",), (), ()])
+    options: dict[str, Any] = {"coverage": 0.9, "known_pass_rate": 0.95}
+    found = calibrate.cross_fitted_figures(logits, labels, None, **options, seed=0, levels=levels)
+    before = levels.measure(softmax(logits), labels)
+    assert [row["nodes"] for row in found["levels"]] == [3, 4]
+    assert before["answered_right"] < 0.75 < 0.85 < found["answered_right"]
+    together = np.zeros(300, np.int64)  # one part, which can but calibrate itself
+    in_sample = calibrate.cross_fitted_figures(
+        logits, labels, None, **options, seed=0, levels=levels, groups=together
+    )
+    temperature = calibrate.fit_calibration(logits, labels, None, None, **options).trust.temperature
+    assert in_sample["levels"] == levels.measure(softmax(logits / temperature), labels)["levels"]
 
 
 def test_one_validation_photograph_is_enough_to_go_on():

@@ -67,7 +67,7 @@ def test_the_threshold_itself_is_sure(levels: Levels):
 
 
 def test_an_answer_never_leaves_its_parent(levels: Levels):
-    rng = np.random.default_rng(0)
+    rng, found_on = np.random.default_rng(0), set()
     for shares in rng.dirichlet(np.full(5, 0.4), 200):
         found = levels.answer(shares)
         inside = [
@@ -77,9 +77,11 @@ def test_an_answer_never_leaves_its_parent(levels: Levels):
         ]
         if found.class_id:
             inside = [IDS.index(found.class_id)]
+        found_on.add((found.level, found.class_id is None))
         if found.level:
             assert shares[inside].sum() == pytest.approx(found.probability)
             assert found.probability >= SURE
+    assert found_on >= {(0, True), (1, True), (1, False), (2, True), (2, False), (3, False)}
 
 
 def test_a_probability_is_at_most_one(levels: Levels):
@@ -100,6 +102,14 @@ def test_classes_without_parents_are_no_levels():
     assert not Levels(IDS, NAMES, [])
     assert not Levels(IDS, NAMES, [()] * 5)
     assert Levels(IDS, NAMES, PARENTS)
+
+
+def test_a_parent_of_all_classes_is_no_level_as_it_would_always_be_sure():
+    shared = Levels(IDS, NAMES, [("images", "plants", *names) for names in PARENTS])
+    assert shared.depth == 3 and shared.nodes == [2, 3, 5]
+    assert answer(shared, 0.3, 0.1, 0.1, 0.4, 0.1).level == 0
+    assert answer(shared, 0.3, 0.2, 0, 0.1, 0.4).path == ["bulbs"]
+    assert not Levels(IDS, NAMES, [("images",)] * 5)
 
 
 def test_each_level_is_measured_and_so_are_the_answers(levels: Levels):
