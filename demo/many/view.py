@@ -205,7 +205,7 @@ def _marks(row: Row, outcome: Prediction) -> list[str]:
     if outcome.none_of_these:
         marks.append(f"nearest: {first.label}, {probability_text(first.probability)}")
     elif short(outcome)[0] != first.label:
-        marks.append(f"which one is unsure; perhaps {first.label}")
+        marks.append(f"not clear which one; perhaps {first.label}")
     if _unsure(row):
         count = len(outcome.label_set)
         marks.append(f"unsure: {count} classes possible" if count > 1 else "unsure")

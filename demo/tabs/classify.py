@@ -235,7 +235,8 @@ def _endpoints(
         """Classify a photograph that can only be one of some classes, a list of ids or names.
 
         The values are those of /predict, among these classes; in the second, `set_aside` is the
-        probability that all other classes had, and `best_set_aside` the first of them.
+        probability that all other classes had, and `best_set_aside` the most probable of
+        them.
         """
         if upload is None:
             raise refusal("No photograph was sent.")
