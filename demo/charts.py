@@ -1,17 +1,118 @@
 """Charts of a checkpoint. Drawn in the visitor's browser, from the page's own files."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import altair as alt
 import pandas as pd
 from gradio.components.plot import AltairPlotData
 
+from demo.evaluation.shares import percent
 from model.checkpoints.history import thinned
 from model.heads.head import Row, best_epoch
 
 _COLOURS = {"train": "#8b6bb1", "valid": "#139488"}
+_SPLITS = {"train": "Training", "valid": "Validation"}
 _GREY = "#8795a0"
 _HEIGHT = 250
+_ENOUGH = 10
+"""Epochs of which the first may lie outside the chart."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The vertical axis of a chart of the history.
+
+    Attributes:
+        low: Where it begins; an accuracy in 0-1, a loss in nats.
+        high: Where it ends.
+        left_out: The last of the first epochs that has a value beyond it; 0 where none has.
+    """
+
+    low: float
+    high: float
+    left_out: int
+
+
+def history_axis(history: Sequence[Row], measure: str) -> Axis:
+    """Choose the vertical axis, so that what comes after the first epochs can be told apart.
+
+    The first twentieth of ten or more epochs is left out where the rest then has more than twice
+    the room; nothing that comes later ever is.
+
+    Args:
+        history: One row an epoch.
+        measure: `loss` (nats) or `accuracy` (in 0-1).
+
+    Returns:
+        The axis.
+    """
+    is_loss = measure == "loss"
+    values = [[row[f"{split}_{measure}"] for split in _COLOURS] for row in history]
+    worst = [max(row) if is_loss else 1 - min(row) for row in values]
+    first = math.ceil(len(worst) / 20) if len(worst) >= _ENOUGH else 0
+    later = max(worst[first:])
+    shown = later if later < max(worst) / 2 else max(worst)
+    limit = shown + max(0.06 * shown, 0.01)
+    left_out = max((epoch for epoch in range(1, first + 1) if worst[epoch - 1] > limit), default=0)
+    if is_loss:
+        return Axis(0.0, limit, left_out)
+    return Axis(max(0.0, 1 - limit), 1 + 0.04 * limit if left_out else 1.0, left_out)
+
+
+def left_out_text(history: Sequence[Row], measure: str) -> str:
+    """Say which epochs a chart of the history leaves out; nothing where it shows all of them.
+
+    Args:
+        history: One row an epoch.
+        measure: `loss` or `accuracy`.
+
+    Returns:
+        A sentence.
+    """
+    axis, is_loss = history_axis(history, measure), measure == "loss"
+    if not axis.left_out:
+        return ""
+    edge = f"ends at {axis.high:.2g}" if is_loss else f"begins at {percent(axis.low)}"
+    epochs = "epoch 1" if axis.left_out == 1 else f"epochs 1 to {axis.left_out}"
+    train, valid = (_written(history[0], split, measure) for split in _COLOURS)
+    return (
+        f"To keep later epochs readable, the axis {edge}. Values of {epochs} lie "
+        f"{'above' if is_loss else 'below'} it; in epoch 1, training has {train} and "
+        f"validation {valid}."
+    )
+
+
+def history_text(history: Sequence[Row], measure: str) -> str:
+    """Say what a chart of the history shows, for those who do not see it.
+
+    Args:
+        history: One row an epoch.
+        measure: `loss` or `accuracy`.
+
+    Returns:
+        Sentences.
+    """
+    best = best_epoch(history)
+    first, row = history[0], history[best - 1]
+    sentences = []
+    for split, name in (("valid", "Validation"), ("train", "Training")):
+        column, value = f"{split}_{measure}", _written(row, split, measure)
+        if row[column] == first[column]:
+            course = f"is {value} in epoch {best}"
+        else:
+            verb = "rises" if row[column] > first[column] else "falls"
+            before = _written(first, split, measure)
+            course = f"{verb} from {before} in epoch 1 to {value} in epoch {best}"
+        sentences.append(f"{name} {measure} {course}")
+    chosen = " by accuracy" if measure == "loss" else ""
+    return f"{sentences[0]}, the best of {len(history):,}{chosen}. {sentences[1]}."
+
+
+def _written(row: Row, split: str, measure: str) -> str:
+    value = row[f"{split}_{measure}"]
+    return f"{value:.3g}" if measure == "loss" else percent(value)
 
 
 def history_chart(history: Sequence[Row], measure: str) -> AltairPlotData:
@@ -19,7 +120,8 @@ def history_chart(history: Sequence[Row], measure: str) -> AltairPlotData:
 
     Points are drawn beside the lines, so that a history of one epoch shows too. Colours are set
     mark by mark: Gradio replaces those of a colour scale. Naming the kind of chart makes Gradio fit
-    it to the page's width and take axis colours from the theme, light or dark.
+    it to the page's width and take axis colours from the theme, light or dark; as it does so for
+    axes only, the best epoch is named in the title of one.
 
     Args:
         history: One row an epoch; of very many, some are drawn.
@@ -28,59 +130,75 @@ def history_chart(history: Sequence[Row], measure: str) -> AltairPlotData:
     Returns:
         What gr.Plot takes.
     """
-    best, count, history = best_epoch(history), len(history), thinned(history)
-    is_loss = measure == "loss"
-    values = [row[f"{split}_{measure}"] for row in history for split in _COLOURS]
-    low, high = min(values), max(values)
-    margin = max((high - low) * 0.06, 0.01)
-    y_scale = alt.Scale(
-        domain=[0 if is_loss else max(0, low - margin), high + margin if is_loss else 1],
-        nice=False,
-        zero=False,
-    )
+    best, count, description = best_epoch(history), len(history), history_text(history, measure)
+    axis, history = history_axis(history, measure), thinned(history)
     x = alt.X(
         "epoch:Q",
-        title="Epoch",
+        title=f"Epoch (dashed line: best epoch, {best})",
         axis=alt.Axis(format="d", tickMinStep=1, grid=False),
         scale=alt.Scale(domain=[1, max(count, 2)], nice=False),
     )
-    number_format = ".4f" if is_loss else ".2%"
-    y_axis = alt.Axis(format=".2~f" if is_loss else ".0%", tickCount=5)
-    layers: list[alt.Chart] = [*_best_marks(best, count, x)]
+    y_axis = alt.Axis(format=".2~f", tickCount=5) if measure == "loss" else _percent_axis()
+    scale = alt.Scale(domain=[axis.low, axis.high], nice=False, zero=False)
+    y = alt.Y("value:Q", title=None, axis=y_axis, scale=scale)
+    dashed = alt.Chart(pd.DataFrame([{"epoch": best}])).encode(x=x)
+    layers: list[alt.Chart] = [dashed.mark_rule(stroke=_GREY, strokeDash=[4, 3], aria=False)]
     for split, colour in _COLOURS.items():
         frame = pd.DataFrame(
-            {"epoch": int(row["epoch"]), "value": row[f"{split}_{measure}"], "split": split}
+            {
+                "epoch": int(row["epoch"]),
+                "value": row[f"{split}_{measure}"],
+                "written": _written(row, split, measure),
+                "split": _SPLITS[split],
+            }
             for row in history
         )
-        base = alt.Chart(frame).encode(
-            x=x,
-            y=alt.Y("value:Q", title=None, axis=y_axis, scale=y_scale),
-            tooltip=[
-                alt.Tooltip("split:N", title="Split"),
-                alt.Tooltip("epoch:Q", title="Epoch", format="d"),
-                alt.Tooltip("value:Q", title=measure.title(), format=number_format),
-            ],
-        )
-        layers += [
-            base.mark_line(stroke=colour, strokeWidth=2),
-            base.mark_point(fill=colour, stroke=colour, size=22, opacity=1),
+        tooltip = [
+            alt.Tooltip("split:N", title="Photographs"),
+            alt.Tooltip("epoch:Q", title="Epoch", format="d"),
+            alt.Tooltip("written:N", title=measure.title()),
         ]
-    chart = alt.layer(*layers).properties(height=_HEIGHT, background="transparent")
+        base = alt.Chart(frame).encode(x=x, y=y, tooltip=tooltip)
+        inside = frame[frame["value"].between(axis.low, axis.high)]
+        points = alt.Chart(inside).encode(x=x, y=y, tooltip=tooltip)
+        layers += [
+            base.mark_line(stroke=colour, strokeWidth=2, clip=bool(axis.left_out), aria=False),
+            points.mark_point(fill=colour, stroke=colour, size=22, opacity=1, aria=False),
+        ]
+    return _plot(layers, description)
+
+
+def _percent_axis() -> alt.Axis:
+    return alt.Axis(labelExpr="format(100 * datum.value, '.1~f') + '\u00a0%'", tickCount=5)
+
+
+def _plot(layers: Sequence[alt.Chart], description: str) -> AltairPlotData:
+    chart = alt.layer(*layers).properties(
+        height=_HEIGHT, background="transparent", description=description
+    )
     return AltairPlotData(plot=chart.to_json(), chart="line")
 
 
-def _best_marks(best: int, epochs: int, x: alt.X) -> tuple[alt.Chart, alt.Chart]:
-    """Draw a dashed line at the best epoch, and its name on the side where there is room."""
-    late = best > epochs * 0.6
-    base = alt.Chart(pd.DataFrame([{"epoch": best, "text": f"best epoch, {best}"}])).encode(x=x)
-    name = base.mark_text(
-        align="right" if late else "left",
-        dx=-6 if late else 6,
-        fill=_GREY,
-        strokeWidth=0,
-        fontSize=12,
-    ).encode(text="text:N", y=alt.value(_HEIGHT / 2))
-    return base.mark_rule(stroke=_GREY, strokeDash=[4, 3]), name
+def reliability_text(bins: Sequence[dict[str, float]]) -> str:
+    """Say what the chart of probabilities shows, for those who do not see it.
+
+    Args:
+        bins: As `metrics.reliability`.
+
+    Returns:
+        A sentence.
+    """
+    low, high = min(bins, key=_confidence), max(bins, key=_confidence)
+    ends = [
+        f"{percent(group['accuracy'])} are right where the probability is about "
+        f"{percent(group['confidence'])}"
+        for group in ([low] if len(bins) == 1 else [low, high])
+    ]
+    return f"How often the first answer is right, by its probability: {', and '.join(ends)}."
+
+
+def _confidence(group: dict[str, float]) -> float:
+    return group["confidence"]
 
 
 def reliability_chart(bins: Sequence[dict[str, float]]) -> AltairPlotData:
@@ -94,23 +212,27 @@ def reliability_chart(bins: Sequence[dict[str, float]]) -> AltairPlotData:
     """
     low = min(min(group["confidence"], group["accuracy"]) for group in bins)
     scale = alt.Scale(domain=[max(0, low - 0.05), 1], nice=False, zero=False)
-    axis = alt.Axis(format=".0%", tickCount=5)
+    axis = _percent_axis()
     x = alt.X("confidence:Q", title="Probability", axis=axis, scale=scale)
     y = alt.Y("accuracy:Q", title=None, axis=axis, scale=scale)
     diagonal = pd.DataFrame({"confidence": scale.domain, "accuracy": scale.domain})
-    base = alt.Chart(pd.DataFrame(bins)).encode(
+    frame = pd.DataFrame(bins)
+    for figure in ("confidence", "accuracy"):
+        frame[f"{figure}_written"] = frame[figure].map(percent)
+    base = alt.Chart(frame).encode(
         x=x,
         y=y,
         tooltip=[
-            alt.Tooltip("confidence:Q", title="Probability", format=".1%"),
-            alt.Tooltip("accuracy:Q", title="Right", format=".1%"),
+            alt.Tooltip("confidence_written:N", title="Probability"),
+            alt.Tooltip("accuracy_written:N", title="Right"),
             alt.Tooltip("photographs:Q", title="Photographs", format="d"),
         ],
     )
     colour = _COLOURS["valid"]
-    chart = alt.layer(
-        alt.Chart(diagonal).encode(x=x, y=y).mark_line(stroke=_GREY, strokeDash=[4, 3]),
-        base.mark_line(stroke=colour, strokeWidth=2),
-        base.mark_point(fill=colour, stroke=colour, size=40, opacity=1),
-    ).properties(height=_HEIGHT, background="transparent")
-    return AltairPlotData(plot=chart.to_json(), chart="line")
+    dashed = alt.Chart(diagonal).encode(x=x, y=y)
+    layers = [
+        dashed.mark_line(stroke=_GREY, strokeDash=[4, 3], aria=False),
+        base.mark_line(stroke=colour, strokeWidth=2, aria=False),
+        base.mark_point(fill=colour, stroke=colour, size=40, opacity=1, aria=False),
+    ]
+    return _plot(layers, reliability_text(bins))

@@ -36,8 +36,6 @@ def matrix(
         parts.append(text("No photograph of this split was taken for another class."))
     else:
         parts.append(text("This checkpoint does not say which classes were confused."))
-    if knows_pairs(values):
-        parts.append(_others(involved, names))
     return panel("Classes taken for one another", *parts)
 
 
@@ -52,7 +50,22 @@ def _how_to(shown: list[list[int]], involved: set[int]) -> str:
     )
 
 
-def _others(involved: set[int], names: list[str]) -> Markup:
+def unconfused(
+    confused: dict[tuple[int, int], int], values: dict[str, Any], names: list[str]
+) -> Markup:
+    """List the classes that take part in no confusion, folded.
+
+    Args:
+        confused: As `metrics.confused_pairs`.
+        values: Figures of the split.
+        names: C class names.
+
+    Returns:
+        HTML; nothing where the figures do not say which classes were confused.
+    """
+    if not knows_pairs(values):
+        return Markup()
+    involved = {label for pair in confused for label in pair}
     others = [name for label, name in enumerate(names) if label not in involved]
     if not others:
         return text("Every class takes part in a confusion.")
@@ -119,9 +132,10 @@ def _grid(
         for label in order
     )
     return html(
-        '<div class="ff-matrix"><table role="grid" aria-label="Confused classes: rows are what a '
-        'photograph is, columns what it was taken for"><thead><tr><td></td>{head}</tr></thead>'
-        "<tbody>{rows}</tbody></table></div>",
+        '<div class="ff-matrix-frame"><div class="ff-matrix" role="region" '
+        'aria-label="Table of confused classes"><table role="grid" aria-label="Confused classes: '
+        'rows are what a photograph is, columns what it was taken for"><thead><tr><td></td>{head}'
+        "</tr></thead><tbody>{rows}</tbody></table></div></div>",
         head=head,
         rows=join(rows),
     )
@@ -144,7 +158,7 @@ def _cell(
     edge: Markup,
     is_first: bool,
 ) -> Markup:
-    name, other = (_short(names[label]) for label in pair)
+    name, other = (short(names[label]) for label in pair)
     return html(
         '<td{edge} style="--ff-share:{share:.2f}"><button type="button" data-true="{true}" '
         'data-predicted="{predicted}" tabindex="{tab}" aria-label="{label}">{count:,}</button>'
@@ -159,5 +173,6 @@ def _cell(
     )
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Cut a name that is too long for a label."""
     return name if len(name) <= _NAME else name[: _NAME - 1] + "…"

@@ -6,9 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from demo.evaluation.matrix import pair_text
+from demo.evaluation.shares import percent
 from demo.markup import html, join, table, text
 from demo.photo import refusal
-from model.checkpoints.card import percent
 from model.checkpoints.checkpoint import Checkpoint
 from model.explain.evidence import Evidence
 from model.explain.look_alikes import look_alikes

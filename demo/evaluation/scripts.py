@@ -1,16 +1,20 @@
 """What the Evaluation tab does in the browser: it tells which pair is chosen, and moves in a grid.
 
-Each script looks at its own `element` only, as a page may hold several checkpoints.
+Each script looks at its own `element` or at the tab around it, as a page may hold several
+checkpoints.
 """
 
 PAIRS_SCRIPT = """
 element.addEventListener("click", event => {
   const button = event.target.closest("[data-true]");
   if (!button) return;
-  for (const one of element.querySelectorAll("[aria-current]")) one.removeAttribute("aria-current");
-  button.setAttribute("aria-current", "true");
-  trigger("select", {
-    true: Number(button.dataset.true), predicted: Number(button.dataset.predicted)});
+  const chosen = button.dataset, tab = element.closest("[role=tabpanel]") || element;
+  for (const one of tab.querySelectorAll("[data-true]")) {
+    const same = one.dataset.true === chosen.true && one.dataset.predicted === chosen.predicted;
+    if (same) one.setAttribute("aria-current", "true");
+    else one.removeAttribute("aria-current");
+  }
+  trigger("select", {true: Number(chosen.true), predicted: Number(chosen.predicted)});
 });
 """
 
@@ -42,6 +46,19 @@ element.addEventListener("keydown", event => {
   target.tabIndex = -1;
   target.focus();
 });
+const edges = () => {
+  const box = element.querySelector(".ff-matrix");
+  if (!box) return;
+  const right = box.scrollWidth - box.clientWidth, below = box.scrollHeight - box.clientHeight;
+  box.parentNode.classList.toggle("more-right", box.scrollLeft < right - 1);
+  box.parentNode.classList.toggle("more-below", box.scrollTop < below - 1);
+  if (right > 1 || below > 1) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+};
+element.addEventListener("scroll", edges, true);
+const sizes = new ResizeObserver(edges);
+for (const one of [element, ...element.querySelectorAll(".ff-matrix, .ff-matrix table")])
+  sizes.observe(one);
 """
 )
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from demo.evaluation.shares import percent, unbroken
 from demo.markup import figures, html, join, panel, table, text
 from model.checkpoints.card import (
     LEVEL_COLUMNS,
     answered_text,
     level_rows,
-    percent,
     split_sentences,
 )
 from model.checkpoints.checkpoint import Checkpoint
@@ -54,17 +54,18 @@ def top(checkpoint: Checkpoint, split: str, errors: int) -> Markup:
     known = {f"of {len(checkpoint.class_names):,} classes had an error": f"{errors:,}"}
     five = {f"right answer among five; {_expected(values, 'top5')}": percent(values["top5"])}
     shown = {
-        f"first answer right; {_expected(values, 'top1')}": percent(values["top1"]),
+        "first answer right": percent(values["top1"]),
         **(five if len(checkpoint.class_names) > 5 else {}),
-        "mean over classes (macro F1)": percent(values["macro_f1"]),
         **(known if knows_pairs(values) else {}),
+        "of these photographs not called “none of these”": percent(values["known_pass_rate"]),
     }
-    return join([answer, figures(shown), text(" ".join(_measured_on(checkpoint, split)))])
+    measured = unbroken(" ".join(_measured_on(checkpoint, split)))
+    return join([answer, figures(shown), text(measured)])
 
 
 def _expected(values: dict[str, Any], figure: str) -> str:
     low, high = map(percent, wilson(values[figure], values["photographs"]))
-    return f"between {low.removesuffix(' %')} and {high}"
+    return f"between {low.removesuffix('%').strip()} and {high}"
 
 
 def _measured_on(checkpoint: Checkpoint, split: str) -> list[str]:
@@ -140,12 +141,12 @@ def weakest_table(checkpoint: Checkpoint, split: str) -> Markup:
         if row["support"] and row["recall"] < 1
     ]
     rows = [
-        (_name(name), f"{round(recall * support):,} of {support:,}", percent(recall))
+        (_name(name), f"{round(recall * support):,} of {support:,} ({percent(recall)})")
         for recall, name, support in sorted(weak)[:_WEAKEST]
     ]
     parts = [text("Every photograph of every class was recognised.")]
     if rows:
-        parts = [table(rows, header=("Class", "Recognised", "Recall"))]
+        parts = [table(rows, header=("Class", "Recognised"))]
     few = sum(row["support"] < FEW for row in classes)
     if few:
         are = "class has" if few == 1 else "classes have"
@@ -158,25 +159,33 @@ def honesty(checkpoint: Checkpoint, split: str) -> Markup:
     """Say what probabilities, sets and "none of these" are worth."""
     promised, values = checkpoint.calibration.trust, checkpoint.metrics["splits"][split]
     rows = {
-        "A probability is off by, on average (ECE)": percent(values["ece"]),
-        f"Sets hold the right class (promised: {percent(promised.coverage)})": percent(
+        "A probability is off by, on average (calibration error, ECE)": percent(values["ece"]),
+        f"The right class is in the set (promised: {percent(promised.coverage)})": percent(
             values["coverage"]
         ),
         "Classes in a set, on average": f"{values['mean_set_size']:.2f}",
         "Photographs of its classes not called “none of these” "
         f"(promised: {percent(promised.known_pass_rate)})": percent(values["known_pass_rate"]),
     }
-    how = (
-        "Each fifth of the validation photographs was calibrated by the other four. "
-        if split == "valid"
-        else ""
-    )
+    how = "the validation photographs and measured on the test photographs."
+    if split == "valid":
+        how = (
+            "four fifths of the validation photographs and measured on the other fifth, five times "
+            "in turn, so no photograph was measured by an adjustment that had seen it."
+        )
     return panel(
         "How far to trust it",
         table(rows.items()),
         text(
-            f"{how}On the dashed line, answers given with 80 % are right in 80 %; below it they "
-            "promise too much. Every point stands for equally many photographs."
+            "A set is a list of the classes that a photograph may show: as short as possible, but "
+            f"with the right class in it for {percent(promised.coverage)} of the photographs."
+        ),
+        text(f"Probabilities and sets were adjusted (calibrated) on {how}"),
+        text(
+            unbroken(
+                "In the chart, answers given with 80 % are right in 80 % on the dashed line; below "
+                "it they promise too much. Every point stands for equally many photographs."
+            )
         ),
     )
 
@@ -187,4 +196,6 @@ def by_level(checkpoint: Checkpoint, split: str) -> Markup:
     rows = level_rows(values)
     if not rows:
         return Markup()
-    return panel("By level", table(rows, header=LEVEL_COLUMNS), text(answered_text(values)))
+    cells = (map(unbroken, row) for row in rows)
+    sentence = text(unbroken(answered_text(values)))
+    return panel("By level", table(cells, header=LEVEL_COLUMNS), sentence)

@@ -7,9 +7,9 @@ from typing import Any
 from markupsafe import Markup
 
 from demo.evaluation.pair import thumbnail
+from demo.evaluation.shares import percent
 from demo.evaluation.words import SPLIT_NAMES
 from demo.markup import html, join, panel, show, table, text
-from model.checkpoints.card import percent
 from model.checkpoints.checkpoint import Checkpoint
 
 _CARDS, _PAIRS = 12, 15
@@ -105,15 +105,15 @@ def _label_errors(found: dict[str, Any], album: _Album) -> Markup:
         return panel("Likely label errors", text("No label looks wrong."))
     share = percent(min(1.0, count / max(found["photographs"], 1)))
     said = (
-        f"{_photographs(count)} ({share}) probably have the label of another class. Those that are "
-        "wrong teach the classifier wrong names, and count a right answer as an error."
+        f"{_photographs(count)} ({share}) {'is' if count == 1 else 'are'} probably mislabelled. "
+        "Wrong labels teach the classifier wrong names, and make right answers count as errors."
     )
     rows = found["findings"]["label_error"]
     cards = (
         album.picture(
             row["path"],
             row["label"],
-            f"Is in {names[row['label']]}. Suggested: {names[row['suggested_label']]}",
+            f"Labelled as {names[row['label']]}. Suggested: {names[row['suggested_label']]}",
         )
         for row in rows
     )
@@ -137,7 +137,7 @@ def _pairs(found: dict[str, Any], names: dict[str, str]) -> Markup:
         note = text(f"These are {of}: {sum_shown:,} of the {total:,}.")
     body = table(
         [(names[label], names[other], f"{count:,}") for label, other, count in shown],
-        header=("Is in", "Suggested", "Photographs"),
+        header=("Labelled as", "Suggested", "Photographs"),
     )
     return join([body, note])
 
@@ -183,7 +183,7 @@ def _leak(leak: dict[str, Any]) -> str:
 
 
 def _couple(row: dict[str, Any], album: _Album, names: dict[str, str]) -> Markup:
-    first = album.picture(row["path"], row["label"], f"Is in {names[row['label']]}")
+    first = album.picture(row["path"], row["label"], f"Labelled as {names[row['label']]}")
     second = album.picture(row["other_path"], "", "Its copy")
     if not first or not second:
         return Markup()
@@ -197,10 +197,10 @@ def _outliers(found: dict[str, Any], album: _Album) -> Markup:
     verb = "is" if count == 1 else "are"
     said = (
         f"{_photographs(count)} {verb} far from all others of the same class: an unusual view, a "
-        "bad photograph or something else altogether. What does not belong there is better removed."
+        "bad photograph or something else altogether. Remove those that do not belong."
     )
     cards = (
-        album.picture(row["path"], row["label"], f"Is in {names[row['label']]}")
+        album.picture(row["path"], row["label"], f"Labelled as {names[row['label']]}")
         for row in found["findings"]["outlier"]
     )
     return panel("Outliers", text(said), _cards(cards))

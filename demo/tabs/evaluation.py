@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from demo.charts import reliability_chart
 from demo.evaluation import scripts, words
-from demo.evaluation.matrix import matrix
+from demo.evaluation.matrix import matrix, short, unconfused
 from demo.evaluation.pair import chosen_pair, pair
+from demo.evaluation.shares import percent
 from demo.markup import show, text
-from model.checkpoints.card import percent
 from model.checkpoints.checkpoint import Checkpoint
 from model.trust.metrics import confused_pairs
 
@@ -56,6 +56,7 @@ def evaluation_tab(checkpoint: Checkpoint) -> None:
                 elem_id="confused-pair",
                 js_on_load=scripts.PAIR_SCRIPT,
             )
+            show(unconfused(confused, values, checkpoint.class_names), elem_id="unconfused")
         with gr.Column(min_width=320, scale=2):
             pairs = gr.HTML(
                 words.pairs_table(confused, checkpoint, split),
@@ -98,14 +99,37 @@ def class_figures(checkpoint: Checkpoint, split: str, search: str = "") -> pd.Da
     frame = pd.DataFrame(
         {
             "Class": checkpoint.class_names,
-            "Precision": [round(100 * row["precision"], 1) for row in rows],
-            "Recall": [round(100 * row["recall"], 1) for row in rows],
+            "Recognised": [round(100 * row["recall"], 1) for row in rows],
+            "Answers right": [round(100 * row["precision"], 1) for row in rows],
             "Photos": [row["support"] for row in rows],
         }
     )
+    found = frame[_matches(checkpoint, search)]
+    return found.sort_values(["Recognised", "Answers right", "Class"]).head(ROWS)
+
+
+def found_text(checkpoint: Checkpoint, search: str) -> str:
+    """Say how many classes a search finds.
+
+    Args:
+        checkpoint: The checkpoint.
+        search: Part of the names that are looked for, in any case.
+
+    Returns:
+        A sentence; nothing where nothing is looked for.
+    """
+    wanted = search.strip()
+    if not wanted:
+        return ""
+    count = sum(_matches(checkpoint, search))
+    if not count:
+        return f"No class contains “{short(wanted)}”."
+    return f"{count:,} {'class' if count == 1 else 'classes'}"
+
+
+def _matches(checkpoint: Checkpoint, search: str) -> list[bool]:
     wanted = search.strip().casefold()
-    found = frame[[wanted in name.casefold() for name in checkpoint.class_names]]
-    return found.sort_values(["Recall", "Precision", "Class"]).head(ROWS)
+    return [wanted in name.casefold() for name in checkpoint.class_names]
 
 
 def _classes(checkpoint: Checkpoint, split: str) -> None:
@@ -113,12 +137,16 @@ def _classes(checkpoint: Checkpoint, split: str) -> None:
     limit = f" The table shows {ROWS} at once." if count > ROWS else ""
     show(
         text(
-            "Every class, the weakest first, in percent. Precision: how many answers with its name "
-            f"were right. Recall: how many of its photographs were recognised.{limit}"
+            "Every class, the weakest first, in percent. Recognised (recall): how many of its "
+            "photographs were given its name. Answers right (precision): how many of the answers "
+            f"with its name were right.{limit}"
         )
     )
     search = gr.Textbox(
         label="Find a class", elem_id="find-class", placeholder="Part of its name", max_lines=1
+    )
+    status = gr.HTML(
+        "", html_template='<div role="status" class="ff-text">${value}</div>', elem_id="found"
     )
     found = gr.Dataframe(
         class_figures(checkpoint, split),
@@ -131,7 +159,9 @@ def _classes(checkpoint: Checkpoint, split: str) -> None:
         column_widths=["33%", "25%", "21%", "21%"],
     )
 
-    def find(part: str) -> pd.DataFrame:
-        return class_figures(checkpoint, split, part)
+    def find(part: str) -> tuple[dict[str, Any], Markup]:
+        rows = class_figures(checkpoint, split, part)
+        said = Markup.escape(found_text(checkpoint, part))
+        return gr.update(value=rows, visible=not rows.empty), said
 
-    search.change(find, search, found, trigger_mode="always_last", **_PRIVATE)
+    search.change(find, search, [found, status], trigger_mode="always_last", **_PRIVATE)

@@ -3,13 +3,17 @@
 import gradio as gr
 import pandas as pd
 
-from demo.charts import history_chart
-from demo.markup import figures, html, show
-from model.checkpoints.card import percent
+from demo.charts import history_chart, left_out_text
+from demo.evaluation.shares import percent
+from demo.markup import figures, html, join, show, text
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.history import thinned
 from model.heads.head import Row
 
+_EXPLAINED = (
+    "One epoch is one pass over the training photographs. The validation photographs are kept out "
+    "of training. Accuracy: higher is better; loss: lower is better."
+)
 _LEGEND = """<p class="ff-legend"><span><i style="background:#8b6bb1"></i>Training</span>
 <span><i style="background:#139488"></i>Validation</span></p>"""
 
@@ -32,15 +36,17 @@ def history_tab(checkpoint: Checkpoint) -> None:
             }
         )
     )
-    show(html(_LEGEND))
+    show(join([text(_EXPLAINED), html(_LEGEND)]))
     with gr.Row():
         for measure in ("loss", "accuracy"):
             with gr.Column(min_width=320):
                 gr.Plot(
                     history_chart(history, measure),
-                    label="Loss (nats)" if measure == "loss" else "Accuracy",
+                    label=measure.title(),
                     elem_id=f"history-{measure}",
                 )
+                if left_out := left_out_text(history, measure):
+                    show(text(left_out))
     rows = thinned(history)
     title = "All epochs"
     if len(rows) < len(history):
@@ -56,7 +62,7 @@ def _table(rows: list[Row]) -> pd.DataFrame:
     for column in ("train_loss", "valid_loss"):
         frame[column] = frame[column].map("{:.4f}".format)
     for column in ("train_accuracy", "valid_accuracy"):
-        frame[column] = frame[column].map("{:.2%}".format)
+        frame[column] = frame[column].map(percent)
     frame["learning_rate"] = frame["learning_rate"].map("{:.1e}".format)
     frame["seconds"] = frame["seconds"].map("{:.2f}".format)
     frame.columns = [column.replace("_", " ").capitalize() for column in frame.columns]

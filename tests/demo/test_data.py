@@ -53,12 +53,14 @@ def checked(**changes: Any) -> Checkpoint:
 def test_without_thumbnails_there_are_sentences_and_no_file_names():
     shown = data_panels(checked())
     for part in (
-        "12 photographs (12.0 %) probably have the label of another class",
+        "12 photographs (12.0\u00a0%) are probably mislabelled. Wrong labels teach",
         "5 pairs of copies: 1 exact, 4 resized, cropped or edited",
         "Within a split: 2. Across splits: 3.",
         "Of the 30 validation photographs, 3 are copies of training photographs",
-        "90.0 % with them and on 85.0 % without them",
+        "90.0\u00a0% with them and on 85.0\u00a0% without them",
         "1 photograph is far from all others",
+        "Remove those that do not belong.",
+        "Labelled as",
         "Suggested",
         "These are the most suspicious: 2 of the 12.",
     ):
@@ -73,7 +75,7 @@ def test_photographs_are_shown_with_their_names_where_thumbnails_are_kept():
     for part in ("train/0/a.jpg", "train/1/b.jpg", "train/1/c.jpg"):
         assert part in shown
     assert "valid/" not in shown, "no training photograph has that name"
-    assert "Is in oxeye daisy. Suggested: dog rose" in shown
+    assert "Labelled as oxeye daisy. Suggested: dog rose" in shown
 
 
 def test_a_photograph_of_the_same_name_in_other_data_is_not_shown():

@@ -9,9 +9,9 @@ import pytest
 from small_checkpoint import evaluated, pictured
 
 from demo.evaluation import words
-from demo.evaluation.matrix import matrix
+from demo.evaluation.matrix import matrix, unconfused
 from demo.evaluation.pair import chosen_pair, pair
-from demo.tabs.evaluation import ROWS, class_figures, evaluation_tab
+from demo.tabs.evaluation import ROWS, class_figures, evaluation_tab, found_text
 from model.checkpoints.checkpoint import Checkpoint
 from model.trust.metrics import confused_pairs
 
@@ -25,6 +25,11 @@ def grid(checkpoint: Checkpoint) -> str:
     return matrix(confused_pairs(values), values, checkpoint.class_names)
 
 
+def others(checkpoint: Checkpoint) -> str:
+    values = checkpoint.metrics["splits"]["valid"]
+    return unconfused(confused_pairs(values), values, checkpoint.class_names)
+
+
 def large(classes: int) -> Checkpoint:
     """Every class is taken for the next one once, of five photographs."""
     counts = [[0] * classes for _ in range(classes)]
@@ -35,14 +40,34 @@ def large(classes: int) -> Checkpoint:
 
 def test_the_first_sentence_holds_share_count_and_interval():
     shown = words.top(evaluated(NAMES, FLOWERS), "valid", 2)
-    assert "<b>83.3 %</b> of 24 photographs that it was not trained on" in shown
-    assert "between 64.1 and 93.3 % would be expected" in shown
+    assert "<b>83.3\u00a0%</b> of 24 photographs that it was not trained on" in shown
+    assert "between 64.1 and 93.3\u00a0% would be expected" in shown
     assert "The best epoch was chosen on the same photographs." in shown
 
 
 def test_five_answers_are_counted_only_where_there_are_more_classes():
     assert "among five" not in words.top(evaluated(NAMES, FLOWERS), "valid", 2)
     assert "right answer among five; between" in words.top(large(6), "valid", 6)
+
+
+def test_the_share_of_right_answers_stands_in_the_sentence_and_in_one_figure():
+    shown = words.top(evaluated(NAMES, FLOWERS), "valid", 2)
+    assert shown.count("83.3") == 2
+    assert "of these photographs not called “none of these”" in shown
+    assert "macro F1" not in shown
+
+
+def test_recall_precision_and_sets_have_one_plain_name_each():
+    checkpoint = evaluated(NAMES, FLOWERS)
+    frame = class_figures(checkpoint, "valid")
+    assert list(frame.columns) == ["Class", "Recognised", "Answers right", "Photos"]
+    assert list(frame.iloc[0]) == ["dog rose", 70.0, 87.5, 10]
+    weakest, trust = words.weakest_table(checkpoint, "valid"), words.honesty(checkpoint, "valid")
+    assert "Recall" not in weakest
+    assert "A set is a list of the classes that a photograph may show" in trust
+    assert "on four fifths of the validation photographs" in trust
+    checkpoint.metrics["splits"]["test"] = checkpoint.metrics["splits"]["valid"]
+    assert "measured on the test photographs" in words.honesty(checkpoint, "test")
 
 
 def test_groups_of_the_split_are_explained():
@@ -57,7 +82,7 @@ def test_every_confusion_is_a_button_with_its_count_and_a_sentence():
     assert re.search(f'data-true="1" data-predicted="0"[^>]*aria-label="{label}">3</button>', shown)
     assert shown.count("<button") == 2
     assert shown.count('tabindex="0"') == 1, "Tab enters the grid once"
-    assert "1 class without a confusion" in shown
+    assert "1 class without a confusion" in others(evaluated(NAMES, FLOWERS))
     assert 'title="tulip"' not in shown
 
 
@@ -65,8 +90,10 @@ def test_hostile_names_are_escaped_wherever_they_stand():
     checkpoint = pictured(evaluated([EVIL, "b" + EVIL, "c" + EVIL], FLOWERS), ["x"], [0])
     values = checkpoint.metrics["splits"]["valid"]
     confused = confused_pairs(values)
+    alone = evaluated([EVIL, "b" + EVIL, "c" + EVIL], [[3, 0, 0], [0, 3, 0], [0, 0, 3]])
     for shown in (
         grid(checkpoint),
+        others(alone),
         words.pairs_table(confused, checkpoint, "valid"),
         words.weakest_table(checkpoint, "valid"),
         pair(checkpoint, values, confused, 0, 1),
@@ -77,23 +104,23 @@ def test_hostile_names_are_escaped_wherever_they_stand():
 
 
 def test_without_a_confusion_it_says_so():
-    shown = grid(evaluated(NAMES, [[3, 0, 0], [0, 3, 0], [0, 0, 3]]))
-    assert "No photograph of this split was taken for another class." in shown
-    assert "3 classes without a confusion" in shown
+    perfect = evaluated(NAMES, [[3, 0, 0], [0, 3, 0], [0, 0, 3]])
+    assert "No photograph of this split was taken for another class." in grid(perfect)
+    assert "3 classes without a confusion" in others(perfect)
 
 
 def test_figures_without_confusions_are_not_called_perfect():
     checkpoint = evaluated(NAMES, FLOWERS)
     del checkpoint.metrics["splits"]["valid"]["confusion_matrix"]
     assert "does not say which classes were confused" in grid(checkpoint)
-    assert "without a confusion" not in grid(checkpoint)
+    assert not others(checkpoint)
     assert "had an error" not in words.top(checkpoint, "valid", 0)
 
 
 def test_weakest_classes_come_first_and_small_ones_are_named():
     shown = words.weakest_table(evaluated(NAMES, FLOWERS), "valid")
     assert shown.index("dog rose") < shown.index("oxeye daisy")
-    assert "7 of 10" in shown
+    assert "7 of 10 (70.0\u00a0%)" in shown
     assert "tulip" not in shown
     assert "1 class has fewer than 5 photographs here" in shown
 
@@ -130,6 +157,15 @@ def test_the_search_finds_part_of_a_name_in_any_case():
     assert list(class_figures(checkpoint, "valid")["Class"]) == ["dog rose", "oxeye daisy", "tulip"]
 
 
+def test_the_search_says_how_many_classes_it_found():
+    checkpoint = evaluated(NAMES, FLOWERS)
+    assert found_text(checkpoint, "  ") == ""
+    assert found_text(checkpoint, "zzz") == "No class contains “zzz”."
+    assert found_text(checkpoint, "ROSE ") == "1 class"
+    assert found_text(checkpoint, "e") == "2 classes"
+    assert len(found_text(checkpoint, "z" * 10_000)) < 120
+
+
 def test_a_thousand_classes_stay_a_small_page():
     checkpoint = large(1000)
     with gr.Blocks(analytics_enabled=False) as page:
@@ -164,5 +200,5 @@ def test_classes_with_parents_have_a_row_a_level_and_others_none():
         "answered_right": 0.98,
     }
     shown = words.by_level(checkpoint, "valid")
-    assert "<td>level 1</td><td>1</td><td>100.0 %</td>" in shown
-    assert "90.0 % of the photographs have one" in shown
+    assert "<td>level 1</td><td>1</td><td>100.0\u00a0%</td>" in shown
+    assert "90.0\u00a0% of the photographs have one" in shown

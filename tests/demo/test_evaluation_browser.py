@@ -1,5 +1,6 @@
 """The Evaluation tab in a real Chromium: a pair is chosen by mouse and by keyboard."""
 
+import re
 from collections.abc import Iterator
 
 import gradio as gr
@@ -11,6 +12,7 @@ from demo.line import take_turns
 from demo.serve import launch
 from demo.tabs.evaluation import evaluation_tab
 from demo.uploads import UploadFolder
+from model.checkpoints.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.browser
 
@@ -20,9 +22,7 @@ COUNTS = [[9, 1, 0, 0], [3, 7, 0, 0], [0, 2, 6, 0], [0, 0, 0, 4]]
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture
-def page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
-    checkpoint = pictured(evaluated(NAMES, COUNTS), ["0/a.jpg", "1/b.jpg"], [0, 1])
+def opened_page(checkpoint: Checkpoint, browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
     with gr.Blocks(analytics_enabled=False) as demo, gr.Tabs(), gr.Tab("Evaluation"):
         evaluation_tab(checkpoint)
     address = launch(take_turns(demo), max_bytes=10**7, uploads=uploads, server_name="127.0.0.1")
@@ -35,6 +35,20 @@ def page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
     demo.close(verbose=False)
 
 
+@pytest.fixture
+def page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
+    checkpoint = pictured(evaluated(NAMES, COUNTS), ["0/a.jpg", "1/b.jpg"], [0, 1])
+    yield from opened_page(checkpoint, browser, uploads)
+
+
+@pytest.fixture
+def large_page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
+    """A page of 30 classes, each taken for the next one once."""
+    counts = [[4 * (i == j) + ((i + 1) % 30 == j) for j in range(30)] for i in range(30)]
+    names = [f"a flower with a long name, {number}" for number in range(30)]
+    yield from opened_page(evaluated(names, counts), browser, uploads)
+
+
 def test_a_click_shows_a_pair_with_training_photographs(page: Page):
     page.get_by_role("button", name="3 of 10 photographs of dog rose were taken for").click()
     shown = page.locator("#confused-pair")
@@ -45,10 +59,36 @@ def test_a_click_shows_a_pair_with_training_photographs(page: Page):
     page.locator("#confusions [data-true='2']").click()
     expect(shown).to_contain_text("2 of 8 photographs of “<img src=x")
     assert page.evaluate("window.poisoned") is None
+    for marked in ("#confusions [aria-current]", "#confusion-matrix [aria-current]"):
+        expect(page.locator(marked)).to_have_count(1)
+        expect(page.locator(marked)).to_have_attribute("data-true", "2")
+    below = page.locator("#unconfused").bounding_box()
+    above = shown.bounding_box()
+    assert above and below and above["y"] + above["height"] <= below["y"]
+
+
+def test_a_grid_that_scrolls_shows_it_and_takes_the_focus(large_page: Page):
+    large_page.set_viewport_size({"width": 390, "height": 860})
+    box = large_page.get_by_role("region", name="Table of confused classes")
+    frame = large_page.locator(".ff-matrix-frame")
+    expect(frame).to_have_class(re.compile("more-right"))
+    expect(box).to_have_attribute("tabindex", "0")
+    box.evaluate("box => box.scrollTo(box.scrollWidth, box.scrollHeight)")
+    expect(frame).to_have_class("ff-matrix-frame")
+
+
+def test_eight_classes_fit_a_phone(browser: Browser, uploads: UploadFolder):
+    counts = [[4 * (i == j) + ((i + 1) % 8 == j) for j in range(8)] for i in range(8)]
+    names = [f"a flower with a long name, {number}" for number in range(8)]
+    for page in opened_page(evaluated(names, counts), browser, uploads):
+        page.set_viewport_size({"width": 390, "height": 860})
+        box = page.locator(".ff-matrix")
+        expect(box).not_to_have_attribute("tabindex", "0")
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
 
 
 def test_arrow_keys_move_in_the_grid_and_enter_shows_the_pair(page: Page):
-    grid = page.locator("#confusion-matrix")
+    grid = page.get_by_role("grid", name="Confused classes")
     expect(grid.locator("[tabindex='0']")).to_have_count(1)
     grid.locator("[tabindex='0']").focus()
     page.keyboard.press("Home")
@@ -82,3 +122,10 @@ def test_the_search_has_a_label_and_finds_a_class(page: Page):
     table = page.locator("#per-class")
     expect(table.get_by_text("oxeye daisy").locator("visible=true")).to_have_count(0)
     expect(table.get_by_text("dog rose").locator("visible=true").first).to_be_visible()
+    found = page.locator("#found [role=status]")
+    expect(found).to_have_text("1 class")
+    page.get_by_label("Find a class").fill("zzz")
+    expect(found).to_have_text("No class contains “zzz”.")
+    expect(table.locator("visible=true")).to_have_count(0)
+    page.get_by_label("Find a class").fill("")
+    expect(table.get_by_text("tulip").locator("visible=true").first).to_be_visible()

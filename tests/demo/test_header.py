@@ -18,7 +18,9 @@ def titled(title: str) -> Checkpoint:
 def test_the_heading_is_the_title_where_there_is_one_and_else_counts_the_classes():
     assert "<h1>Which flower is it?</h1>" in heading(titled("Which flower is it?"))
     assert "<h1>Which of 3 classes is it?</h1>" in heading(made())
-    assert "knows 3 classes and was right on 33.3 % of 3 validation photographs." in heading(made())
+    assert "knows 3 classes and was right on 33.3\u00a0% of 3 validation photographs." in heading(
+        made()
+    )
 
 
 def test_the_browsers_tab_says_the_same_and_whose_it_is():
