@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from demo.many import status
 from demo.many.batch import REMOVED, Batch, Row
 from demo.photo import refusal
+from demo.words import short
 from model.classifier import Prediction
 from model.predictions import csv_header, csv_row
 
@@ -158,10 +159,11 @@ def _pack(archive: zipfile.ZipFile, batch: Batch) -> None:
         if row.outcome.none_of_these:
             folder = NONE_OF_THESE
         else:
-            first = row.outcome.top[0]
-            if first.class_id not in folder_of:
-                folder_of[first.class_id] = folders.claim(safe_name(first.label))
-            folder = folder_of[first.class_id]
+            name, first = short(row.outcome)[0], row.outcome.top[0]
+            key = first.class_id if name == first.label else f"parent {name}"
+            if key not in folder_of:
+                folder_of[key] = folders.claim(safe_name(name))
+            folder = folder_of[key]
         if row.path is None or not row.path.is_file():
             unreadable.append(f"{row.name}: {REMOVED}")
             continue

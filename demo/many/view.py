@@ -57,14 +57,14 @@ def _name(row: Row) -> tuple[object, ...]:
 def _answer(row: Row) -> tuple[object, ...]:
     if not isinstance(row.outcome, Prediction):
         return (1, "", 0.0)
-    first = row.outcome.top[0]
-    return (0, first.label.casefold(), -first.probability)
+    name, probability = short(row.outcome)
+    return (0, name.casefold(), -probability)
 
 
 def _least_sure(row: Row) -> tuple[object, ...]:
     if not isinstance(row.outcome, Prediction):
         return (1, 0.0)
-    return (0, row.outcome.top[0].probability)
+    return (0, short(row.outcome)[1])
 
 
 def _surest(row: Row) -> tuple[object, ...]:

@@ -83,9 +83,12 @@ class _Album:
         )
 
 
-def _names(path: str) -> tuple[str, str]:
-    """Return how training may have named a photograph: the audit may see `train` from above."""
-    return path, path.removeprefix("train/")
+def _names(path: str) -> tuple[str, ...]:
+    """Return how training may have named a photograph, which is by its class and file.
+
+    The audit may see `train` from above, and the parents of a class.
+    """
+    return path, path.removeprefix("train/"), "/".join(path.split("/")[-2:])
 
 
 def _summary(found: dict[str, Any]) -> Markup:

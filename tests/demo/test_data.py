@@ -78,6 +78,13 @@ def test_photographs_are_shown_with_their_names_where_thumbnails_are_kept():
     assert "Labelled as oxeye daisy. Suggested: dog rose" in shown
 
 
+def test_photographs_of_classes_with_parents_are_found_by_class_and_file():
+    checkpoint = checked()
+    assert checkpoint.audit
+    checkpoint.audit["findings"]["label_error"] = [row("garden/0/a.jpg", "0", suggested="1")]
+    assert "garden/0/a.jpg" in data_panels(pictured(checkpoint, FILES, [0, 1, 1]))
+
+
 def test_a_photograph_of_the_same_name_in_other_data_is_not_shown():
     shown = data_panels(pictured(checked(), FILES, [2, 2, 2]))
     assert "<img" not in shown
