@@ -22,6 +22,11 @@ def _png(size: int) -> bytes:
     return buffer.getvalue()
 
 
+def icon() -> Response:
+    """Answer with the icon as it is, whatever size a query asks for."""
+    return Response(ICON.read_bytes(), media_type="image/png")
+
+
 def pwa_icon(size: int) -> Response:
     """Answer with the icon; Gradio's own answer draws any size, so 50,000 px would take 10 GB.
 

@@ -18,11 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.headers import SafeHeaders
 from demo.health import Health
-from demo.icon import pwa_icon
+from demo.icon import icon, pwa_icon
 from demo.sign_in import SignInFirst
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 _PORTS = {"http": 80, "https": 443}
+
+# Gradio's for parts that this page does not have. Anybody could let the first run ffmpeg on a film,
+# and the second write files.
+_UNUSED = (("POST", "/gradio_api/process_recording"), ("GET", "/gradio_api/deep_link"))
 
 
 def check_origin(text: str) -> str:
@@ -162,6 +166,10 @@ def _preflight(headers: str) -> dict[str, str]:
     }
 
 
+def _nothing() -> PlainTextResponse:
+    return PlainTextResponse("This page has no such part.\n", status_code=404)
+
+
 class PageApp(App):
     """Gradio's application behind `SafeHeaders`, `OwnOrigin`, `Health` and `SignInFirst`.
 
@@ -186,7 +194,11 @@ class PageApp(App):
         super().__init__(default_response_class=ORJSONResponse, middleware=middleware)
         self._allowed_origins, self._framed = tuple(allowed), framed
         self.health = Health()
-        self.get("/pwa_icon/{size}")(pwa_icon)  # before Gradio adds its own
+        # Before Gradio adds its own.
+        self.get("/pwa_icon")(icon)
+        self.get("/pwa_icon/{size}")(pwa_icon)
+        for method, path in _UNUSED:
+            self.add_api_route(path, _nothing, methods=[method], include_in_schema=False)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the origin, the sign-in and the headers outside everything that Gradio adds."""

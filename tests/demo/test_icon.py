@@ -54,6 +54,13 @@ def test_icons_of_other_sizes_are_not_drawn(demo_address: str, size: str):
     assert error.value.code == 404
 
 
+@pytest.mark.parametrize("path", ["pwa_icon", "pwa_icon?size=64", "pwa_icon/?size=64"])
+def test_a_size_in_a_query_draws_nothing(demo_address: str, path: str):
+    content, kind = get(f"{demo_address}{path}")
+    assert kind == "image/png"
+    assert content == ICON.read_bytes()
+
+
 @pytest.mark.browser
 def test_a_browser_can_install_the_page(browser: Browser, demo_address: str):
     page = browser.new_page()

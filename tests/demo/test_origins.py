@@ -165,6 +165,29 @@ def test_programs_that_send_no_origin_are_not_concerned(opened: str, flower: Pat
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/gradio_api/process_recording"),
+        ("POST", "/gradio_api/process_recording/"),
+        ("GET", "/gradio_api/deep_link?session_hash=a"),
+    ],
+)
+def test_what_gradio_offers_for_parts_that_there_are_not_is_closed(
+    demo_address: str, method: str, path: str
+):
+    connection = http.client.HTTPConnection(urlsplit(demo_address).netloc, timeout=20)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    if answer.status == 307:  # to the same without the slash
+        path = urlsplit(answer.headers["location"]).path
+        answer.read()
+        connection.request(method, path)
+        answer = connection.getresponse()
+    assert answer.status == 404 and answer.read() == b"This page has no such part.\n"
+    connection.close()
+
+
+@pytest.mark.parametrize(
     ("environment", "allowed", "expected"),
     [
         ({}, [], {"SameSite=Lax"}),
