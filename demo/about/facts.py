@@ -9,24 +9,26 @@ from model.backbones.weights import PACKAGED
 from model.checkpoints.card import limits
 from model.checkpoints.checkpoint import Checkpoint
 from model.photographs.named import KnownData, known_data
+from model.trust.restrict import Allowed
 
 _SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 _VERSIONS = {"python": "Python", "torch": "PyTorch", "timm": "timm", "onnxruntime": "ONNX Runtime"}
 
 
-def facts_panel(checkpoint: Checkpoint, device: str) -> Markup:
+def facts_panel(checkpoint: Checkpoint, device: str, allowed: Allowed | None = None) -> Markup:
     """Render what the classifier is.
 
     Args:
         checkpoint: The checkpoint.
         device: The device in words.
+        allowed: The classes that this page answers with; None for all.
 
     Returns:
         HTML.
     """
     facts = join(
         html("<div><dt>{name}</dt><dd>{value}</dd></div>", name=name, value=value)
-        for name, value in _facts(checkpoint, device)
+        for name, value in _facts(checkpoint, device, allowed)
     )
     return panel("What it is", html('<dl class="ff-facts">{facts}</dl>', facts=facts))
 
@@ -37,15 +39,18 @@ def limits_panel(checkpoint: Checkpoint) -> Markup:
     return panel("Its limits", html('<ul class="ff-limits">{items}</ul>', items=items))
 
 
-def _facts(checkpoint: Checkpoint, device: str) -> Iterator[tuple[str, object]]:
+def _facts(
+    checkpoint: Checkpoint, device: str, allowed: Allowed | None
+) -> Iterator[tuple[str, object]]:
     """Name the facts and say them, in the order in which a visitor asks."""
     spec, training, data = checkpoint.backbone, checkpoint.training, checkpoint.metrics["data"]
     count = len(checkpoint.class_ids)
     known = known_data(data["name"], count)
-    yield (
-        "Purpose",
-        f"Names which of {count} classes a photograph shows, or says that it is none of them.",
-    )
+    asked = f"{count:,} classes" if allowed is None else f"{len(allowed):,} classes"
+    purpose = f"Names which of {asked} a photograph shows, or says that it is none of them."
+    if allowed is not None:
+        purpose += f" It was trained on {count:,}; this page answers with these only."
+    yield "Purpose", purpose
     counts = ", ".join(
         f"{number:,} {_SPLITS[split]}" for split, number in data["photographs"].items()
     )

@@ -13,32 +13,50 @@ from demo.about.snippets import snippets
 from demo.markup import join, show, text
 from demo.style import script
 from model.checkpoints.checkpoint import Checkpoint
+from model.trust.restrict import Allowed
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def about_tab(checkpoint: Checkpoint, device: str, *, endpoint: str = "predict") -> None:
+def about_tab(
+    checkpoint: Checkpoint,
+    device: str,
+    *,
+    endpoint: str = "predict",
+    allowed: Allowed | None = None,
+) -> None:
     """Lay out the tab inside a `gr.Tab`.
 
     Args:
         checkpoint: The checkpoint.
         device: The device in words.
         endpoint: The name of the endpoint that answers with this checkpoint.
+        allowed: The classes that this page answers with; None for all.
     """
     with gr.Row():
         with gr.Column(min_width=320, scale=3):
-            show(facts_panel(checkpoint, device))
+            show(facts_panel(checkpoint, device, allowed))
         with gr.Column(min_width=300, scale=2):
             show(limits_panel(checkpoint))
-            _take_along(checkpoint, endpoint)
+            _take_along(checkpoint, endpoint, allowed)
     gr.HTML(snippets(endpoint), js_on_load=script("snippets"), elem_id=f"call-{endpoint}")
-    names = sorted(checkpoint.class_names, key=str.casefold)
-    with gr.Accordion(f"All {len(names)} classes", open=False):
+    every = checkpoint.class_names
+    names = sorted(every if allowed is None else map(every.__getitem__, allowed), key=str.casefold)
+    title = f"All {len(every):,} classes"
+    if allowed is not None:
+        title = f"The {len(names):,} of {len(every):,} classes that this page answers with"
+    with gr.Accordion(title, open=False):
         show(text(join(names, ", ")))
 
 
-def _take_along(checkpoint: Checkpoint, endpoint: str) -> None:
+def _take_along(checkpoint: Checkpoint, endpoint: str, allowed: Allowed | None) -> None:
     """Offer the model card and the ONNX file."""
+    limit = ""
+    if allowed is not None:
+        limit = (
+            f" Both are of all {len(checkpoint.class_ids):,} classes: this page's limit to "
+            f"{len(allowed):,} of them is not in the file."
+        )
     pressed = f"onnx-file-{endpoint}"
     with gr.Column(elem_classes="ff-panel ff-take"):
         gr.HTML("<h2>Take it along</h2>")
@@ -46,7 +64,7 @@ def _take_along(checkpoint: Checkpoint, endpoint: str) -> None:
             text(
                 "The model card says how it was trained and measured. The ONNX file is the whole "
                 "classifier, backbone included, for programs with ONNX Runtime; it holds weights, "
-                "class names and thresholds, and no photographs."
+                f"class names and thresholds, and no photographs.{limit}"
             )
         )
         with gr.Row():

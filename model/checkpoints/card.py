@@ -20,8 +20,8 @@ def limits(checkpoint: Checkpoint) -> list[str]:
     """Say in sentences for visitors where a classifier errs, and what it must not be used for."""
     known = known_data(checkpoint.metrics["data"]["name"], len(checkpoint.class_ids))
     return [
-        '"None of these" is a warning, not a wall: things that look like one of the classes can '
-        "pass.",
+        "'None of these' does not catch everything: things that look like one of the classes can "
+        "be taken for it.",
         "Its figures hold for photographs like those it was trained on. Other cameras, seasons, "
         "framings or picture styles can lower them.",
         known.warning if known else "Do not use it where a wrong answer can harm somebody.",
@@ -152,12 +152,22 @@ def _levels_text(checkpoint: Checkpoint) -> str:
     return f"\nBy level, on {split}:\n\n{table}\n\n{answered_text(splits[split])}\n"
 
 
+def titles(checkpoint: Checkpoint) -> tuple[str, str]:
+    """Return a card's title in the metadata, and its heading."""
+    name, count = checkpoint.metrics["data"]["name"], len(checkpoint.class_names)
+    title = checkpoint.page.title
+    return (
+        title or f"Image classifier: {name}",
+        title or f"Image classifier with {count} classes",
+    )
+
+
 def front_matter(checkpoint: Checkpoint) -> str:
     """Return the card's metadata as YAML: what it is, and the figures of every measured split."""
     from huggingface_hub import EvalResult, ModelCardData
 
     data = checkpoint.metrics["data"]
-    title = checkpoint.page.title or f"Image classifier: {data['name']}"
+    title, _ = titles(checkpoint)
     results = [
         EvalResult(
             task_type="image-classification",
@@ -213,7 +223,7 @@ def render(checkpoint: Checkpoint, command: str) -> str:
 {front_matter(checkpoint)}
 ---
 
-# {checkpoint.page.title or f"Image classifier with {len(checkpoint.class_names)} classes"}
+# {titles(checkpoint)[1]}
 
 A {training["head_text"]} on a frozen pretrained backbone ({sizes}{pooled}).
 Trained with Frostflower.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model.checkpoints import checkpoint as checkpoints
+from model.checkpoints.card_copy import placed, retitled
 from model.checkpoints.checkpoint import CARD, PLOT, Checkpoint
 from model.explain.evidence import Evidence
 
@@ -66,11 +67,13 @@ def write(
         FileNotFoundError: There is no checkpoint.
         ValueError: It cannot be used, `out` is not empty, or a text is refused.
     """
-    public = redact(checkpoints.load(folder))
-    public = replace(public, page=public.page.changed(title, link))
+    stored = checkpoints.load(folder)
+    public = replace(redact(stored), page=stored.page.changed(title, link))
     extra = {PLOT: (folder / PLOT).read_bytes()} if (folder / PLOT).is_file() else {}
     if (folder / CARD).is_file():
         card = (folder / CARD).read_text(encoding="utf-8")
+        if public.page.title != stored.page.title:
+            card = retitled(card, public)
         extra[CARD] = _finish_card(card, name, license_id).encode()
     checkpoints.save(public, out, extra=extra)
     if public.audit:
@@ -81,9 +84,7 @@ def write(
 def _finish_card(text: str, name: str, license_id: str) -> str:
     from huggingface_hub import ModelCard
 
-    from model.checkpoints.card import PLACE
-
-    card = ModelCard(text.replace(PLACE, name) if name else text)
+    card = ModelCard(placed(text, name) if name else text)
     if license_id:
         card.data["license"] = license_id
     return card.content
