@@ -70,7 +70,7 @@ def comparison(checkpoints: Mapping[str, Checkpoint]) -> None:
                 )
 
 
-_HOW = "At the end of each curve stands the classifier's number; the dot is its best epoch."
+_HOW = "The number at the end of each curve is the classifier's; the dot marks its best epoch."
 
 
 def comparability(checkpoints: Sequence[Checkpoint]) -> str:
@@ -98,10 +98,15 @@ def comparability(checkpoints: Sequence[Checkpoint]) -> str:
     if len(prints) == 1:
         return "All were measured on the same validation photographs."
     seeds = sorted({checkpoint.metrics["seed"] for checkpoint in checkpoints})
-    why = "its photographs have changed in between"
     if len(seeds) > 1:
-        why = f"it was split with the seeds {', '.join(map(str, seeds))}"
-    return f"The figures are not of the same photographs of {names[0]}: {why}."
+        return (
+            f"The figures are not of the same photographs of {names[0]}: it was split with the "
+            f"seeds {', '.join(map(str, seeds))}."
+        )
+    return (
+        f"The photographs of {names[0]} or their split differ, so the figures are not of the same "
+        "photographs."
+    )
 
 
 def comparison_table(checkpoints: Mapping[str, Checkpoint]) -> Markup:

@@ -1,6 +1,7 @@
 """Open the checkpoints that a page serves: each under a name of its own, a shared backbone once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,10 @@ def require_one(checkpoints: Sequence[str], options: Mapping[str, object]) -> No
 
 
 def names(found: Sequence[Located]) -> list[str]:
-    """Name checkpoints as their folder or repository; where these are equal, with what differs.
+    """Name checkpoints as their folder or repository.
+
+    Of a repository that is there twice, the commit is added. Folders of one name are numbered:
+    visitors see these names, and what the folders above are called is not for them.
 
     Args:
         found: The checkpoints.
@@ -91,21 +95,17 @@ def names(found: Sequence[Located]) -> list[str]:
     Returns:
         A name for each, all different.
     """
-    short = [one.repo or one.folder.absolute().name for one in found]
-    long = [
-        f"{one.repo}@{one.folder.name[:7]}"
-        if one.repo
-        else "/".join(one.folder.absolute().parts[-2:])
-        for one in found
-    ]
-    best = (
-        name if short.count(name) == 1 else longer for name, longer in zip(short, long, strict=True)
-    )
-    return list(_different(best, "{name} ({number})"))
+    repositories, chosen = [one.repo for one in found], list[str]()
+    for one in found:
+        name = one.repo or one.folder.absolute().name
+        if one.repo and repositories.count(one.repo) > 1:
+            name = f"{one.repo}@{one.folder.name[:7]}"
+        chosen.append(next(new for new in _numbered(name, "{} ({})") if new not in chosen))
+    return chosen
 
 
 def endpoints(names: Sequence[str]) -> list[str]:
-    """Name the endpoints of a page.
+    """Name the endpoints of a page; each has a second one, of the same name with `_only` behind it.
 
     Args:
         names: Of its classifiers.
@@ -113,18 +113,26 @@ def endpoints(names: Sequence[str]) -> list[str]:
     Returns:
         `predict` for the first, `predict_NAME` for the others, of letters, digits and underscores.
     """
-    words = ("".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in names[1:])
-    others = (f"predict_{word.strip('_').lower() or 'other'}" for word in words)
-    return ["predict", *_different(others, "{name}_{number}")]
+    chosen, taken = ["predict"], {"predict", only("predict")}
+    for name in names[1:]:
+        word = "".join(c if c.isascii() and c.isalnum() else "_" for c in name).strip("_").lower()
+        free = (
+            new
+            for new in _numbered(f"predict_{word or 'other'}", "{}_{}")
+            if taken.isdisjoint((new, only(new)))
+        )
+        chosen.append(next(free))
+        taken |= {chosen[-1], only(chosen[-1])}
+    return chosen
 
 
-def _different(names: Iterator[str], pattern: str) -> Iterator[str]:
-    """Number names that have been there before, from 2."""
-    taken: set[str] = set()
-    for name in names:
-        new, number = name, 1
-        while new in taken:
-            number += 1
-            new = pattern.format(name=name, number=number)
-        taken.add(new)
-        yield new
+def only(endpoint: str) -> str:
+    """Name the endpoint beside another that takes a list of classes, too."""
+    return f"{endpoint}_only"
+
+
+def _numbered(name: str, pattern: str) -> Iterator[str]:
+    """Return the name, then with 2 and higher numbers."""
+    yield name
+    for number in count(2):
+        yield pattern.format(name, number)

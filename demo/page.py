@@ -13,7 +13,7 @@ from demo.collect import Corrections
 from demo.compare import comparison
 from demo.header import heading, page_title
 from demo.line import take_turns
-from demo.many.batch import MOST_KEPT
+from demo.many.batch import Shelf
 from demo.markup import html, show
 from demo.opening import endpoints
 from demo.tabs.about import about_tab
@@ -57,6 +57,7 @@ def build(
     served = classifiers if isinstance(classifiers, Mapping) else {"": classifiers}
     names = list(served)
     titles = {name: page_title(classifier.checkpoint) for name, classifier in served.items()}
+    shelf = Shelf()
     compared = {name: classifier.checkpoint for name, classifier in served.items()}
     if gpu.IS_ZERO:
         print("ZeroGPU gives no GPU while a Space starts, so the golden answers are not replayed.")
@@ -70,7 +71,7 @@ def build(
                 with gr.Tab("Classify"):
                     classify_tab(served[name], max_bytes, batch, corrections, endpoint)
                 with gr.Tab("Many photographs"):
-                    many_tab(served[name], max_bytes, MOST_KEPT // len(served))
+                    many_tab(served[name], max_bytes, shelf)
                 with gr.Tab("Training history"):
                     history_tab(checkpoint)
                     if len(served) > 1:
@@ -81,7 +82,12 @@ def build(
                     with gr.Tab("Data"):
                         data_tab(checkpoint)
                 with gr.Tab("About"):
-                    about_tab(checkpoint, served[name].backbone.device_text, endpoint=endpoint)
+                    about_tab(
+                        checkpoint,
+                        served[name].backbone.device_text,
+                        endpoint=endpoint,
+                        allowed=served[name].allowed,
+                    )
 
         if len(served) == 1:
             part(*names, *endpoints(names))

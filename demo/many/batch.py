@@ -21,8 +21,8 @@ KEPT_SECONDS = 3600.0
 """A batch is kept for so long after it was sent, unless its visitor leaves earlier."""
 
 MOST_KEPT = 40
-"""Batches of all visitors that are kept; each takes about 1 MB. The oldest that has ended makes
-room."""
+"""Batches of all visitors of a page that are kept; each takes about 1 MB. The oldest that has ended
+makes room."""
 
 REMOVED = "is no longer on the server; please send it again"
 """Why a file that was sent cannot be read, where uploads have been swept meanwhile."""
@@ -151,23 +151,36 @@ class Batch:
             small.save(self._thumbnail_path(row), "JPEG", quality=80)
 
 
+class Shelf:
+    """Where the batches of a page are kept: those of all its classifiers share the room."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        """Start empty.
+
+        Args:
+            most: Batches that are kept.
+        """
+        self.most = most
+        self.lock = threading.Lock()
+        self.batches: OrderedDict[tuple[Batches, str], Batch] = OrderedDict()
+        """Whose they are, and the visitor -> the batch, the oldest first; hold the lock."""
+
+
 class Batches:
-    """The last batch of each visitor.
+    """The last batch of each visitor of a classifier.
 
     Gradio's own state is not used: it forgets a visitor when a hundred others, or calls of the API,
     have come since, and does not say so.
     """
 
-    def __init__(self, parent: Path, most: int = MOST_KEPT) -> None:
+    def __init__(self, parent: Path, shelf: Shelf) -> None:
         """Start empty.
 
         Args:
             parent: The upload folder.
-            most: Batches that are kept.
+            shelf: Where the batches are kept, perhaps beside others.
         """
-        self._parent, self._most = parent, most
-        self._lock = threading.Lock()
-        self._batches: OrderedDict[str, Batch] = OrderedDict()
+        self._parent, self._shelf = parent, shelf
 
     def start(self, visitor: str) -> Batch:
         """Begin a batch; the visitor's earlier one, and those that are too old, are closed.
@@ -175,33 +188,33 @@ class Batches:
         Raises:
             gr.Error: There is no room, as too many others are running.
         """
-        now = time.monotonic()
-        with self._lock:
-            excess = len(self._batches) - self._most + 1 - (visitor in self._batches)
+        now, own, shelf = time.monotonic(), (self, visitor), self._shelf
+        with shelf.lock:
+            excess = len(shelf.batches) - shelf.most + 1 - (own in shelf.batches)
             leaving = []
-            for other, batch in self._batches.items():  # the oldest first
-                if other == visitor or batch.is_running:
+            for other, batch in shelf.batches.items():
+                if other == own or batch.is_running:
                     continue
                 if excess > 0 or now - batch.started > KEPT_SECONDS:
                     leaving.append(other)
                     excess -= 1
             if excess > 0:
                 raise refusal(
-                    f"Photographs of {self._most} other visitors are being classified. Please try "
+                    f"Photographs of {shelf.most} other visitors are being classified. Please try "
                     "again in a few minutes."
                 )
-            if visitor in self._batches:
-                leaving.append(visitor)
-            closed = [self._batches.pop(other) for other in leaving]
-            new = self._batches[visitor] = Batch(self._parent)
+            if own in shelf.batches:
+                leaving.append(own)
+            closed = [shelf.batches.pop(other) for other in leaving]
+            new = shelf.batches[own] = Batch(self._parent)
         for batch in closed:
             batch.close()
         return new
 
     def get(self, visitor: str) -> Batch | None:
         """Return the visitor's batch, unless there is none or it is too old."""
-        with self._lock:
-            batch = self._batches.get(visitor)
+        with self._shelf.lock:
+            batch = self._shelf.batches.get((self, visitor))
         if batch is not None and time.monotonic() - batch.started > KEPT_SECONDS:
             self.close(visitor)
             return None
@@ -209,7 +222,7 @@ class Batches:
 
     def close(self, visitor: str) -> None:
         """Remove the visitor's batch, if there is one."""
-        with self._lock:
-            batch = self._batches.pop(visitor, None)
+        with self._shelf.lock:
+            batch = self._shelf.batches.pop((self, visitor), None)
         if batch is not None:
             batch.close()

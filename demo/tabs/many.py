@@ -15,7 +15,7 @@ from PIL import Image
 from demo.answer import TOP, answer
 from demo.gpu import on_gpu
 from demo.many import downloads, incoming, scripts, status, updates, view
-from demo.many.batch import MOST_KEPT, REMOVED, Batch, Batches, Row
+from demo.many.batch import REMOVED, Batch, Batches, Row, Shelf
 from demo.many.layout import Parts, lay_out
 from demo.markup import html
 from demo.photo import refusal
@@ -57,17 +57,17 @@ def detail(row: Row, photo: Image.Image, bars_part: Markup, why_part: Markup) ->
     )
 
 
-def many_tab(classifier: Classifier, max_bytes: int, kept: int = MOST_KEPT) -> None:
+def many_tab(classifier: Classifier, max_bytes: int, shelf: Shelf) -> None:
     """Lay out the tab inside a `gr.Tab`.
 
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest photograph, in bytes.
-        kept: Batches of all visitors that are kept.
+        shelf: Where the batches of all classifiers of the page are kept.
     """
     parts = lay_out(classifier, max_bytes)
     uploads = Path(parts.drop.GRADIO_CACHE)
-    batches = Batches(uploads, kept)
+    batches = Batches(uploads, shelf)
     _classify_events(parts, classifier, batches, max_bytes)
     _table_events(parts, batches)
     _download_events(parts, batches)

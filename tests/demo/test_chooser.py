@@ -1,8 +1,8 @@
 """A page of several classifiers: endpoints and limits, and in Chromium the choice between them."""
 
 import json
+import re
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from drawing import CLASSES
 from gradio_client import Client, handle_file
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from demo.page import build
 from demo.serve import launch
@@ -127,11 +127,19 @@ def test_each_keeps_its_answer_while_the_other_is_shown(page: Page, flower: Path
 
 @pytest.mark.browser
 def test_an_answer_that_comes_while_the_other_is_shown_is_there_later(page: Page, flower: Path):
-    buttons = page.locator("#classifier input")
-    with page.expect_response(lambda response: "queue/join" in response.url):
+    buttons, held = page.locator("#classifier input"), list[Route]()
+    answers = re.compile("/queue/data")
+    # Until the other is shown, however fast the answer is.
+    page.route(answers, lambda route: held.append(route))
+    with page.expect_request(answers):
         page.set_input_files("#photograph input[type=file]", flower)
     buttons.nth(1).check()
-    time.sleep(2)
+    expect(page.locator("h1")).to_contain_text("Which drawing?")
+    assert held
+    for route in held:
+        route.continue_()
+    page.unroute(answers)
+    page.wait_for_timeout(2000)
     buttons.nth(0).check()
     expect(page.locator("#top5 .ff-answer")).to_contain_text("pink-yellow dahlia")
 

@@ -13,7 +13,7 @@ from drawing import drawn_photograph
 from PIL import Image
 
 from demo.many import downloads, incoming, status, view
-from demo.many.batch import MOST_KEPT, REMOVED, Batch, Batches
+from demo.many.batch import MOST_KEPT, REMOVED, Batch, Batches, Shelf
 from demo.many.incoming import Sent, accept
 from model.classifier import AnswerEvidence, Candidate, Prediction
 from model.photographs.images import BadImageError
@@ -422,7 +422,7 @@ def test_an_error_of_the_classifier_keeps_what_is_done(batch: Batch, uploads: Pa
 
 
 def test_files_are_removed_when_the_visitor_leaves_or_sends_others(uploads: Path):
-    batches = Batches(uploads)
+    batches = Batches(uploads, Shelf())
     first = batches.start("visitor")
     (first.folder / "a.jpg").write_bytes(b"x")
     second = batches.start("visitor")
@@ -433,7 +433,7 @@ def test_files_are_removed_when_the_visitor_leaves_or_sends_others(uploads: Path
 
 
 def test_batches_are_bounded_in_number_and_age(uploads: Path, monkeypatch: pytest.MonkeyPatch):
-    batches = Batches(uploads)
+    batches = Batches(uploads, Shelf())
     for number in range(MOST_KEPT + 5):
         batches.start(str(number))
     assert len(list(uploads.iterdir())) == MOST_KEPT
@@ -444,15 +444,20 @@ def test_batches_are_bounded_in_number_and_age(uploads: Path, monkeypatch: pytes
     assert len(list(uploads.iterdir())) == 1
 
 
-def test_a_page_of_several_classifiers_keeps_fewer_batches_of_each(uploads: Path):
-    batches = Batches(uploads, 2)
-    for visitor in "abc":
-        batches.start(visitor)
-    assert batches.get("a") is None and batches.get("b") is not None
+def test_the_classifiers_of_a_page_share_the_room_for_batches(uploads: Path):
+    shelf = Shelf(3)
+    popular, other = Batches(uploads, shelf), Batches(uploads, shelf)
+    kept = [popular.start("a"), other.start("a"), popular.start("b")]
+    assert [popular.get("a"), other.get("a"), popular.get("b")] == kept
+    popular.start("c")
+    assert popular.get("a") is None and other.get("a") is kept[1]
+    other.close("a")
+    assert other.get("a") is None and popular.get("b") is kept[2]
+    assert len(list(uploads.iterdir())) == 2
 
 
 def test_batches_that_run_are_not_ended_by_other_visitors(uploads: Path):
-    batches = Batches(uploads)
+    batches = Batches(uploads, Shelf())
     for number in range(MOST_KEPT):
         batches.start(str(number)).is_running = True
     with pytest.raises(gr.Error, match="other visitors are being classified"):

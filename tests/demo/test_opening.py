@@ -26,7 +26,8 @@ def test_a_checkpoint_is_called_as_its_folder_or_repository():
 
 def test_equal_names_are_told_apart():
     found = [local("/a/one/best"), local("/a/two/best"), local("/b/two/best")]
-    assert names(found) == ["one/best", "two/best", "two/best (2)"]
+    assert names(found) == ["best", "best (2)", "best (3)"], "folders above are not for visitors"
+    assert names([local("a/b"), local("a/b (2)"), local("c/b")]) == ["b", "b (2)", "b (3)"]
     found = [hub("bob/roses", "a" * 40), hub("bob/roses", "b" * 40)]
     assert names(found) == ["bob/roses@aaaaaaa", "bob/roses@bbbbbbb"]
 
@@ -35,6 +36,15 @@ def test_the_first_endpoint_is_predict_and_the_others_have_plain_unlike_names():
     found = endpoints(["one", "bob/Roses", "bob_roses", "<b>", "植物", "&"])
     assert found[:3] == ["predict", "predict_bob_roses", "predict_bob_roses_2"]
     assert found[3:] == ["predict_b", "predict_other", "predict_other_2"]
+
+
+@pytest.mark.parametrize(
+    "called", [["flowers", "only"], ["a", "roses", "roses_only"], ["a", "roses_only", "roses"]]
+)
+def test_endpoints_leave_room_for_those_with_a_list_of_classes(called: list[str]):
+    found = endpoints(called)
+    every = [*found, *(f"{name}_only" for name in found)]
+    assert len(set(every)) == 2 * len(called), every
 
 
 def test_a_shared_backbone_is_opened_once_and_that_is_said(
