@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
+from demo import opening
 from demo.answer import EMPTY, TOP, answer
 from demo.batch import Batcher
 from demo.collect import Corrections
@@ -246,7 +247,7 @@ def _endpoints(
     classes = gr.JSON(visible=False, label="Classes")
     for function, inputs, api_name in (
         (predict, [photo], name),
-        (predict_only, [photo, classes], f"{name}_only"),
+        (predict_only, [photo, classes], opening.only(name)),
     ):
         endpoint, answered = gr.Button(visible=False), gr.Label(visible=False, num_top_classes=TOP)
         endpoint.click(
