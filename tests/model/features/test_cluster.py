@@ -272,7 +272,7 @@ def test_a_cluster_that_auto_has_started_ends_with_a_command_that_is_stopped(
     mark = uuid.uuid4().hex
     command = [sys.executable, "-m", "model", "audit", str(folder), "--cluster", "auto"]
     command += ["--cache-dir", str(tmp_path / "cache")]
-    with tempfile.TemporaryDirectory() as temporary:  # a short path: it will hold a socket
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # short: it will hold a socket
         variables = {**os.environ, "FROSTFLOWER_TEST": mark, "RAY_TMPDIR": temporary}
         process = subprocess.Popen(
             command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True
