@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from demo.markup import html, join, text
 from demo.style import LOGO
-from demo.words import MOSTLY, as_text, is_doubtful, probability_text, short, verdict
+from demo.words import as_text, is_doubtful, probability_text, short, verdict
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.page import link_for
 from model.classifier import Prediction
@@ -101,8 +101,8 @@ def _actions(prediction: Prediction, checkpoint: Checkpoint, photographs: int) -
 
 def label_set(prediction: Prediction) -> Markup:
     """Render a prediction set of several classes with its promise; nothing where it cannot hold."""
-    mostly_aside = (prediction.set_aside or 0) > MOSTLY
-    if prediction.none_of_these or mostly_aside or len(prediction.label_set) == 1:
+    unsaid = prediction.none_of_these or prediction.is_mostly_aside
+    if unsaid or len(prediction.label_set) == 1:
         return Markup()
     names, more = prediction.label_set, ""
     coverage = probability_text(prediction.coverage)

@@ -13,9 +13,6 @@ _PERHAPS = 0.1
 _MOST_NAMED = 3
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
-MOSTLY = 0.5
-"""Share of the probability beyond which most of it is said to be set aside."""
-
 
 class Verdict(NamedTuple):
     """What the page says first.
@@ -67,14 +64,17 @@ def verdict(prediction: Prediction, num_classes: int, photographs: int = 1) -> V
 
 def is_doubtful(prediction: Prediction) -> bool:
     """Tell whether the sentence of a verdict warns of something."""
-    is_aside = (prediction.set_aside or 0) > MOSTLY
-    return prediction.none_of_these or is_aside or _is_contradicted(prediction)
+    return _is_warned_of(prediction) or _is_contradicted(prediction)
+
+
+def _is_warned_of(prediction: Prediction) -> bool:
+    return prediction.none_of_these or prediction.is_mostly_aside
 
 
 def _is_contradicted(prediction: Prediction) -> bool:
     """Tell whether similar photographs are of other classes, where no other words warn already."""
-    warned = prediction.none_of_these or (prediction.set_aside or 0) > MOSTLY
-    return bool(prediction.evidence and prediction.evidence.disagree) and not warned
+    evidence = prediction.evidence
+    return evidence is not None and evidence.disagree and not _is_warned_of(prediction)
 
 
 def aside_words(restricted: Restricted) -> str:
@@ -86,7 +86,7 @@ def aside_words(restricted: Restricted) -> str:
     verb = "was" if restricted.allowed == 1 else "were"
     few = f"Only {restricted.allowed:,} of {restricted.classes:,} classes {verb} allowed"
     best = f"{restricted.best.label} ({_percent(restricted.best.probability)})"
-    if restricted.set_aside <= MOSTLY:
+    if not restricted.is_most:
         return f"{few}; {_percent(restricted.set_aside)} of the probability went to others."
     return f"{few}. Without that limit the best guess would be {best}."
 
@@ -94,7 +94,7 @@ def aside_words(restricted: Restricted) -> str:
 def _of_some(said: Verdict, prediction: Prediction, restricted: Restricted) -> Verdict:
     """Put into words an answer among some classes, from the words of an ordinary one."""
     aside, first = aside_words(restricted), prediction.top[0].label
-    is_ordinary = restricted.allowed > 1 and restricted.set_aside <= MOSTLY
+    is_ordinary = restricted.allowed > 1 and not restricted.is_most
     if prediction.none_of_these or is_ordinary:
         return Verdict(said.headline, f"{said.sentence} {aside}")
     if restricted.allowed == 1:
@@ -112,8 +112,8 @@ def _of_all(prediction: Prediction, num_classes: int, several: bool) -> Verdict:
             f"{first.label}.",
         )
     given = ", if it is one of those allowed" if prediction.restricted else ""
-    if prediction.answer and prediction.answer.class_id is None and prediction.answer.level:
-        return _of_parent(prediction.answer, given, several)
+    if prediction.parent:
+        return _of_parent(prediction.parent, given, several)
     right = _right(share, several)
     if share >= VERY_SURE or len(prediction.top) == 1:
         return Verdict(first.label, f"Very sure{given}{right}.")
@@ -132,9 +132,9 @@ def _of_all(prediction: Prediction, num_classes: int, several: bool) -> Verdict:
 
 def short(prediction: Prediction) -> tuple[str, float]:
     """Return the answer alone, and its probability, 0-1: a parent where that is the answer."""
-    answer, first = prediction.answer, prediction.top[0]
-    if answer and answer.class_id is None and answer.level:
-        return answer.name, answer.probability
+    first = prediction.top[0]
+    if prediction.parent:
+        return prediction.parent.name, prediction.parent.probability
     return first.label, first.probability
 
 

@@ -1,8 +1,9 @@
 """The classifier: photographs in, predictions out. All that the page, the CLI and the API need."""
 
+import functools
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,11 @@ class Restricted:
     set_aside: float
     best: Candidate
 
+    @property
+    def is_most(self) -> bool:
+        """Whether more than half of the probability was set aside."""
+        return self.set_aside > 0.5
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -127,6 +133,17 @@ class Prediction:
     heat: HeatMap | None = None
     answer: Answer | None = None
     restricted: Restricted | None = None
+
+    @property
+    def parent(self) -> Answer | None:
+        """The answer, where that is a parent of classes; None where it is a class, or unsure."""
+        answer = self.answer
+        return answer if answer and answer.level and answer.class_id is None else None
+
+    @property
+    def is_mostly_aside(self) -> bool:
+        """Whether more than half of the probability was set aside."""
+        return self.restricted is not None and self.restricted.is_most
 
     @property
     def set_aside(self) -> float | None:
@@ -243,9 +260,13 @@ class Classifier:
             ValueError: The list is empty, or names a class that there is not, or one that is not
                 answered here at all.
         """
-        finder = ClassFinder(self.checkpoint.class_ids, self.checkpoint.class_names)
-        found = restrict.resolve(only, finder, self.allowed)
-        return None if len(found) == finder.count else found
+        found = restrict.resolve(only, self._finder, self.allowed)
+        return None if len(found) == self._finder.count else found
+
+    @functools.cached_property
+    def _finder(self) -> ClassFinder:
+        """Made once, as it takes all names in several spellings; a call may come for each photo."""
+        return ClassFinder(self.checkpoint.class_ids, self.checkpoint.class_names)
 
     def assess(self, images: Sequence[Image.Image]) -> calibrate.Assessment:
         """Score decoded photographs; see the function of the same name."""
@@ -308,12 +329,9 @@ class Classifier:
         heats = self._heats(features, maps, found)
         evidence = self._evidence(found, images)
         seconds = (time.perf_counter() - started) / len(images)
+        rows = zip(evidence, heats, restricted, strict=True)
         return [
-            replace(
-                self._prediction(found, number, top, seconds, evidence[number], heats[number]),
-                restricted=restricted[number],
-            )
-            for number in range(len(images))
+            self._prediction(found, number, top, seconds, *row) for number, row in enumerate(rows)
         ]
 
     def predict_together(
@@ -349,8 +367,7 @@ class Classifier:
         heat = self._heats(features, maps, found)[0]
         evidence = self._evidence(found, images[:1])[0]
         seconds = time.perf_counter() - started
-        answer = self._prediction(found, 0, top, seconds, evidence, heat)
-        return replace(answer, restricted=restricted)
+        return self._prediction(found, 0, top, seconds, evidence, heat, restricted)
 
     def _features(
         self, images: Sequence[Image.Image], explain: bool
@@ -418,6 +435,7 @@ class Classifier:
         seconds: float,
         evidence: AnswerEvidence | None,
         heat: HeatMap | None,
+        restricted: Restricted | None,
     ) -> Prediction:
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
         probabilities = softmax(found.logits[number])
@@ -433,4 +451,5 @@ class Classifier:
             evidence=evidence,
             heat=heat,
             answer=self._levels.answer(probabilities) if self._levels else None,
+            restricted=restricted,
         )

@@ -1,6 +1,5 @@
 """A pair of classes: how they were confused, and training photographs of both."""
 
-import base64
 from typing import Any
 
 from markupsafe import Markup
@@ -9,6 +8,7 @@ from demo.evaluation.matrix import pair_text
 from demo.evaluation.shares import percent
 from demo.markup import html, join, table, text
 from demo.photo import refusal
+from demo.pictures import jpeg_url
 from model.checkpoints.checkpoint import Checkpoint
 from model.explain.evidence import Evidence
 from model.explain.look_alikes import look_alikes
@@ -116,6 +116,5 @@ def thumbnail(evidence: Evidence, number: int, alt: str) -> Markup:
     Returns:
         HTML.
     """
-    source = "data:image/jpeg;base64,"
-    source += base64.b64encode(evidence.thumbnail(number) or b"").decode()
+    source = jpeg_url(evidence.thumbnail(number) or b"")
     return html('<img src="{source}" alt="{alt}">', source=source, alt=alt)

@@ -149,7 +149,7 @@ def _size(row: Row) -> int:
 
 def _pack(archive: zipfile.ZipFile, batch: Batch) -> None:
     folders = _Names(NONE_OF_THESE, COULD_NOT_BE_READ)
-    folder_of: dict[str, str] = {}
+    folder_of: dict[tuple[bool, str], str] = {}
     files: dict[str, _Names] = {}
     unreadable = []
     for row in batch.done:
@@ -159,8 +159,8 @@ def _pack(archive: zipfile.ZipFile, batch: Batch) -> None:
         if row.outcome.none_of_these:
             folder = NONE_OF_THESE
         else:
-            name, first = short(row.outcome)[0], row.outcome.top[0]
-            key = first.class_id if name == first.label else f"parent {name}"
+            name, parent = short(row.outcome)[0], row.outcome.parent
+            key = (parent is not None, name if parent else row.outcome.top[0].class_id)
             if key not in folder_of:
                 folder_of[key] = folders.claim(safe_name(name))
             folder = folder_of[key]

@@ -1,6 +1,5 @@
 """The table of a batch: which rows are shown, in which order, and how they look."""
 
-import base64
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from markupsafe import Markup
 
 from demo.many.batch import Batch, Row
 from demo.markup import html, join
+from demo.pictures import jpeg_url
 from demo.words import SURE, probability_text, short, verdict
 from model.classifier import Prediction
 
@@ -170,8 +170,7 @@ def _row(row: Row, thumbnail: bytes | None) -> Markup:
         )
     picture = Markup()
     if thumbnail:
-        source = "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode()
-        picture = html('<img src="{source}" alt="">', source=source)
+        picture = html('<img src="{source}" alt="">', source=jpeg_url(thumbnail))
     return html(
         '<tr data-row="{number}"><td>{picture}</td><td><button type="button">{name}</button></td>'
         '<td>{answer}{marks}</td><td class="number">{share}</td></tr>',
@@ -192,8 +191,8 @@ def _answer_text(row: Row, outcome: Prediction) -> str:
     """Return the answer; of an unsure row the classes it may be, where they are short."""
     if outcome.none_of_these:
         return "Probably none of these"
-    name, first = short(outcome)[0], outcome.top[0].label
-    if not _unsure(row) or name != first:  # `_marks` has the classes of a parent
+    name = short(outcome)[0]
+    if not _unsure(row) or outcome.parent:  # `_marks` has the classes of a parent
         return name
     # Only a photograph of no class is told how many classes there are.
     headline = verdict(outcome, num_classes=0).headline
@@ -204,7 +203,7 @@ def _marks(row: Row, outcome: Prediction) -> list[str]:
     marks, first = [], outcome.top[0]
     if outcome.none_of_these:
         marks.append(f"nearest: {first.label}, {probability_text(first.probability)}")
-    elif short(outcome)[0] != first.label:
+    elif outcome.parent:
         marks.append(f"not clear which one; perhaps {first.label}")
     if _unsure(row):
         count = len(outcome.label_set)

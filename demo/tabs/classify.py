@@ -179,10 +179,8 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
         if upload is None:
             return _NO_PREVIEW, strip(None), EMPTY, "", *parts.correct.update(None)
         asked = read_asked(text)
-        is_same = bool(asked.first) and is_upload(asked.first, upload)
-        further = read_further(
-            asked.further if is_same else [], uploads, max_bytes, transforms.least_side
-        )
+        paths = asked.further if is_upload(asked.first, upload) else []  # else of another object
+        further = read_further(paths, uploads, max_bytes, transforms.least_side)
         photos = [upload.image, *(one.image for one in further)]
         prediction = predict(photos, chosen)
         shown = _NO_PREVIEW

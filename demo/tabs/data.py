@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from markupsafe import Markup
@@ -215,7 +216,7 @@ def _photographs(count: int) -> str:
 
 def _cards(cards: Iterable[Markup]) -> Markup:
     """Lay out those that have a picture."""
-    shown = [card for card in cards if card][:_CARDS]
+    shown = list(islice(filter(None, cards), _CARDS))  # the others are not even made
     if not shown:
         return Markup()
     return html('<div class="ff-cards">{cards}</div>', cards=join(shown))

@@ -1,7 +1,5 @@
 """The Many photographs tab: up to 500 photographs, a table of answers, and two downloads."""
 
-import base64
-import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from demo.many.batch import REMOVED, Batch, Batches, Row, Shelf
 from demo.many.layout import Parts, lay_out
 from demo.markup import html
 from demo.photo import refusal
+from demo.pictures import picture_url
 from demo.tabs.classify import preview
 from demo.tabs.why import why
 from model.classifier import Classifier, Prediction
@@ -43,15 +42,13 @@ def detail(row: Row, photo: Image.Image, bars_part: Markup, why_part: Markup) ->
     Returns:
         HTML.
     """
-    file = io.BytesIO()
-    preview(photo).save(file, "JPEG", quality=85)
     return html(
         '<section class="ff-detail" tabindex="-1" aria-label="{name}"><div class="ff-detail-head">'
         '<h2>{name}</h2><button type="button" data-close="{number}">Back to the table</button>'
         '</div><div class="ff-detail-two"><img src="{source}" alt="">{bars}</div>{why}</section>',
         name=row.name,
         number=row.number,
-        source="data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode(),
+        source=picture_url(preview(photo)),
         bars=bars_part,
         why=why_part,
     )

@@ -1,19 +1,17 @@
 """More photographs of the same object, under the first one: their logits are averaged."""
 
-import base64
-import contextlib
-import io
-import json
 import sys
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypedDict
 
 import gradio as gr
+import msgspec
 from markupsafe import Markup
 from PIL import Image
 
 from demo.markup import html, join
 from demo.photo import read_upload, refusal
+from demo.pictures import picture_url
 from demo.style import script
 from model.photographs import images
 
@@ -22,10 +20,6 @@ MOST = 4
 
 _SIDE = 96  # px
 _LONGEST = 20_000  # characters of what the page asks
-
-
-def _is_object(values: object) -> TypeGuard[dict[str, Any]]:
-    return isinstance(values, dict)
 
 
 class Further(NamedTuple):
@@ -48,6 +42,11 @@ class Asked(NamedTuple):
         further: The others.
     """
 
+    first: str
+    further: list[str]
+
+
+class _Sent(TypedDict):
     first: str
     further: list[str]
 
@@ -82,18 +81,15 @@ def read_asked(text: object) -> Asked:
     Raises:
         gr.Error: It is something else, or there are too many photographs.
     """
-    values: object = None
-    if isinstance(text, str) and len(text) <= _LONGEST:
-        with contextlib.suppress(ValueError, RecursionError):
-            values = json.loads(text)
-    first, paths = (values.get("first"), values.get("further")) if _is_object(values) else ("", 0)
-    if not (isinstance(first, str) and isinstance(paths, list)) or not all(
-        isinstance(path, str) for path in paths
-    ):
-        raise refusal("The list of photographs cannot be read. Please reload the page.")
-    if len(paths) > MOST:
+    try:
+        if not isinstance(text, str) or len(text) > _LONGEST:
+            raise ValueError
+        asked = msgspec.json.decode(text, type=_Sent)
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+        raise refusal("The list of photographs cannot be read. Please reload the page.") from None
+    if len(asked["further"]) > MOST:
         raise refusal(f"At most {MOST} further photographs can be added.")
-    return Asked(first, paths)
+    return Asked(**asked)
 
 
 def read_further(paths: list[str], uploads: Path, max_bytes: int, side: int) -> list[Further]:
@@ -159,7 +155,6 @@ def strip(further: list[Further] | None) -> Markup:
 
 
 def _thumbnail(photo: Image.Image) -> str:
-    small, file = photo.copy(), io.BytesIO()
+    small = photo.copy()
     small.thumbnail((_SIDE, _SIDE))
-    small.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return picture_url(small, quality=80)

@@ -1,13 +1,12 @@
 """Why it answered so: where it looked, and the training photographs most like the upload."""
 
-import base64
-import io
 from collections import Counter
 
 from markupsafe import Markup
 from PIL import Image
 
 from demo.markup import html, join, panel, text
+from demo.pictures import jpeg_url, picture_url
 from model.backbones.transforms import Transforms
 from model.classifier import AnswerEvidence, Prediction, Similar
 from model.explain.heat_map import HeatMap, overlay
@@ -55,8 +54,8 @@ def _heat_panel(
             'aria-label="From the photograph to where it looked" oninput="this.closest('
             "'.ff-panel').style.setProperty('--ff-fade', this.value)"
             '"><span>Where it looked</span></label>',
-            plain=_data_url(photo.resize(painted.size, Image.Resampling.LANCZOS)),
-            source=_data_url(painted),
+            plain=picture_url(photo.resize(painted.size, Image.Resampling.LANCZOS)),
+            source=picture_url(painted),
             label=label,
         ),
         text(f"What glows speaks for “{label}”. Only the part inside the white frame was used."),
@@ -97,8 +96,7 @@ def _counted(evidence: AnswerEvidence) -> str:
 def _similar(one: Similar, label: str) -> Markup:
     picture = Markup()
     if one.thumbnail:
-        source = "data:image/jpeg;base64," + base64.b64encode(one.thumbnail).decode()
-        picture = html('<img src="{source}" alt="">', source=source)
+        picture = html('<img src="{source}" alt="">', source=jpeg_url(one.thumbnail))
     return html(
         '<li class="{mark}">{picture}<span class="name">{label}</span>'
         '<meter min="0" max="1" value="{likeness:.3f}" aria-label="likeness"></meter></li>',
@@ -107,9 +105,3 @@ def _similar(one: Similar, label: str) -> Markup:
         label=one.label,
         likeness=max(0.0, 1 - one.distance**2 / 2),  # the cosine of the embeddings
     )
-
-
-def _data_url(image: Image.Image) -> str:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

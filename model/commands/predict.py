@@ -154,8 +154,7 @@ def promise(prediction: Prediction) -> str:
     said = f"holds the right class in {prediction.coverage:.1%} of photographs"
     if prediction.restricted is None:
         return f" ({said})"
-    likely = prediction.restricted.set_aside <= 0.5
-    return f" ({said}, if it is one of those allowed)" if likely else ""
+    return "" if prediction.is_mostly_aside else f" ({said}, if it is one of those allowed)"
 
 
 def answer_text(answer: Answer) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -151,20 +152,15 @@ def test_nothing_moves_when_an_answer_arrives(page: Page, flower: Path, width: i
     assert page.evaluate(PLACES) == before
 
 
-ASKS = "**/queue/join*"
-HELD: list[Route] = []
-
-
-def hold_requests(page: Page) -> None:
-    """Keep back what the page asks its server, until `release`."""
-    page.route(ASKS, lambda route: HELD.append(route))
-
-
-def release(page: Page) -> None:
-    for route in HELD:
+@contextmanager
+def held_back(page: Page) -> Iterator[None]:
+    """Keep back what the page asks its server, until the end of the block."""
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    yield
+    for route in held:
         route.continue_()
-    HELD.clear()
-    page.unroute(ASKS)
+    page.unroute("**/queue/join*")
 
 
 def test_a_photograph_chosen_while_a_bad_one_is_refused_is_answered(
@@ -172,12 +168,11 @@ def test_a_photograph_chosen_while_a_bad_one_is_refused_is_answered(
 ):
     bad = tmp_path / "notes.jpg"
     bad.write_text("no pixels")
-    hold_requests(page)
-    page.set_input_files("#photograph input[type=file]", bad)
-    page.wait_for_function("document.querySelector('#asked textarea').value.includes('notes')")
-    page.set_input_files("#photograph input[type=file]", flower)
-    page.wait_for_function("document.querySelector('#asked textarea').value.includes('dahlia')")
-    release(page)
+    with held_back(page):
+        page.set_input_files("#photograph input[type=file]", bad)
+        page.wait_for_function("document.querySelector('#asked textarea').value.includes('notes')")
+        page.set_input_files("#photograph input[type=file]", flower)
+        page.wait_for_function("document.querySelector('#asked textarea').value.includes('dahlia')")
     expect(page.locator("[data-testid=toast-body]")).to_contain_text("notes.jpg is not")
     expect(page.locator("#top5 .ff-answer")).to_contain_text("pink-yellow dahlia")
     expect(page.locator("#photograph img")).to_be_visible()
@@ -189,12 +184,11 @@ def test_photographs_added_one_after_the_other_are_all_averaged(
     choose(page, flower)
     third = tmp_path / "third.png"
     drawn_photograph(0.9, 5, (300, 260)).save(third)
-    hold_requests(page)
-    add(page, other)
-    page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
-    add(page, third)
-    page.wait_for_function("document.querySelector('#asked textarea').value.includes('third')")
-    release(page)
+    with held_back(page):
+        add(page, other)
+        page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
+        add(page, third)
+        page.wait_for_function("document.querySelector('#asked textarea').value.includes('third')")
     expect(page.locator("#top5 .ff-note")).to_contain_text("The average over 3 photographs")
     expect(page.locator("#more img")).to_have_count(2)
 
@@ -203,12 +197,11 @@ def test_clearing_while_an_average_is_computed_leaves_nothing(
     page: Page, flower: Path, other: Path
 ):
     choose(page, flower)
-    hold_requests(page)
-    add(page, other)
-    page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
-    page.locator("#photograph button[aria-label*='emove']").click()
-    page.wait_for_function("document.querySelector('#asked textarea').value === ''")
-    release(page)
+    with held_back(page):
+        add(page, other)
+        page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
+        page.locator("#photograph button[aria-label*='emove']").click()
+        page.wait_for_function("document.querySelector('#asked textarea').value === ''")
     expect(page.locator("#top5")).to_contain_text("Add a photograph")
     page.wait_for_timeout(500)
     expect(page.locator("#more img, #why .ff-heat")).to_have_count(0)
