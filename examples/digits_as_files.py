@@ -32,9 +32,10 @@ from sklearn.datasets import load_digits
 
 BLOCK = 20  # scans that are taken for one writer's
 BLANKS = 12
-ABOVE = dict.fromkeys("0689", "round/") | dict.fromkeys(
-    "147", "straight/"
-)  # 2, 3 and 5 stand alone
+ABOVE: dict[str, str] = {  # 2, 3 and 5 stand alone
+    **dict.fromkeys("0689", "round/"),
+    **dict.fromkeys("147", "straight/"),
+}
 SPLIT_OF_WRITER = ("train", "train", "train", "valid", "test")  # in turn
 
 

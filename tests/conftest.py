@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import hub_stand_in
 import pytest
@@ -69,10 +70,11 @@ def tiny_backbone(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> Callable[
     """Opens tiny backbones; while it is in use, `open_backbone` knows their names."""
     tiny.install(monkeypatch)
 
-    def open_tiny(name: str = "test_resnet", *, seed: int = 0, **options: object) -> Backbone:
+    def open_tiny(name: str = "test_resnet", *, seed: int = 0, **options: Any) -> Backbone:
         with monkeypatch.context() as patch:
             tiny.install(patch, seed)
-            return open_backbone(name, **{"cache_dir": cache_dir, **options})
+            options.setdefault("cache_dir", cache_dir)
+            return open_backbone(name, **options)
 
     return open_tiny
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -602,7 +603,7 @@ def test_a_checkpoint_that_finds_no_room_is_kept_elsewhere(
 ):
     out, real = tmp_path / "full" / "o'ut", checkpoint.save
 
-    def save(trained: checkpoint.Checkpoint, folder: Path, **options: object) -> None:
+    def save(trained: checkpoint.Checkpoint, folder: Path, **options: Any) -> None:
         if folder.is_relative_to(tmp_path / "full"):
             raise OSError(28, "No space left on device", str(folder))
         real(trained, folder, **options)

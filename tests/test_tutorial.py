@@ -29,7 +29,9 @@ def lay_random_weights(name: str, hub_cache: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = timm.create_model(name, pretrained=False)
-    repository = timm.get_pretrained_cfg(name).hf_hub_id
+    config = timm.get_pretrained_cfg(name)
+    assert config and config.hf_hub_id
+    repository = config.hf_hub_id
     folder = hub_cache / f"models--{repository.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(COMMIT)

@@ -24,12 +24,13 @@ def sha256(name: str, seed: int) -> str:
 
 def network(name: str, seed: int) -> nn.Module:
     """A tiny random network whose BatchNorm statistics are not the initial ones."""
-    size = {"img_size": SIZES[name]} if "vit" in name else {}
+    size: dict[str, Any] = {"img_size": SIZES[name]} if "vit" in name else {}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         made = timm.create_model(name, pretrained=False, **size)
         for module in made.modules():
             if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None and module.running_var is not None
                 nn.init.uniform_(module.weight, 0.7, 1.3)
                 nn.init.normal_(module.bias, 0, 0.2)
                 nn.init.normal_(module.running_mean, 0, 0.1)

@@ -4,26 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from answers import predicted
 from markupsafe import Markup
 
 from demo.answer import answer
 from demo.words import probability_text
 from model.checkpoints.page import PageTexts
-from model.classifier import Candidate, Classifier, Prediction
+from model.classifier import Candidate, Classifier
 
 Card = Callable[..., Markup]
-
-
-def predicted(**changes: object) -> Prediction:
-    values = {
-        "top": [Candidate("<rose>", "1", 0.98764), Candidate("tulip", "2", 0.0123)],
-        "label_set": ["<rose>"],
-        "coverage": 0.99,
-        "none_of_these": False,
-        "unknown_score": 0.3,
-        "seconds": 0.0421,
-    }
-    return Prediction(**{**values, **changes})
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def test_the_endpoints_answer_each_for_its_own_classifier(
 ):
     client = Client(address, verbose=False)
     info = client.view_api(return_format="dict", print_info=False)
+    assert isinstance(info, dict)
     found = [
         client.predict(handle_file(flower), api_name=name)[0]["label"]
         for name in info["named_endpoints"]

@@ -34,8 +34,13 @@ def page(request, shipped, uploads: UploadFolder) -> Iterator[gr.Blocks]:
     demo.close(verbose=False)
 
 
+def connect(page: gr.Blocks) -> http.client.HTTPConnection:
+    assert page.local_url
+    return http.client.HTTPConnection(urlsplit(page.local_url).netloc, timeout=30)
+
+
 def ask(page: gr.Blocks, method: str, path: str, body: bytes = b"", **headers: str):
-    connection = http.client.HTTPConnection(urlsplit(page.local_url).netloc, timeout=30)
+    connection = connect(page)
     connection.request(method, path, body or None, headers)
     response = connection.getresponse()
     return response, response.read()
@@ -103,7 +108,7 @@ def test_they_answer_while_there_is_no_room_for_uploads(shipped):
 def test_a_page_that_is_stopped_is_no_longer_ready(shipped, uploads: UploadFolder):
     demo = build(shipped)
     serve(demo, uploads)
-    connection = http.client.HTTPConnection(urlsplit(demo.local_url).netloc, timeout=30)
+    connection = connect(demo)
     connection.request("GET", "/readyz")
     assert connection.getresponse().read() == b"ready"
     stop(demo)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -17,7 +18,7 @@ from demo.serve import launch
 from demo.uploads import UploadFolder
 
 
-def call(name: str, visitor: str = "", address: str = "1.1.1.1") -> SimpleNamespace:
+def call(name: str, visitor: str = "", address: str = "1.1.1.1") -> Any:
     """A waiting call, of a session or of an address."""
     request = SimpleNamespace(client=SimpleNamespace(host=address))
     return SimpleNamespace(_id=name, session_hash=visitor or name, request=request)

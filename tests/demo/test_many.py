@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -71,7 +72,7 @@ def fill(batch: Batch, uploads: Path, answers: dict[str, Prediction]) -> Batch:
     return batch
 
 
-def shown(batch: Batch, **wanted: object) -> list[str]:
+def shown(batch: Batch, **wanted: Any) -> list[str]:
     return [row.name for row in view.chosen(batch.done, view.Choice()._replace(**wanted))]
 
 

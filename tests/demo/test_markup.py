@@ -19,7 +19,9 @@ def faults(source: str) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.JoinedStr):
-            words = "".join(part.value for part in node.values if isinstance(part, ast.Constant))
+            words = "".join(
+                str(part.value) for part in node.values if isinstance(part, ast.Constant)
+            )
             if TAG.search(words) and any(isinstance(p, ast.FormattedValue) for p in node.values):
                 found.append(f"{node.lineno}: an f-string with tags")
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,7 +32,7 @@ def serve(shipped: Classifier, uploads: UploadFolder) -> Iterator[Callable[..., 
     """Serves the page with options of `launch`; returns the address."""
     pages = []
 
-    def start(**options: object) -> str:
+    def start(**options: Any) -> str:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

@@ -15,6 +15,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from answers import predicted
 from drawing import drawn_photograph
 from gradio.components.image import ImageData
 from gradio_client import Client, handle_file
@@ -31,7 +32,7 @@ from demo.sizes import parse_size
 from demo.tabs import classify, evaluation
 from demo.tabs.why import why
 from model.backbones.transforms import Transforms
-from model.classifier import AnswerEvidence, Candidate, Prediction, Similar
+from model.classifier import AnswerEvidence, Similar
 from model.explain.heat_map import HeatMap
 from model.features.signatures import thumbnail
 from model.photographs import images
@@ -108,18 +109,6 @@ def test_a_data_url_goes_through_the_same_decoder_and_limit(photo: Photo):
     photo.max_bytes = 20
     with pytest.raises(gr.Error, match="is larger than"):
         photo.preprocess(ImageData(url=text))
-
-
-def predicted(**changes: object) -> Prediction:
-    values = {
-        "top": [Candidate("<rose>", "1", 0.98764), Candidate("tulip", "2", 0.0123)],
-        "label_set": ["<rose>"],
-        "coverage": 0.99,
-        "none_of_these": False,
-        "unknown_score": 0.3,
-        "seconds": 0.0421,
-    }
-    return Prediction(**{**values, **changes})
 
 
 def test_evidence_names_what_disagrees_and_what_was_seen():

@@ -132,7 +132,9 @@ def test_headers_are_those_of_a_page_that_needs_nobody(demo_address: str):
 def test_a_space_may_be_framed_by_its_site():
     from demo.headers import SafeHeaders
 
-    headers = SafeHeaders(lambda *_: None, framed=True)._headers
+    async def app(*_: object) -> None: ...
+
+    headers = SafeHeaders(app, framed=True)._headers
     assert "https://huggingface.co" in headers["Content-Security-Policy"]
     assert "X-Frame-Options" not in headers
 

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -105,7 +106,7 @@ def test_the_folder_goes_although_a_request_still_writes(tmp_path: Path, monkeyp
     remove = shutil.rmtree
     late = []
 
-    def removed_too_early(path: Path, **options: bool) -> None:
+    def removed_too_early(path: Path, **options: Any) -> None:
         remove(path, **options)
         if not late:
             late.append(path / "late")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_checkpoint import audited
 
 from demo.page import build
@@ -150,7 +151,7 @@ def test_half_precision_may_differ_more(device: str, beyond: bool, classifier: C
 
 def test_patterns_that_are_drawn_otherwise_are_an_error(classifier: Classifier, monkeypatch):
     drawn = golden.patterns()
-    drawn[2] = drawn[2].transpose(0)
+    drawn[2] = drawn[2].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     monkeypatch.setattr(golden, "patterns", lambda: drawn)
     with pytest.raises(ValueError, match="Golden pattern 3 has sha256"):
         verify.replay(classifier)

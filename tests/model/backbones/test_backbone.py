@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_features_are_timms_own_for_normalised_pixels(
     name: str, tiny_backbone: Callable[..., Backbone]
 ):
     backbone = tiny_backbone(name, stages=3)
-    network = tiny.network(name, 0).eval()
+    network: Any = tiny.network(name, 0).eval()
     pixels = some_pixels(backbone, 2)
     normal = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
     with torch.inference_mode():
@@ -107,7 +108,8 @@ def test_features_are_timms_own_for_normalised_pixels(
 
 
 def test_block_groups_are_pooled_where_they_are_finer_than_strides(lite0: Backbone):
-    network = lite0.module.members[0].network
+    module: Any = lite0.module
+    network = module.members[0].network
     groups = block_groups(network)
     assert groups is not None
     pixels = torch.from_numpy(some_pixels(lite0, 1)).permute(0, 3, 1, 2).float()
@@ -147,10 +149,11 @@ def test_the_resize_inside_a_joined_backbone_is_that_of_the_transforms(
     rng = np.random.default_rng(0)
     photograph = rng.integers(64, 192, (64, 64, 3), np.uint8)
     expected = np.asarray(Image.fromarray(photograph).resize((48, 48), Image.Resampling.BICUBIC))
-    matrix = joined.module.members[1].matrix.numpy()
+    module: Any = joined.module
+    matrix = module.members[1].matrix.numpy()
     resized = matrix @ photograph.transpose(2, 0, 1).astype(np.float32) @ matrix.T
     assert np.abs(resized - expected.transpose(2, 0, 1)).max() < 2  # of 255; it is antialiased
-    assert not joined.module.members[0].resizes
+    assert not module.members[0].resizes
 
 
 @pytest.mark.parametrize(

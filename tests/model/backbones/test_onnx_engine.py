@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,13 +28,14 @@ def assert_engine_agrees(backbone: Backbone) -> None:
 def test_engine_agrees_with_torch_on_the_packaged_weights(lite0: Backbone):
     assert_engine_agrees(lite0)
     pixels = some_pixels(lite0, 4)
-    classifier = lite0.module.members[0].network.classifier.weight.detach().numpy()
+    module: Any = lite0.module
+    classifier = module.members[0].network.classifier.weight.detach().numpy()
     last = slice(-classifier.shape[1], None)
-    top5 = [
+    found, expected = (
         np.argsort(-features[:, last] @ classifier.T)[:, :5]
         for features in (lite0.features(pixels), torch_features(lite0, pixels))
-    ]
-    assert np.array_equal(*top5)
+    )
+    assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The width of a backbone in torch is known by shapes alone."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import timm
@@ -23,7 +25,7 @@ NAMES = [
 def test_the_width_is_that_of_the_features_and_nothing_is_computed(
     name: str, stages: int, monkeypatch
 ):
-    network = timm.create_model(name, pretrained=False).eval()
+    network: Any = timm.create_model(name, pretrained=False).eval()
     size = network.pretrained_cfg["input_size"][-1]
     spec = BackboneSpec((Member(name, "0" * 64, size, HALF, HALF),), stages, Transforms(size))
     engine = TorchEngine(spec, [network], device="cpu")

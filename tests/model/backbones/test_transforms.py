@@ -1,11 +1,13 @@
 """Framing, the mirror image, and the random views."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from drawing import drawn_photograph
 from PIL import Image
 
-from model.backbones.transforms import Transforms, view_names
+from model.backbones.transforms import Framing, Transforms, view_names
 
 PHOTOGRAPH = drawn_photograph(0.3, seed=5, size=(60, 40))
 
@@ -48,7 +50,7 @@ def test_interpolation_is_used():
 
 
 @pytest.mark.parametrize("framing", ["crop", "pad", "squash"])
-def test_the_mirror_view_is_the_flipped_centre_view(framing: str):
+def test_the_mirror_view_is_the_flipped_centre_view(framing: Framing):
     transforms = Transforms(24, framing)
     center = transforms.view(PHOTOGRAPH, "center", "d")
     assert np.array_equal(transforms.view(PHOTOGRAPH, "mirror", "d"), center[:, ::-1])
@@ -94,7 +96,7 @@ def test_random_views_show_a_good_part_of_the_photograph_and_little_filling():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (500, 2), (7, 5)])
 @pytest.mark.parametrize("framing", ["crop", "pad", "squash"])
-def test_tiny_and_narrow_photographs_have_every_view(size: tuple[int, int], framing: str):
+def test_tiny_and_narrow_photographs_have_every_view(size: tuple[int, int], framing: Framing):
     image = drawn_photograph(0.6, 0, size)
     for name in view_names(2, 0):
         view = Transforms(32, framing).view(image, name, "d")
@@ -120,7 +122,8 @@ def test_values_out_of_range_are_an_error(fields: dict):
 
 def test_transforms_come_back_from_json():
     transforms = Transforms(64, "pad", 0.9, "bilinear")
-    assert Transforms(**transforms.to_json()) == transforms
+    stored: dict[str, Any] = transforms.to_json()
+    assert Transforms(**stored) == transforms
 
 
 def test_decoding_leaves_twice_the_pixels_that_are_seen():

@@ -59,7 +59,7 @@ def test_a_checkpoint_comes_back_as_it_was(hidden: tuple[int, ...], tmp_path: Pa
 
 
 def test_parents_come_back_as_they_were(tmp_path: Path):
-    parents = [("plants", "daisies"), (), ("plants",)]
+    parents: list[tuple[str, ...]] = [("plants", "daisies"), (), ("plants",)]
     save(replace(made(), parents=parents), tmp_path / "out")
     loaded = load(tmp_path / "out")
     assert loaded.parents == parents

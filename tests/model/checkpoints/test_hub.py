@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hub_stand_in
 import numpy as np
@@ -311,10 +312,10 @@ def test_the_card_is_valid_for_the_hub(trained: Path, tmp_path: Path):
     assert "THIS_FOLDER" not in text
     for heading in ("## Figures", "## Use", "## Training", "## Limits", "## Licence"):
         assert heading in text
-    card = ModelCard(text)
-    assert card.data.license == "apache-2.0"
-    assert card.data.pipeline_tag == "image-classification"
-    results = {(r.metric_type, r.metric_name): r for r in card.data.eval_results or []}
+    data: Any = ModelCard(text).data
+    assert data.license == "apache-2.0"
+    assert data.pipeline_tag == "image-classification"
+    results = {(r.metric_type, r.metric_name): r for r in data.eval_results or []}
     top1 = results["accuracy", "Top-1 accuracy"]
     assert top1.metric_value == public.metrics["splits"]["valid"]["top1"]
     assert (top1.task_type, top1.dataset_split) == ("image-classification", "validation")

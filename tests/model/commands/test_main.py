@@ -97,7 +97,9 @@ def test_control_characters_of_file_names_never_reach_a_terminal(
 
 
 def test_predict_recognises_a_training_photograph(run: Run, trained: Path, capsys):
-    names = load(trained).evidence.names
+    evidence = load(trained).evidence
+    assert evidence
+    names = evidence.names
     known = trained.parent / "photographs" / names[0]
     assert run("predict", known, "--json") == 0
     evidence = json.loads(capsys.readouterr().out)["evidence"]

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,7 +153,7 @@ def test_torch_and_the_engine_give_the_same_heat(
 @pytest.mark.parametrize("name", timm.list_models("test_*"))
 def test_the_tail_of_any_architecture_is_found(name: str):
     torch.manual_seed(0)
-    network = timm.create_model(name, pretrained=False).eval().requires_grad_(False)
+    network: Any = timm.create_model(name, pretrained=False).eval().requires_grad_(False)
     size = network.pretrained_cfg["input_size"][-1]
     tail = find_tail(network, size)
     assert tail.found

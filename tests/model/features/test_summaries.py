@@ -46,7 +46,7 @@ def test_a_file_that_has_changed_since_it_was_checked_is_named(tmp_path: Path):
     drawn_photograph(0.6, 1).save(path)
     with pytest.raises(ValueError, match=r"gone\.jpg has changed since it was checked"):
         summarise(photos, cache_dir=tmp_path)
-    with PhotographStore(tmp_path, images.DECODER_VERSION) as store:
+    with PhotographStore(tmp_path, images.version()) as store:
         assert not store.summaries(photos.digests)
 
 
@@ -85,12 +85,12 @@ def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path):
     large = Summary(bytes(32), bytes(2000), None)
     with (
         pytest.raises(OSError, match=r"The cache cannot be written .* --cache-dir"),
-        PhotographStore(tmp_path, images.DECODER_VERSION) as store,
+        PhotographStore(tmp_path, images.version()) as store,
     ):
         store._database.execute("PRAGMA max_page_count = 6")
         for index in range(200):
             store.add_summary(f"{index:032x}".ljust(64, "0"), large)
-    with PhotographStore(tmp_path, images.DECODER_VERSION) as again:  # and nothing is half there
+    with PhotographStore(tmp_path, images.version()) as again:  # and nothing is half there
         assert not again.summaries([f"{index:032x}".ljust(64, "0") for index in range(200)])
 
 

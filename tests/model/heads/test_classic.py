@@ -67,11 +67,11 @@ def test_the_augmentation_is_the_tutorials(loaded: DataSet):
     steps = classic.PhotoDataset(loaded.splits["train"], augment=True).transform.transforms
     resize, affine, flip, _ = steps
     assert isinstance(resize, transforms.Resize)
-    assert tuple(resize.size) == (224, 224)
+    assert resize.size == (224, 224)
     assert isinstance(affine, transforms.RandomAffine)
     assert affine.degrees == [0.0, 0.0]
     assert affine.shear == [-10.0, 10.0]
-    assert tuple(affine.scale) == (0.8, 1.2)
+    assert affine.scale == (0.8, 1.2)
     assert affine.translate is None
     assert isinstance(flip, transforms.RandomHorizontalFlip)
     assert flip.p == 0.5

@@ -555,10 +555,9 @@ def test_an_orientation_in_xmp_is_not_obeyed():
         b'tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
     )
     for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
-        options = {} if kind == "PNG" else {"xmp": xmp}
-        if kind == "PNG":
-            options["pnginfo"] = PngImagePlugin.PngInfo()
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        options = {"pnginfo": info} if kind == "PNG" else {"xmp": xmp}
         assert images.decode(encoded(Image.new("RGB", (30, 20)), kind, **options)).size == (30, 20)
 
 
@@ -609,6 +608,7 @@ def test_a_raw_files_preview_is_not_taken_for_the_photograph(tag: tuple[int, obj
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     if tag[0] == 262:
         image = Image.open(io.BytesIO(encoded(Image.new("RGB", (8, 8)), "TIFF")))
+        assert isinstance(image, TiffImagePlugin.TiffImageFile)
         image.tag_v2[262] = 32803
         assert is_raw(image, b"")
         return

@@ -1,6 +1,7 @@
 """Folders as people have them: splits by other names, leftovers of systems, copies, two levels."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from model.photographs import layout
 from model.photographs.scan import list_folder
 
 
-def fill(folder: Path, classes: str = "ab", count: int = 6, start: int = 0) -> Path:
+def fill(folder: Path, classes: Iterable[str] = "ab", count: int = 6, start: int = 0) -> Path:
     """Draw a folder of class folders."""
     for kind, name in enumerate(classes):
         for seed in range(start, start + count):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def grouped(folder: Path, by: str = "auto", **options: object) -> set[frozenset[
     return together(data, group_photographs(data, by, cache_dir=folder.parent / "cache"))
 
 
-def save(folder: Path, pictures: dict[str, Image.Image], **how: object) -> None:
+def save(folder: Path, pictures: dict[str, Image.Image], **how: Any) -> None:
     for name, picture in pictures.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         picture.save(folder / name, quality=95, **how)
@@ -98,7 +99,7 @@ def test_one_camera_within_seconds_is_a_burst_and_two_cameras_are_not(tmp_path: 
 def test_plain_drawings_are_not_chained_into_one_group(tmp_path: Path):
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    digits: Any = load_digits()
     folder = tmp_path / "data"
     for number, (pixels, label) in enumerate(zip(digits.images[:400], digits.target, strict=False)):
         image = Image.fromarray((pixels * 15.9).astype(np.uint8))
@@ -191,7 +192,7 @@ def test_pictures_that_are_all_alike_are_said_to_be(tmp_path: Path):
     from sklearn.datasets import load_digits
 
     folder = tmp_path / "data"
-    digits = load_digits()
+    digits: Any = load_digits()
     for number, (pixels, label) in enumerate(zip(digits.images[:200], digits.target, strict=False)):
         save(folder, {f"{label}/{number}.png": Image.fromarray((pixels * 15.9).astype(np.uint8))})
     data = collection(folder, tmp_path / "cache")
