@@ -20,10 +20,11 @@ def served(
 ) -> Iterator[None]:
     """Run a shell command in a folder until the address answers; end it afterwards.
 
-    The environment holds the paths of the new virtual environment, a cold cache and `more`; pip's
-    own settings stay.
+    The environment holds the paths of the virtual environment in `home`, which is made on the
+    first call, a cache that is cold then, and `more`; pip's own settings stay.
     """
-    subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True)
+    if not (home / "venv").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True)
     environment = {
         **os.environ,
         "PATH": f"{home / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",

@@ -3,21 +3,16 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import fresh
 import gradio as gr
 import hub_stand_in
 import pytest
 import yaml
-from drawing import CLASSES, draw_class
-from gradio_client import Client, handle_file
 from huggingface_hub import SpaceCard
 
-import train
 from demo import deploy as spaces
 from demo.__main__ import parse
 from model.backbones import graphs
@@ -297,38 +292,3 @@ def test_deploy_from_the_command_line_says_where_and_never_the_token(
     uploaded = deployed(standin).files() or {}
     for content in (*(path.read_bytes() for path in files), *uploaded.values()):
         assert hub_stand_in.TOKEN.encode() not in content
-
-
-@pytest.mark.slow
-def test_a_space_serves_its_checkpoint_with_its_requirements_alone(tmp_path: Path, engines: Path):
-    """As the Hub does it: a new environment, requirements.txt, then the app file at the root."""
-    for number, class_id in enumerate(CLASSES):
-        draw_class(tmp_path / "flowers" / class_id, number, len(CLASSES), 8)
-    places = ["--out", str(tmp_path / "checkpoint"), "--cache-dir", str(engines.parent)]
-    train.main(train.parse([str(tmp_path / "flowers"), "--device", "cpu", *places]))
-    space = tmp_path / "space"
-    spaces.assemble(local(tmp_path / "checkpoint"), space, NAME)
-    shutil.rmtree(tmp_path / "checkpoint")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    environment = {
-        "SYSTEM": "spaces",
-        "SPACE_ID": NAME,
-        "GRADIO_SERVER_NAME": "0.0.0.0",
-        "GRADIO_SERVER_PORT": port,
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_OFFLINE": "1",
-        "CHECKPOINT": "",
-    }
-    command = "pip install --quiet -r requirements.txt && python demo/app.py"
-    address = f"http://127.0.0.1:{port}/"
-    log = tmp_path / "log.txt"
-    with fresh.served(command, space, tmp_path, address, log, **environment):
-        answer, details = Client(address, verbose=False).predict(
-            handle_file(tmp_path / "flowers" / "rose" / "000.jpg"), api_name="/predict"
-        )
-    assert answer["label"] == "rose"
-    assert {one["name"] for one in details["evidence"]["similar"]} <= set(CLASSES)
-    # Gradio misses the package `spaces`, which the Hub installs beside it, and says so.
-    assert f'File "{space}' not in log.read_text(), log.read_text()

@@ -10,9 +10,12 @@ from pathlib import Path
 import fresh
 import pytest
 from gradio_client import Client, handle_file
-from PIL import Image
 
+from demo import deploy as spaces
+from model.checkpoints.checkpoint import SHIPPED
+from model.checkpoints.hub import Located
 from model.classifier import Classifier
+from model.photographs import images
 
 ROOT = Path(__file__).resolve().parents[2]
 _ABSENT = """
@@ -56,25 +59,45 @@ def _click_through(browser, address: str, flower: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_the_page_answers_alike_in_an_environment_without_torch(
+def test_a_space_answers_alike_with_its_requirements_alone_and_without_torch(
     tmp_path: Path, flower: Path, shipped: Classifier, trained: Path, browser
 ):
+    """As the Hub does it: a new environment, requirements.txt, then the app file."""
+    space = tmp_path / "space"
+    spaces.assemble(Located(SHIPPED, "", str(SHIPPED), ""), space, "alice/which-flower")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
+    environment = {
+        "SYSTEM": "spaces",
+        "SPACE_ID": "alice/which-flower",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": port,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "1",
+        "CHECKPOINT": "",
+    }
     address, log = f"http://127.0.0.1:{port}/", tmp_path / "log.txt"
-    command = f"pip install -q -r requirements-serve.txt && python -m demo --port {port}"
-    with fresh.served(command, ROOT, tmp_path, address, log):
+    command = "pip install -q -r requirements.txt && python demo/app.py"
+    with fresh.served(command, space, tmp_path, address, log, **environment):
         client = Client(address, verbose=False)
         answer, details = client.predict(handle_file(flower), api_name="/predict")
         _click_through(browser, address, flower)
-    with Image.open(flower) as photograph:
-        expected = shipped.predict([photograph.convert("RGB")])[0]
+    expected = shipped.predict([images.decode(flower)])[0]
     assert answer["label"] == expected.top[0].label
     for found, one in zip(answer["confidences"], expected.top, strict=True):
         assert found["label"] == one.label
         assert found["confidence"] == pytest.approx(one.probability, abs=1e-3)
     assert details["set"] == expected.label_set
+    class_ids = set(shipped.checkpoint.class_ids)
+    assert {one["name"] for one in details["evidence"]["similar"]} <= class_ids
+    assert "with CPU (ONNX Runtime)" in log.read_text()
+    # Gradio misses the package `spaces`, which the Hub installs beside it, and says so.
+    assert f'File "{space}' not in log.read_text(), log.read_text()
+
+    with fresh.served(f"python -m demo --port {port}", ROOT, tmp_path, address, log):
+        again, _ = Client(address, verbose=False).predict(handle_file(flower), api_name="/predict")
+    assert again == answer
     assert "with CPU (ONNX Runtime)" in log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
 
