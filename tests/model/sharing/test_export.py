@@ -1,10 +1,7 @@
-"""One ONNX file that answers as the classifier does, and README's example of its use."""
+"""One ONNX file that answers as the classifier does."""
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +19,6 @@ import train
 from model import verify
 from model.backbones import device
 from model.backbones.backbone import Backbone
-from model.backbones.transforms import Transforms
 from model.checkpoints import checkpoint as checkpoints
 from model.checkpoints.golden import patterns
 from model.classifier import Classifier
@@ -287,55 +283,6 @@ def test_a_classifier_that_has_drifted_is_exported_with_a_warning(
     assert run("--onnx", tmp_path / "a.onnx", checkpoint=folder) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("Warning: This classifier does not answer as it did")
-
-
-# README
-
-
-def example() -> str:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    (found,) = [block for block in blocks if "onnxruntime" in block]
-    return found
-
-
-@pytest.mark.parametrize("framing", ["crop", "pad", "squash"])
-@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
-def test_readmes_example_frames_as_the_classifier_does(
-    framing: str, interpolation: str, make: Make, tmp_path: Path, monkeypatch
-):
-    classifier = make()
-    transforms = Transforms(48, framing, 0.9, interpolation)  # pyrefly: ignore
-    spec = replace(classifier.backbone.spec, transforms=transforms)
-    monkeypatch.setattr(classifier.backbone, "spec", spec)
-    export(classifier, tmp_path / "flowers.onnx")
-    monkeypatch.chdir(tmp_path)
-    drawn_photograph(0.3, 1).save("flower.jpg")
-    scope: dict = {}
-    exec(example(), scope)
-    for number, size in enumerate([(97, 60), (60, 97), (33, 31), (1, 80), (64, 64), (301, 87)]):
-        photo = drawn_photograph(0.2, number, size)
-        assert np.array_equal(np.asarray(scope["frame"](photo)), transforms.center(photo)), size
-
-
-def test_readmes_example_runs_as_it_stands(
-    run: Run, trained: Path, classifier: Classifier, tmp_path: Path
-):
-    assert run("--onnx", tmp_path / "flowers.onnx") == 0
-    upright = drawn_photograph(1 / 3, 7, (64, 48))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by the camera
-    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "flower.jpg", exif=exif)
-    found = subprocess.run(
-        [sys.executable, "-c", example()], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    (prediction,) = classifier.predict([images.decode(tmp_path / "flower.jpg")])
-    first, rest, last = found.stdout.splitlines()
-    top = prediction.top[0]
-    assert first == f"{top.label} {top.probability:.1%}"
-    inside = [name for name in classifier.checkpoint.class_names if name in prediction.label_set]
-    assert rest == f"one of: {', '.join(inside)}"
-    assert last == f"none of these: {prediction.none_of_these}"
 
 
 @pytest.mark.slow
