@@ -29,12 +29,6 @@ def test_the_second_command_is_what_ci_runs():
         assert re.search(rf"^{re.escape(part).replace('install', 'install( --quiet)?')}$", ci, re.M)
 
 
-def test_every_python_file_named_in_readme_exists():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in re.findall(r"`((?:model|demo|tests|benchmarks)/[\w./]+)`", text):
-        assert (ROOT / name).exists(), name
-
-
 def test_the_python_example_runs_as_it_stands(flower: Path, tmp_path: Path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
