@@ -1,1 +1,1 @@
-"""Photographs as they lie on disk: the one decoder, folders and named data sets as lists."""
+"""Photographs on disk: the one decoder, and the sources that list photographs and their labels."""

@@ -1,4 +1,4 @@
-"""Photographs in an archive: unpacked once, into the cache, and only what is safe and of use."""
+"""Archives of photographs: unpacked into the cache once, leaving out unsafe and unneeded files."""
 
 import hashlib
 import re
@@ -14,14 +14,14 @@ from model.photographs.members import Limits, Member, RefusedArchive, read_membe
 from model.photographs.tables import LABEL_FILES
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-"""Endings of the archives that can be read."""
+"""File endings of the archives that can be read."""
 
 LIMITS = Limits()
 
-_SPARE = 1_000_000_000  # bytes of the disk that stay free
+_SPARE = 1_000_000_000  # bytes that stay free on the disk
 _LARGEST_JSON = 10_000_000  # bytes
 _LARGEST_TABLE = 500_000_000
-_LONGEST_PART = 255  # bytes of a file's name, in most file systems
+_LONGEST_PART = 255  # bytes in one part of a path; the limit of most file systems
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -30,7 +30,7 @@ class Unpacked(NamedTuple):
 
     Attributes:
         folder: The data folder.
-        notes: What a person should know, a sentence each.
+        notes: Sentences that the user should read.
     """
 
     folder: Path
@@ -38,12 +38,12 @@ class Unpacked(NamedTuple):
 
 
 def is_archive(path: Path) -> bool:
-    """Tell by its ending whether a file is an archive."""
+    """Return whether a file is an archive, judging by its ending."""
     return path.name.lower().endswith(ENDINGS) and path.is_file()
 
 
 def unpack(path: Path, cache_dir: Path, *, limits: Limits = LIMITS) -> Unpacked:
-    """Unpack an archive into the cache, where later calls find it.
+    """Unpack an archive into the cache, where later calls find it again.
 
     Only photographs, `labels.csv`, `labels.tsv` and small JSON files are unpacked.
 
@@ -53,13 +53,13 @@ def unpack(path: Path, cache_dir: Path, *, limits: Limits = LIMITS) -> Unpacked:
         limits: What the archive may hold.
 
     Returns:
-        The folder of what was unpacked; where that is only one folder, and not a class folder,
-        that folder.
+        The unpacked folder. If it holds nothing but one other folder, and that is not a class
+        folder, then that inner folder.
 
     Raises:
-        RefusedArchive: A ValueError. The archive is damaged, holds no photographs or more than it
-            may, or has a member that is encrypted, a link, a device, or whose name leads out of
-            the archive or is another member's. Nothing is left of it on the disk.
+        RefusedArchive: A ValueError. The archive is damaged, holds no photographs or exceeds the
+            limits; or a member is encrypted, a link or a device, or has a name that leads out of
+            the archive or clashes with another member's. Nothing is left on the disk.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -80,7 +80,7 @@ def unpack(path: Path, cache_dir: Path, *, limits: Limits = LIMITS) -> Unpacked:
 
 
 def _data_folder(folder: Path) -> Path:
-    """Go down to the folder that was packed; names of classes may lie beside it."""
+    """Return the folder that was packed; a JSON file of class names may lie beside it."""
     while True:
         inner = [path for path in folder.iterdir() if path.suffix.lower() != ".json"]
         if len(inner) != 1 or not inner[0].is_dir():
@@ -93,7 +93,7 @@ def _data_folder(folder: Path) -> Path:
 
 
 def _extract(path: Path, folder: Path, limits: Limits) -> list[str]:
-    """Unpack what is of use into a new folder, and return notes."""
+    """Unpack the files that are needed into a new folder, and return notes."""
     folder.mkdir(parents=True)
     room = _Room(path, folder)
     names = _Names()
@@ -113,21 +113,21 @@ def _extract(path: Path, folder: Path, limits: Limits) -> list[str]:
         if not member.is_folder:
             photographs += PurePosixPath(parts[-1]).suffix.lower() in images.SUFFIXES
             _write(member, folder.joinpath(*parts), room)
-    others = f"{len(left_out):,} {'file' if len(left_out) == 1 else 'files'} of another kind"
+    others = f"{len(left_out):,} other {'file' if len(left_out) == 1 else 'files'}"
     if left_out:
         others += f", such as {escaped(left_out[0])}"
     if not photographs:
-        raise RefusedArchive(f"{path} holds no photographs, and {others}.")
-    return [f"{escaped(path.name)} also holds {others}, left out."] if left_out else []
+        raise RefusedArchive(f"{path} holds no photographs; it holds {others}.")
+    return [f"{escaped(path.name)} also holds {others}. They were left out."] if left_out else []
 
 
 def _refused(path: Path, name: str, flaw: str) -> RefusedArchive:
     shown = escaped(name if len(name) <= 200 else f"{name[:200]}…")
-    return RefusedArchive(f"{path} is not unpacked, as '{shown}' in it {flaw}.")
+    return RefusedArchive(f"{path} was not unpacked, because '{shown}' in it {flaw}.")
 
 
 def _flaw(name: str, parts: tuple[str, ...]) -> str:
-    r"""Say why a member's name must not be used as a path, here or under another system."""
+    r"""Say why a member's name must not be used as a path on this or another operating system."""
     if name.startswith("/") or _DRIVE.match(name):
         return "is an absolute path"
     if ".." in parts:
@@ -147,14 +147,14 @@ def _is_wanted(name: str, size: int) -> bool:
 
 
 class _Names:
-    """The names in use; some file systems take upper and lower case, or forms of é, for equal."""
+    """The names in use. Some file systems ignore case, or how an accented letter is encoded."""
 
     def __init__(self) -> None:
         self._files: set[str] = set()
         self._folders: dict[str, str] = {}
 
     def claim(self, parts: tuple[str, ...], is_folder: bool) -> str:
-        """Take a name and the folders above it, or say what is wrong with it."""
+        """Reserve a name and the folders above it, or say what is wrong with the name."""
         above = len(parts) if is_folder else len(parts) - 1
         for depth in range(1, above + 1):
             name = "/".join(parts[:depth])
@@ -167,13 +167,13 @@ class _Names:
         if not is_folder:
             key = normal_form("/".join(parts)).casefold()
             if key in self._files or key in self._folders:
-                return "has the name of another member, but perhaps for upper and lower case"
+                return "has the same name as another member, or differs from it only in case"
             self._files.add(key)
         return ""
 
 
 class _Room:
-    """The free space of the disk, as far as an archive may use it."""
+    """The free space on the disk that an archive may use."""
 
     def __init__(self, path: Path, folder: Path) -> None:
         self._path = path
@@ -181,12 +181,12 @@ class _Room:
         self._left = shutil.disk_usage(folder).free - _SPARE
 
     def take(self, count: int) -> None:
-        """Use bytes of it."""
+        """Use up this many bytes."""
         self._left -= count
         if self._left < 0:
             raise RefusedArchive(
-                f"{self._path} does not fit on the disk of {self._folder.parents[2]}, of which "
-                f"{_SPARE / 1e9:g} GB stay free. Make room, or give another --cache-dir."
+                f"{self._path} does not fit on the disk of {self._folder.parents[2]}, where "
+                f"{_SPARE / 1e9:g} GB must stay free. Free some space, or use another --cache-dir."
             )
 
 

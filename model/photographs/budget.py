@@ -1,8 +1,8 @@
-"""How much memory photographs may take while they are read and decoded, in this process.
+"""Limits the memory that this process uses to read and decode photographs.
 
-A count of threads bounds nothing: an image of 155 kB may have 40 million px, which take 160 MB, and
-640 MB as WebP. So whoever decodes takes what it will need from one of three shares and waits where
-there is too little left. Ordinary photographs do not wait behind large ones.
+Limiting the number of threads is not enough: an image file of 155 kB may hold 40 million px, which
+take 160 MB, or 640 MB as WebP. So each caller reserves the memory it needs from one of three
+budgets and waits until enough is free. Ordinary photographs do not wait behind large ones.
 """
 
 import ctypes
@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _ORDINARY = 100_000_000
-"""Bytes that decoding an ordinary photograph takes at most: a telephone's HEIC of 12 million px."""
+"""Most bytes to decode an ordinary photograph, such as a phone's HEIC of 12 million px."""
 
 
 class Budget:
-    """A number of bytes, taken and given back; who waits longest is served first."""
+    """A number of bytes to reserve from; whoever has waited longest is served first."""
 
     def __init__(self, size: int) -> None:
-        """Start with all of it free.
+        """Start with everything free.
 
         Args:
             size: Bytes.
@@ -32,10 +32,10 @@ class Budget:
 
     @contextmanager
     def take(self, amount: int) -> Iterator[None]:
-        """Hold some of it for as long as a block runs, waiting until that is free.
+        """Reserve bytes while a block runs, waiting until they are free.
 
         Args:
-            amount: Bytes; whoever wants more than there is waits for all of it.
+            amount: Bytes. A request for more than the whole budget waits until all of it is free.
         """
         amount, place = min(amount, self.size), object()
         with self._changed:
@@ -55,14 +55,14 @@ class Budget:
 
 
 READING = Budget(100_000_000)
-"""For the contents of files. Who holds some of it may wait for the others, never the reverse."""
+"""For file contents. A holder of this budget may wait for the other two, never the reverse."""
 
 _FEW, _MANY = Budget(480_000_000), Budget(250_000_000)
 
 
 @contextmanager
 def decoding(amount: int) -> Iterator[None]:
-    """Hold what decoding a photograph takes, for as long as a block runs; then give memory back.
+    """Reserve the memory for decoding a photograph while a block runs, then free it.
 
     Args:
         amount: Bytes.
@@ -79,7 +79,7 @@ def _c_library() -> ctypes.CDLL | None:
 
 
 def _give_back() -> None:
-    """Return freed memory to the system; glibc keeps it, in case it is needed once more."""
-    trim = getattr(_c_library(), "malloc_trim", None)  # musl has none, and keeps nothing
+    """Return freed memory to the system, because glibc would keep it for later use."""
+    trim = getattr(_c_library(), "malloc_trim", None)  # musl lacks it, and keeps nothing
     if trim:
         trim(0)

@@ -1,4 +1,4 @@
-"""The cells of a table as text, row by row: CSV, TSV or Parquet."""
+"""Reads tables (CSV, TSV or Parquet) row by row, with every cell as text."""
 
 import csv
 import importlib
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 ENDINGS = (".csv", ".tsv", ".parquet")
-"""Endings of the tables that can be read."""
+"""File endings of the tables that can be read."""
 
 _PARQUET = ".parquet"
 _LONGEST_HEADER = 1_000_000  # characters
@@ -19,8 +19,8 @@ class Row(NamedTuple):
     """A row of a table.
 
     Attributes:
-        place: Where it stands, such as "line 12", as an editor counts; "row 12" in Parquet.
-        cells: The cells of the columns asked for, without the spaces around them; "" where empty.
+        place: Where the row is: "line 12", as an editor counts, or "row 12" in a Parquet file.
+        cells: The cells of the requested columns, without surrounding spaces; "" if empty.
     """
 
     place: str
@@ -34,10 +34,10 @@ def column_names(path: Path) -> list[str]:
         path: The table.
 
     Returns:
-        The names in the order of the columns; "" for a column without one.
+        The names in the order of the columns; "" for a column without a name.
 
     Raises:
-        ValueError: The file is empty or not such a table, or pyarrow is needed and not installed.
+        ValueError: The file is empty or not a table, or it is Parquet and pyarrow is missing.
     """
     if path.suffix.lower() == _PARQUET:
         return [str(name).strip() for name in _open_parquet(path).schema_arrow.names]
@@ -48,17 +48,17 @@ def column_names(path: Path) -> list[str]:
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Read a table row by row; rows without any text are passed over.
+    """Read a table row by row, skipping empty rows.
 
     Args:
         path: The table.
-        columns: Names of the columns to read, which the table has.
+        columns: Names of the columns to read; the table must have them.
 
     Yields:
         The rows.
 
     Raises:
-        ValueError: As `column_names`, or a row has more or fewer cells than the header.
+        ValueError: See `column_names`; or a row has more or fewer cells than the header.
     """
     names = column_names(path)
     picked = [names.index(column) for column in columns]
@@ -70,19 +70,19 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     for line, cells in rows:
         if len(cells) != len(names):
             raise ValueError(
-                f"{path}, line {line} has {len(cells)} cells and the header has {len(names)}. "
-                "Put quotation marks around a cell that contains the separator."
+                f"{path}, line {line} has {len(cells)} cells, but the header has {len(names)}. "
+                "Put quotation marks around every cell that contains the separator."
             )
         yield Row(f"line {line}", tuple(cells[index] for index in picked))
 
 
 def _text_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that hold any text, each with the line on which it begins."""
+    """Yield the rows that are not empty, each with the line on which it begins."""
     line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             start, separator = _separator(path, file)
-            # A lone quotation mark would otherwise swallow the lines behind it.
+            # Without `strict`, an unclosed quotation mark would swallow the lines after it.
             reader = csv.reader(
                 chain(start, file), delimiter=separator, skipinitialspace=True, strict=True
             )
@@ -93,19 +93,19 @@ def _text_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 line = reader.line_num + 1
     except UnicodeDecodeError:
         raise ValueError(
-            f"{path} is not a text in UTF-8. Save it as CSV in the encoding UTF-8."
+            f"{path} is not UTF-8 text. Save it as CSV with the encoding UTF-8."
         ) from None
     except csv.Error as error:
-        raise ValueError(f"{path} cannot be read from line {line} on: {error}.") from None
+        raise ValueError(f"{path} cannot be read beyond line {line}: {error}.") from None
 
 
 def _separator(path: Path, file: TextIO) -> tuple[list[str], str]:
-    """Return the lines up to the header, which were read, and what separates the cells."""
+    """Return the lines read so far, up to the header, and the separator between cells."""
     start = []
     while line := file.readline(_LONGEST_HEADER):
         start.append(line)
         if len(line) == _LONGEST_HEADER or "\0" in line:
-            raise ValueError(f"{path} is not a table: its first line is no header.")
+            raise ValueError(f"{path} is not a table: its first line is not a header.")
         if line.strip():
             break
     if path.suffix.lower() == ".tsv":
@@ -123,7 +123,7 @@ def _open_parquet(path: Path) -> Any:
         ) from None
     try:
         return parquet.ParquetFile(path)
-    except Exception as error:  # pyarrow's errors have no class in common but this one
+    except Exception as error:  # pyarrow's errors have no other class in common
         raise _bad_parquet(path, error) from error
 
 
@@ -136,7 +136,7 @@ def _parquet_rows(path: Path, picked: Sequence[int]) -> Iterator[Row]:
         try:
             batch = next(batches, None)
             columns = [] if batch is None else [batch.column(name).to_pylist() for name in names]
-        except Exception as error:  # as above
+        except Exception as error:  # pyarrow's errors have no other class in common
             raise _bad_parquet(path, error) from error
         if batch is None:
             return
@@ -157,7 +157,7 @@ def _bad_parquet(path: Path, error: Exception) -> ValueError:
 
 
 def _as_text(value: object, where: str) -> str:
-    """Write a value as text; numbers that are integers have no ".0"."""
+    """Write a value as text; whole numbers are written without ".0"."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""Names of classes: which are allowed, and those to be shown, from a JSON file."""
+"""Class names: which ones are allowed, and display names from a JSON file."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 CLASS_NAMES_FILE = "cat_to_name.json"
 
 MAX_CLASSES = 25_000
-"""Classes that a classifier may have; ImageNet-21k has 21,841."""
+"""Most classes that a classifier may have; ImageNet-21k has 21,841."""
 
 MAX_NAME = 255
-"""Characters that a class's name may have; file systems allow no more to a folder's."""
+"""Most characters in a class name; file systems allow no more in a folder name."""
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that a class's name may not have: those that a terminal obeys, line separators, those
-that turn the direction of the text around them, and halves of surrogate pairs, which no file takes.
+"""Characters that a class name must not contain: control characters that a terminal obeys, line
+separators, characters that change the direction of text, and unpaired surrogates.
 """
 
 
@@ -28,26 +28,26 @@ def escaped(text: str) -> str:
 
 
 def path_text(path: Path) -> str:
-    r"""Write a path as a text that is UTF-8, whatever the system's names are.
+    r"""Write a path as valid UTF-8 text.
 
     Args:
         path: The path.
 
     Returns:
-        The path; bytes that are no UTF-8 are written `\xff`, so that two names remain two.
+        The path; bytes that are not UTF-8 are written `\xff`, so different names stay different.
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def require_name(name: str, what: str) -> None:
-    """Make sure that a name can name a class.
+    """Make sure that a text is allowed as a class name.
 
     Args:
         name: The name.
-        what: What it is the name of, as the beginning of a sentence.
+        what: What the name belongs to, as the beginning of a sentence.
 
     Raises:
-        ValueError: It is too long, or has an unprintable character.
+        ValueError: The name is too long, or has an unprintable character.
     """
     if found := UNPRINTABLE.search(name):
         raise ValueError(
@@ -61,12 +61,12 @@ def require_name(name: str, what: str) -> None:
 
 
 def normal_form(name: str) -> str:
-    """Fold the two ways of writing an accented letter into one; macOS and Linux differ here."""
+    """Give accented letters one encoding; macOS and Linux use different ones in file names."""
     return unicodedata.normalize("NFC", name)
 
 
 def read_class_names(file: Path) -> dict[str, str]:
-    """Read display names: a JSON object of class id -> name.
+    """Read display names from a JSON object that maps class ids to names.
 
     Args:
         file: The JSON file.
@@ -76,7 +76,7 @@ def read_class_names(file: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not a JSON object of texts that can name a class.
+        ValueError: The file is not a JSON object, or a value is not allowed as a class name.
     """
     try:
         names = json.loads(file.read_text(encoding="utf-8-sig"))
@@ -93,17 +93,17 @@ def read_class_names(file: Path) -> dict[str, str]:
 
 
 def first_few(class_ids: Sequence[str]) -> str:
-    """Quote the first five class ids, for a message that says which classes there are."""
+    """Quote the first five class ids for a message."""
     listed = ", ".join(f"'{class_id}'" for class_id in class_ids[:5])
     return f"{listed} …" if len(class_ids) > 5 else listed
 
 
 def display_names(class_ids: Sequence[str], names: dict[str, str]) -> list[str]:
-    """Give each class a display name; equal names get their class id behind them.
+    """Give each class a display name, adding the class id where two names are equal.
 
     Args:
         class_ids: C class ids.
-        names: Class id -> name; a class that is not in it shows its id.
+        names: Class id -> name; a class that is missing is shown by its id.
 
     Returns:
         C names, all different.
@@ -118,15 +118,14 @@ def display_names(class_ids: Sequence[str], names: dict[str, str]) -> list[str]:
 
 
 def find_names_file(folder: Path, split_roots: Iterable[Path]) -> Path | None:
-    """Find the `cat_to_name.json` that is nearest.
+    """Find the nearest `cat_to_name.json`.
 
     Args:
         folder: The data folder.
         split_roots: The folders of its splits.
 
     Returns:
-        The file: in the folder, in one of its splits, or beside the folder; None where there is
-        none.
+        The file in the folder, in one of its splits, or beside the folder; None if there is none.
     """
     for place in (folder, *split_roots, folder.resolve().parent):
         if (place / CLASS_NAMES_FILE).is_file():

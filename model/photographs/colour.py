@@ -1,25 +1,25 @@
-"""Colours as they are meant: a photograph's ICC profile, applied to give sRGB."""
+"""Converts a photograph's colours from its ICC profile to sRGB."""
 
 import functools
 import io
 
 from PIL import Image, ImageCms
 
-_MAX_BYTES = 4_000_000  # of a profile; a printer's has 0.5 to 3 MB
+_MAX_BYTES = 4_000_000  # in a profile; printer profiles have 0.5 to 3 MB
 _SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}
-_SAME = 2  # levels of 255 by which a profile may differ from sRGB and still be it
+_SAME = 2  # a profile within this many levels of 255 from sRGB counts as sRGB
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert a picture from its profile's colours, as browsers do.
+    """Convert a picture from the colours of its profile, as browsers do.
 
     Args:
-        image: In RGB, CMYK or L.
-        profile: The ICC profile, as the file has it; None for sRGB.
+        image: A picture in RGB, CMYK or L.
+        profile: The ICC profile from the file; None for sRGB.
 
     Returns:
-        RGB; the picture itself where it is in sRGB, or the profile is damaged, of another kind of
-        colours, or absurdly large.
+        An RGB picture. It is the picture itself if that is already sRGB, or if the profile is
+        damaged, for another kind of colours, or absurdly large.
     """
     if not profile or len(profile) > _MAX_BYTES or image.mode not in _SPACES:
         return image
@@ -47,7 +47,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Tell whether a profile is sRGB by another name, by what it makes of a grid of colours."""
+    """Return whether a profile is sRGB under another name, by converting a grid of colours."""
     if mode != "RGB":
         return False
     levels = range(0, 256, 51)

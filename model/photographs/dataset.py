@@ -1,4 +1,4 @@
-"""Labelled photographs: as a source lists them, as they were read, and in splits."""
+"""Labelled photographs: as listed by a source, after reading, and divided into splits."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ SPLITS = ("train", "valid", "test")
 
 
 class Skipped(NamedTuple):
-    """A file that was left out, and the reason, to be read after the path."""
+    """A file that was left out, and the reason, worded to follow the path."""
 
     path: Path
     reason: str
@@ -23,10 +23,10 @@ class Entry(NamedTuple):
 
     Attributes:
         path: The file.
-        class_id: Its label; "" where the source gives none.
-        split: `train`, `valid` or `test`; "" where the source has no splits.
-        group: What it has in common with others, such as a person; "" where nothing is known.
-        source: 0 for the data set itself, 1 for what was added to it first, and so on.
+        class_id: Its label; "" if the source gives none.
+        split: `train`, `valid` or `test`; "" if the source has no splits.
+        group: What it shares with other photographs, such as a person; "" if unknown.
+        source: 0 for the data set itself, 1 for the first source added to it, and so on.
     """
 
     path: Path
@@ -38,17 +38,17 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """The photographs that a source lists; none of them has been opened.
+    """The photographs that a source lists; none of them has been opened yet.
 
     Attributes:
-        name: What was asked for: a folder or the name of a data set.
-        folder: The folder below which the files lie.
-        entries: The photographs, those of one split and class side by side.
-        names: Class id -> display name, of some classes.
-        skipped: Files that are no photographs by their name or place.
-        notes: What a person should know, a sentence each.
-        added: The folders of the sources that were added, in order.
-        parents: Class id -> its parents, the widest first, of the classes that have some.
+        name: The folder or data set that was asked for.
+        folder: The folder that the files are in.
+        entries: The photographs, with those of one split and class next to each other.
+        names: Class id -> display name, for some of the classes.
+        skipped: Files whose name or place shows that they are not photographs to use.
+        notes: Sentences that the user should read.
+        added: The folders of the added sources, in order.
+        parents: Class id -> its parents, the widest first; only classes that have parents.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Photos:
     Attributes:
         paths: N files.
         labels: int64 `[N]`, indices into the class ids.
-        digests: N SHA-256 of the files' contents, hexadecimal.
+        digests: N SHA-256 hashes of the files' contents, in hexadecimal.
     """
 
     paths: list[Path]
@@ -76,7 +76,7 @@ class Photos:
     digests: list[str]
 
     def __len__(self) -> int:
-        """Return N."""
+        """Return the number of photographs, N."""
         return len(self.paths)
 
     def take(self, indices: Iterable[int]) -> "Photos":
@@ -89,21 +89,21 @@ class Photos:
 
 @dataclass(frozen=True)
 class Collection:
-    """The photographs of a listing that can be read.
+    """The readable photographs of a listing.
 
     Attributes:
-        name: As `Listing`.
-        folder: As `Listing`.
+        name: See `Listing`.
+        folder: See `Listing`.
         photos: N photographs, in the order of the listing.
-        splits: N split names; empty where the source has none.
-        groups: N names of groups as the source gives them; empty where it gives none.
-        sources: int64 `[N]`, as `Entry`.
+        splits: N split names; empty if the source has no splits.
+        groups: N group names from the source; empty if it gives none.
+        sources: int64 `[N]`, see `Entry.source`.
         class_ids: The C class ids that have a photograph, sorted.
         class_names: C display names, all different.
         skipped: The files that were left out.
-        notes: What a person should know, a sentence each.
-        added: As `Listing`.
-        parents: As `Listing`.
+        notes: Sentences that the user should read.
+        added: See `Listing`.
+        parents: See `Listing`.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Collection:
 
     @property
     def folders(self) -> list[Path]:
-        """The folders of all sources, by the source's number."""
+        """The folders of all sources, in the order of `sources`."""
         return [self.folder, *self.added]
 
     def label(self, class_id: str) -> int:
@@ -129,12 +129,12 @@ class Collection:
         return self.class_ids.index(class_id)
 
     def added_classes(self) -> list[str]:
-        """Return the classes of which the data set itself, source 0, has no photograph."""
+        """Return the classes that have photographs only in added sources."""
         own = set(self.photos.labels[self.sources == 0].tolist())
         return [class_id for i, class_id in enumerate(self.class_ids) if i not in own]
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "Collection":
-        """Return the photographs at these indices; classes that have none left are gone."""
+        """Return the photographs at these indices, without the classes that become empty."""
         chosen = np.asarray(indices, dtype=np.int64)
         photos = self.photos.take(chosen.tolist())
         left, labels = np.unique(photos.labels, return_inverse=True)
@@ -151,20 +151,20 @@ class Collection:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Photographs in splits, ready to be trained on.
+    """Photographs in splits, ready for training.
 
     Attributes:
-        name: As `Listing`.
+        name: See `Listing`.
         class_ids: C class ids, sorted.
         class_names: C display names, all different.
         splits: `train`, `valid` and perhaps `test`.
-        groups: Split -> int64 `[N]`, the numbers of its photographs' groups, over all splits.
-        grouped_by: As `--group-by`.
-        background: The class that is trained against and never shown: photographs with the label
-            C belong to it; "" for none.
+        groups: Split -> int64 `[N]`, the group numbers of its photographs, shared by all splits.
+        grouped_by: The value of `--group-by`.
+        background: The class that the head learns but never answers with; its photographs have the
+            label C; "" for none.
         skipped: The files that were left out.
-        notes: What a person should know, a sentence each.
-        parents: The parents of each of the C classes, the widest first; empty where none has any.
+        notes: Sentences that the user should read.
+        parents: The parents of each of the C classes, the widest first; empty if no class has any.
     """
 
     name: str
@@ -180,20 +180,20 @@ class DataSet:
 
     @property
     def outputs(self) -> int:
-        """How many classes a head tells apart: C, and the background where there is one."""
+        """The number of classes that a head distinguishes: C, plus 1 if there is a background."""
         return len(self.class_ids) + bool(self.background)
 
     def known(self, split: str) -> np.ndarray:
-        """Tell which photographs of a split belong to a class that is shown: bool `[N]`."""
+        """Return which photographs of a split are not of the background class: bool `[N]`."""
         return self.splits[split].labels < len(self.class_ids)
 
     def in_train(self, split: str) -> np.ndarray:
-        """Tell which photographs of a split have one of their group in `train`: bool `[N]`."""
+        """Return which photographs of a split share a group with one in `train`: bool `[N]`."""
         return np.isin(self.groups[split], self.groups["train"])
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over split, class and content of every photograph, whatever the file names."""
+        """SHA-256 over each photograph's split, class and content; file names do not matter."""
         class_ids = [*self.class_ids, self.background]
         rows = sorted(
             f"{split} {class_ids[label]} {digest}"

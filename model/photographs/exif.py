@@ -1,4 +1,4 @@
-"""When a photograph was taken and by which camera, as its EXIF says."""
+"""Reads from EXIF when a photograph was taken and with which camera."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -12,11 +12,11 @@ _FORM = "%Y:%m:%d %H:%M:%S"
 
 
 class Shot(NamedTuple):
-    """When and by what a photograph was taken.
+    """When and with which camera a photograph was taken.
 
     Attributes:
-        camera: Maker, model and serial number, as far as they are there; "" for none.
-        seconds: Time on the camera's own clock, in s since 1970; no time zone is applied.
+        camera: Maker, model and serial number, as far as EXIF has them; "" for none.
+        seconds: Time of the camera's own clock, in s since 1970, without a time zone.
     """
 
     camera: str
@@ -27,10 +27,10 @@ def shot(image: Image.Image) -> Shot | None:
     """Read when a photograph was taken.
 
     Args:
-        image: As `images.decode` returns it with `exif=True`.
+        image: A photograph that `images.decode` returned with `exif=True`.
 
     Returns:
-        The shot; None where the EXIF is missing, damaged or holds no time of exposure.
+        The shot; None if the EXIF is missing, damaged or has no exposure time stamp.
     """
     block = image.info.get("exif")
     if not isinstance(block, bytes):
@@ -43,7 +43,7 @@ def shot(image: Image.Image) -> Shot | None:
         fraction = _text(details.get(Base.SubsecTimeOriginal, ""))
         parts = [_text(exif.get(tag, "")) for tag in _CAMERA]
         parts.append(_text(details.get(_SERIAL, "")))
-    except Exception:  # whatever is wrong with an EXIF block, it then tells no time
+    except Exception:  # a damaged EXIF block can fail in any way; it gives no time then
         return None
     seconds = taken.replace(tzinfo=UTC).timestamp()
     if fraction.isdecimal() and fraction.isascii():

@@ -9,7 +9,7 @@ from model.photographs.tables import DEFAULT_COLUMNS, Columns
 
 
 class Chosen(NamedTuple):
-    """Columns that are read, "" for none, and the names of the labels' numbers."""
+    """The columns to read ("" for none), and the label names that label numbers stand for."""
 
     picture: str
     label: str
@@ -20,15 +20,15 @@ class Chosen(NamedTuple):
 
 
 def choose_columns(data_set: str, schema: Any, columns: Columns) -> Chosen:
-    """Choose the columns of pictures, labels, splits and groups of a Parquet file.
+    """Choose the columns of a Parquet file that hold pictures, labels, splits and groups.
 
     Args:
-        data_set: What the file belongs to, for messages.
+        data_set: The data set of the file, for messages.
         schema: The `pyarrow.Schema` of the file.
-        columns: What the columns are called; with the split "", no column of splits is read.
+        columns: The names of the columns; if its split is "", no split column is read.
 
     Raises:
-        ValueError: A column that is needed or asked for is missing or cannot be told from others.
+        ValueError: A required or requested column is missing or ambiguous.
     """
     kinds: dict[str, Any] = dict(zip(schema.names, schema.types, strict=True))
     there = ", ".join(f"{escaped(name)} ({str(kind)[:40]})" for name, kind in kinds.items())
@@ -37,8 +37,8 @@ def choose_columns(data_set: str, schema: Any, columns: Columns) -> Chosen:
     picture = next((name for name in (columns.path, "image") if name in pictures), None)
     if picture is None and len(pictures) != 1:
         raise ValueError(
-            f"{data_set} has {len(pictures) or 'no'} columns of pictures. Expected one, or one "
-            f"that is called image. Its columns are {there}. Choose one with --path-column."
+            f"{data_set} has {len(pictures) or 'no'} columns of pictures. Expected one column, or "
+            f"one named image. Its columns are {there}. Choose one with --path-column."
         )
     labels = [columns.label] if columns.label in kinds else []
     if not labels and columns.label == DEFAULT_COLUMNS.label:
@@ -50,7 +50,7 @@ def choose_columns(data_set: str, schema: Any, columns: Columns) -> Chosen:
             return column
         if is_needed:
             raise ValueError(
-                f"{data_set} has no column '{column}' of texts or whole numbers to be the "
+                f"{data_set} has no column '{column}' with texts or whole numbers for the "
                 f"{role}s. Its columns are {there}. Choose one with --{role}-column."
             )
         return ""
@@ -59,14 +59,14 @@ def choose_columns(data_set: str, schema: Any, columns: Columns) -> Chosen:
     split = of_texts("split", columns.split, columns.split not in ("", DEFAULT_COLUMNS.split))
     group = of_texts("group", columns.group, columns.group != DEFAULT_COLUMNS.group)
     others = " or ".join(f"--label-column {name}" for name in labels[1:])
-    note = f"The labels are the column {label}. To choose another: {others}." if others else ""
+    note = f"The labels come from the column {label}. To use another: {others}." if others else ""
     names = features.get(label, {}).get("names")
     is_named = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return Chosen(picture or pictures[0], label, split, group, names if is_named else [], note)
 
 
 def _features(metadata: dict[bytes, bytes] | None) -> dict[str, dict[str, Any]]:
-    """Return what `datasets` has noted of the columns; nothing for another program's file."""
+    """Return what the `datasets` library recorded about the columns; empty for other files."""
     try:
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
         return {name: kind for name, kind in features.items() if isinstance(kind, dict)}
@@ -75,7 +75,7 @@ def _features(metadata: dict[bytes, bytes] | None) -> dict[str, dict[str, Any]]:
 
 
 def _picture_columns(kinds: dict[str, Any], features: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the columns marked as images, else those made of bytes and a path, else of bytes."""
+    """Return the columns marked as images, else structs of bytes and a path, else bytes."""
     types = import_module("pyarrow.types")
     structs = [
         name

@@ -1,6 +1,6 @@
-"""Data sets of the Hugging Face Hub: folders of photographs, or Parquet files that hold them.
+"""Data sets on the Hugging Face Hub: folders of photographs, or Parquet files that hold them.
 
-Nothing that comes with a data set is executed, so one that needs a loading script is refused.
+No code that comes with a data set is run, so one that needs a loading script is refused.
 """
 
 import glob
@@ -28,30 +28,30 @@ def list_hub(
     cache_dir: Path,
     nested: bool = False,
 ) -> Listing:
-    """List a data set of the Hugging Face Hub, downloading it if need be.
+    """List a data set on the Hugging Face Hub, downloading it if needed.
 
-    A name is resolved to a commit by one request of at most `hub.TIMEOUT` seconds; a full commit
-    hash that is cached needs none. When the Hub cannot be reached, what was cached last is used and
-    a note says so. Photographs in Parquet files are written into the cache once, and are read from
-    there from then on.
+    The name is resolved to a commit with one request of at most `hub.TIMEOUT` seconds; a cached
+    full commit hash needs no request. If the Hub cannot be reached, the version cached last is used
+    and a note says so. Photographs in Parquet files are written into the cache once, and later runs
+    read them from there.
 
     Args:
-        name: `hf:USER/NAME[@REVISION][:SPLIT]`; with a split, its photographs alone are listed,
-            and belong to no split. Where they have a folder or files of their own, nothing else
-            is downloaded.
+        name: `hf:USER/NAME[@REVISION][:SPLIT]`. With a split, only its photographs are listed, and
+            they have no split of their own. If that split has its own folder or files, nothing
+            else is downloaded.
         columns: The columns of Parquet files, or of a `metadata.csv` beside the photographs.
         class_names: JSON file of display names, in place of the data set's own.
         cache_dir: The cache folder.
-        nested: As `scan.list_folder`, where it holds folders.
+        nested: See `scan.list_folder`; only for data sets of folders.
 
     Returns:
-        The photographs; none has been opened.
+        The photographs; none has been opened yet.
 
     Raises:
         FileNotFoundError: The names file does not exist.
         HubError: The Hub has no such data set, or cannot be reached and nothing is cached.
-        ValueError: The name is malformed, the data set has no such split, no photographs that can
-            be read, no labels, no such column or more than fits, or pyarrow is not installed.
+        ValueError: The name is malformed, the data set has no such split, no readable photographs,
+            no labels or no such column, it does not fit on the disk, or pyarrow is not installed.
     """
     repo, revision, split = hub_files.parse(name)
     names = read_class_names(class_names) if class_names else {}
@@ -75,7 +75,7 @@ def list_hub(
         path.write_text(commit)
     if not note and revision != commit:
         again = f"hf:{repo}@{commit}{f':{split}' if split else ''}"
-        note = f"{repo} is at {commit}. The same again: {again}"
+        note = f"{repo} is at commit {commit}. To use this version again: {again}"
     notes = [*([note] if note else []), *listing.notes]
     return replace(listing, name=name, notes=notes)
 
@@ -85,13 +85,13 @@ def _holds_neither(found: Found) -> str:
     held = ", ".join(f"{count:,} x {ending}" for ending, count in endings.most_common(5))
     return (
         f"{found.name} holds neither photographs nor Parquet files, but {held or 'no files'}. "
-        "Archives are not unpacked and loading scripts are not run: download it, make a folder "
-        "with one folder of photographs a class of it, and give that."
+        "Archives are not unpacked and loading scripts are not run. Download it, put the "
+        "photographs into one folder per class, and use that folder instead."
     )
 
 
 def _list_tables(found: Found, tables: Sequence[str], columns: Columns) -> Listing:
-    """Download and unpack the Parquet files of the splits, and list what they hold."""
+    """Download and unpack the Parquet files of the splits, and list their photographs."""
     shards = hub_parquet.shards_by_split(tables)
     if found.split:
         wanted = {choose_split(found, shards): ""}
@@ -101,8 +101,8 @@ def _list_tables(found: Found, tables: Sequence[str], columns: Columns) -> Listi
         wanted = {split: named for split in shards if (named := split_of(split))}
         if len(set(wanted.values())) < max(1, len(wanted)):
             raise ValueError(
-                f"{found.name} holds {', '.join(shards)}; which of them are train, valid and test "
-                f"is not clear. Choose one: {found.name}:{next(iter(shards))}"
+                f"{found.name} holds {', '.join(shards)}, and it is not clear which of them are "
+                f"train, valid and test. Choose one: {found.name}:{next(iter(shards))}"
             )
     listings = []
     for split, named in wanted.items():
@@ -114,13 +114,13 @@ def _list_tables(found: Found, tables: Sequence[str], columns: Columns) -> Listi
     if left := [split for split in shards if split not in wanted and not found.split]:
         names = ", ".join(left)
         listing.notes.append(
-            f"These splits are left out, as they are not train, valid or test: {names}."
+            f"These splits are left out, because they are not train, valid or test: {names}."
         )
     return listing
 
 
 def _unpacked(found: Found, split: str, shards: Sequence[str], columns: Columns) -> Path:
-    """Return the folder of a split's photographs; download and unpack them first."""
+    """Return the folder of a split's photographs, after downloading and unpacking them."""
     asked = "\0".join((columns.path, columns.label, columns.split, columns.group))
     folder = found.place / f"{quote(split, safe='')}-{checksum(asked.encode())}"
     if hub_parquet.is_unpacked(folder):

@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face Hub: its name, its commit, and the files that are downloaded."""
+"""A data set on the Hugging Face Hub: its name, its commit, and downloading its files."""
 
 import json
 import re
@@ -15,10 +15,10 @@ from model.hub import COMMIT, REPOSITORY, REVISION, HubError, explained
 from model.photographs.layout import is_junk, split_of
 
 MAX_FILES = 2_000_000
-"""Files, or photographs in Parquet files, that a data set may have."""
+"""Most files, or photographs in Parquet files, that a data set may have."""
 
 SPARE_BYTES = 1_000_000_000
-"""Bytes that downloads and unpacked photographs leave free on their disk."""
+"""Bytes of the disk that downloads and unpacked photographs leave free."""
 
 _NAME = re.compile(rf"hf:({REPOSITORY})(?:@({REVISION}))?(?::([\w./-]+))?")
 
@@ -28,13 +28,13 @@ class Found:
     """A data set at one commit.
 
     Attributes:
-        name: As it was asked for.
+        name: The name that was asked for.
         repo: `USER/NAME`.
         commit: The full commit hash.
         split: The split asked for; "" for all.
         place: The folder in the cache for this commit.
-        files: Path in the repository -> bytes, of the files that are not hidden.
-        unreachable: Why nothing can be downloaded, or None.
+        files: Path in the repository -> bytes, for the files that are not hidden.
+        unreachable: Why nothing can be downloaded; None if the Hub can be reached.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Found:
 
 
 def parse(name: str) -> tuple[str, str, str]:
-    """Take a name apart.
+    """Split a name into its parts.
 
     Args:
         name: `hf:USER/NAME[@REVISION][:SPLIT]`.
@@ -60,14 +60,14 @@ def parse(name: str) -> tuple[str, str, str]:
     """
     if not (parts := _NAME.fullmatch(name)):
         raise ValueError(
-            f"'{name}' is no data set on the Hugging Face Hub. Expected "
+            f"'{name}' does not name a data set on the Hugging Face Hub. Expected "
             "hf:USER/NAME[@REVISION][:SPLIT], such as hf:alice/roses or hf:alice/roses@v1:train."
         )
     return parts[1], parts[2] or "main", parts[3] or ""
 
 
 def pointer(home: Path, revision: str) -> Path:
-    """Return the file that keeps which commit a revision was at when it was read last.
+    """Return the file that records the commit a revision had when it was last looked up.
 
     Args:
         home: The folder in the cache for the repository.
@@ -77,7 +77,7 @@ def pointer(home: Path, revision: str) -> Path:
 
 
 def resolve(repo: str, revision: str, home: Path) -> tuple[str, str, HubError | None]:
-    """Find the commit of a revision, on the Hub or in the cache.
+    """Find the commit of a revision, from the Hub or the cache.
 
     Args:
         repo: `USER/NAME`.
@@ -85,8 +85,8 @@ def resolve(repo: str, revision: str, home: Path) -> tuple[str, str, HubError | 
         home: The folder in the cache for the repository.
 
     Returns:
-        The full commit hash, a note where it may not be the newest, else "", and why the Hub is out
-        of reach, or None.
+        The full commit hash; a note if it may not be the newest, else ""; and the reason if the
+        Hub cannot be reached, else None.
 
     Raises:
         HubError: The Hub has no such data set, or cannot be reached and nothing is cached.
@@ -99,11 +99,11 @@ def resolve(repo: str, revision: str, home: Path) -> tuple[str, str, HubError | 
     is_known = bool(cached) and (home / cached / "files.json").is_file()
     if constants.HF_HUB_OFFLINE:
         error = HubError(
-            f"{repo}@{revision} is not in the cache. Unset HF_HUB_OFFLINE to fetch it."
+            f"{repo}@{revision} is not in the cache. Unset HF_HUB_OFFLINE to download it."
         )
         if not is_known:
             raise error
-        note = "" if pinned else f"HF_HUB_OFFLINE: {repo} as it was cached last, {cached}."
+        note = "" if pinned else f"HF_HUB_OFFLINE is set: using {repo} as last cached, {cached}."
         return cached, note, error
     if is_known and pinned:
         return cached, "", None
@@ -112,16 +112,16 @@ def resolve(repo: str, revision: str, home: Path) -> tuple[str, str, HubError | 
     except HubError as error:
         if 0 < error.status < 500 or not is_known:
             raise
-        return cached, f"{error} Using {repo} as it was cached last, {cached}.", error
+        return cached, f"{error} Using {repo} as last cached, {cached}.", error
 
 
 def files(repo: str, commit: str, kept: Path) -> dict[str, int]:
-    """List the files of a commit that are not hidden, from the cache or the Hub.
+    """List the files of a commit that are not hidden.
 
     Args:
         repo: `USER/NAME`.
         commit: The full commit hash.
-        kept: The file in the cache that keeps the list; it is written where it does not exist.
+        kept: The file in the cache that keeps the list; it is written if it does not exist.
 
     Returns:
         Path in the repository -> bytes.
@@ -139,14 +139,14 @@ def files(repo: str, commit: str, kept: Path) -> dict[str, int]:
 
 
 def choose_split(found: Found, there: Iterable[str]) -> str:
-    """Return the split that is asked for by its own name, or by another name for it.
+    """Find the requested split among those of a data set, allowing other words for it.
 
     Args:
-        found: The data set, with the split that is asked for.
+        found: The data set, with the requested split.
         there: The splits that it has.
 
     Raises:
-        ValueError: It has no such split.
+        ValueError: The data set has no such split.
     """
     names = sorted(there)
     alike = [name for name in names if split_of(name) and split_of(name) == split_of(found.split)]
@@ -155,17 +155,17 @@ def choose_split(found: Found, there: Iterable[str]) -> str:
     if len(alike) == 1:
         return alike[0]
     raise ValueError(
-        f"{found.name}: there is no split '{found.split}'. There are: {', '.join(names) or 'none'}."
+        f"{found.name}: there is no split '{found.split}'. Splits: {', '.join(names) or 'none'}."
     )
 
 
 def snapshot(found: Found, wanted: Sequence[str], patterns: Iterable[str]) -> Path:
-    """Return the folder of the Hub's cache that holds the wanted files, downloading them first.
+    """Download the wanted files into the Hub's cache, and return their folder there.
 
     Args:
         found: The data set.
         wanted: Their paths in the repository.
-        patterns: Patterns, as of `fnmatch`, that match them all.
+        patterns: Patterns of `fnmatch` that match all of them.
 
     Raises:
         HubError: A file is not cached and cannot be downloaded.
@@ -183,7 +183,7 @@ def snapshot(found: Found, wanted: Sequence[str], patterns: Iterable[str]) -> Pa
         if not missing:
             return folder
     except LocalEntryNotFoundError:
-        pass  # nothing of it is cached, or not all
+        pass  # the cache lacks some of the files, so they are downloaded below
     if found.unreachable:
         raise found.unreachable
     needed = sum(found.files[path] for path in missing)
@@ -196,11 +196,11 @@ def snapshot(found: Found, wanted: Sequence[str], patterns: Iterable[str]) -> Pa
 
 
 def require_room(name: str, folder: Path, needed: int) -> None:
-    """Make sure that a disk has room for so many bytes and `SPARE_BYTES` beside them.
+    """Make sure that a disk has room for this many bytes and `SPARE_BYTES` more.
 
     Args:
-        name: What needs them, for the message.
-        folder: Where they are to be written; it need not exist yet.
+        name: The data set that needs the room, for the message.
+        folder: Where it will be written; the folder need not exist yet.
         needed: Bytes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Folders of photographs in a data set of the Hugging Face Hub, and their tables of labels."""
+"""Folders of photographs in a data set on the Hugging Face Hub, and their tables of labels."""
 
 import glob
 from collections.abc import Sequence
@@ -26,22 +26,22 @@ def list_photographs(
     *,
     nested: bool = False,
 ) -> Listing:
-    """Download photographs and list them by tables of labels, else by their class folders.
+    """Download photographs and list them by their tables of labels, or by their class folders.
 
     Args:
         found: The data set.
         photographs: Their paths in the repository.
         columns: The columns of a `metadata.csv` beside them.
         class_names: JSON file of display names, in place of the data set's own.
-        nested: As `scan.list_folder`.
+        nested: See `scan.list_folder`.
 
     Returns:
-        The photographs; none has been opened.
+        The photographs; none has been opened yet.
 
     Raises:
-        HubError: They are not cached and cannot be downloaded.
-        ValueError: They have no labels, no such split or more bytes than fit, or a table lists
-            files outside the data set.
+        HubError: The photographs are not cached and cannot be downloaded.
+        ValueError: The photographs have no labels, there is no such split, they do not fit on the
+            disk, or a table lists files outside the data set.
     """
     root = _root(photographs)
     tables, flaws = _label_tables(found, photographs, root, columns)
@@ -57,7 +57,7 @@ def list_photographs(
     depths = [(parts, 1 if split_of(parts[0]) else 0) for parts in inner]
     classes = {parts[depth] for parts, depth in depths if len(parts) > depth + 1}
     if not classes or (flaws and len(classes) < 2):
-        reason = flaws[0] if flaws else "Download it, and give the folder or its table of labels."
+        reason = flaws[0] if flaws else "Download it, and use its folder or its table of labels."
         raise ValueError(
             f"{found.name} holds {len(photographs):,} photographs and no class folders. {reason}"
         )
@@ -71,12 +71,12 @@ def list_photographs(
     )
     notes = [*unused, *listing.notes]
     if not found.split and (left := len(photographs) - len(wanted)):
-        notes.append(f"{left:,} photographs that are not in {'/'.join(below)}/ are left out.")
+        notes.append(f"Photographs outside {'/'.join(below)}/ are left out ({left:,}).")
     return replace(listing, notes=notes)
 
 
 def _root(photographs: Sequence[str]) -> tuple[str, ...]:
-    """Return the folder, as its parts, that holds the class folders or those of the splits."""
+    """Return the parts of the folder that holds the class folders or the folders of the splits."""
     root: tuple[str, ...] = ()
     inner = [parts for path in photographs if len(parts := PurePosixPath(path).parts) > 1]
     while inner:
@@ -86,7 +86,7 @@ def _root(photographs: Sequence[str]) -> tuple[str, ...]:
         deeper = [parts for parts in below if len(parts) > 1]
         is_only = head == "data" or len(heads) == 1
         if not is_only or split_of(head) or 2 * len(deeper) <= len(below):
-            break  # it is one of several classes, a split, or a class itself
+            break  # this folder is one of several classes, a split, or the only class
         root, inner = (*root, head), deeper
     return root
 
@@ -94,7 +94,7 @@ def _root(photographs: Sequence[str]) -> tuple[str, ...]:
 def _download(
     found: Found, photographs: Sequence[str], below: tuple[str, ...], class_names: Path | None
 ) -> tuple[Path, Path | None, list[str]]:
-    """Download the photographs below a folder; return where, their names file, and which."""
+    """Download the photographs below a folder; return their folder, the names file and notes."""
     start = "".join(f"{part}/" for part in below)
     wanted = [path for path in photographs if path.startswith(start)]
     endings = {PurePosixPath(path).suffix for path in wanted}
@@ -109,10 +109,10 @@ def _download(
 def _label_tables(
     found: Found, photographs: Sequence[str], root: tuple[str, ...], columns: Columns
 ) -> tuple[dict[str, PurePosixPath], list[str]]:
-    """Download the tables of labels: those in the folders of splits, or one of most photographs.
+    """Download the tables of labels: those of the splits, or the one that covers most photographs.
 
     Returns:
-        The split's folder, or "" -> its table; and why the other tables are not used.
+        Folder of the split, or "" -> its table; and why the other tables are not used.
     """
     tables: dict[str, PurePosixPath] = {}
     above = []
@@ -134,7 +134,7 @@ def _label_tables(
 
 
 def _flaw(table: Path, columns: Columns) -> str:
-    """Say why a table is not one of labels."""
+    """Say why a table cannot be used as a table of labels."""
     try:
         return missing_columns(table, _named(table, columns))
     except ValueError as error:
@@ -142,7 +142,7 @@ def _flaw(table: Path, columns: Columns) -> str:
 
 
 def _named(table: Path, columns: Columns) -> Columns:
-    """Return what the columns of a table are called; on the Hub, paths are in `file_name`."""
+    """Return the column names of a table; on the Hub, the path is usually in `file_name`."""
     return columns if columns.path in column_names(table) else replace(columns, path="file_name")
 
 
@@ -173,14 +173,14 @@ def _list_labelled(
         return replace(listing, entries=[entry._replace(split="") for entry in chosen])
     known = {absolute(file.path) for file in (*listing.entries, *listing.skipped)}
     if left := sum(absolute(folder / path) not in known for path in photographs):
-        listing.notes.append(f"Photographs that are not in {_METADATA} are left out: {left:,}.")
+        listing.notes.append(f"Photographs that are not in {_METADATA} are left out ({left:,}).")
     return listing
 
 
 def _with_splits(
     found: Found, table: PurePosixPath, listing: Listing, folder: Path, root: tuple[str, ...]
 ) -> Listing:
-    """Refuse files outside the data set; where the table has no splits, use the folders' names."""
+    """Refuse files outside the data set; if the table has no splits, use those of the folders."""
     splits = []
     for entry in listing.entries:
         if not (path := absolute(entry.path)).is_relative_to(folder):
@@ -197,15 +197,15 @@ def _with_splits(
 
 
 def merged(found: Found, folder: Path, listings: Sequence[Listing]) -> Listing:
-    """Put the listings of the splits together.
+    """Merge the listings of the splits.
 
     Args:
         found: The data set.
-        folder: The folder that holds the photographs of all.
-        listings: One listing a split.
+        folder: The folder that holds all the photographs.
+        listings: One listing per split.
 
     Returns:
-        All photographs by split, class and path, and every note once.
+        All photographs, sorted by split, class and path, and each note once.
     """
     entries = [entry for listing in listings for entry in listing.entries]
     entries.sort(key=lambda entry: (["", *SPLITS].index(entry.split), entry.class_id, entry.path))

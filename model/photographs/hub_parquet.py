@@ -1,6 +1,6 @@
-"""Parquet files that hold photographs: what split each belongs to, and its pictures as files.
+"""Parquet files that hold photographs: finds each file's split and writes its pictures as files.
 
-Pictures are written as they are and recognised by their first bytes; none is decoded here.
+Pictures are written unchanged and recognised by their first bytes; none is decoded here.
 """
 
 import json
@@ -21,7 +21,7 @@ from model.photographs.layout import split_of
 from model.photographs.tables import DEFAULT_COLUMNS, Columns
 
 _LISTING = "listing.json"
-_BATCH = 16  # rows of a Parquet file in memory at a time; a photograph may have 10 MB
+_BATCH = 16  # rows of a Parquet file in memory at a time, because a photograph may have 10 MB
 _STARTS = {
     b"\xff\xd8\xff": ".jpg",
     b"\x89PNG\r\n\x1a\n": ".png",
@@ -36,13 +36,13 @@ _BRANDS = {
 
 
 def shards_by_split(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Sort Parquet files by the split that their names say they belong to.
+    """Group Parquet files by the split that their names suggest.
 
     Args:
         paths: Their paths in a data set.
 
     Returns:
-        Split -> its files. The split has the folders above it in its name where they differ.
+        Split -> its files. Split names include the folders above them if those differ.
     """
     shards: dict[str, list[str]] = {}
     for path in sorted(paths):
@@ -53,9 +53,9 @@ def shards_by_split(paths: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _split_in(path: str) -> str:
-    """Return the name of the split that a Parquet file is of, with the folders that tell it apart.
+    """Return the split in a Parquet file's path, including the folders that distinguish it.
 
-    `data/train-00000-of-00002.parquet` and `default/train/0000.parquet` are of `data/train` and
+    `data/train-00000-of-00002.parquet` gives `data/train`, and `default/train/0000.parquet` gives
     `default/train`.
     """
     *above, file = PurePosixPath(path).with_suffix("").parts
@@ -66,7 +66,7 @@ def _split_in(path: str) -> str:
 
 
 def is_unpacked(folder: Path) -> bool:
-    """Tell whether `unpack` has written a folder."""
+    """Return whether `unpack` has written this folder."""
     return (folder / _LISTING).is_file()
 
 
@@ -75,11 +75,11 @@ def list_unpacked(folder: Path, split: str) -> Listing:
 
     Args:
         folder: The folder.
-        split: The split that they belong to; "" to use the column of splits, where one was read.
+        split: The split of all photographs; "" to use the split column, if one was read.
 
     Returns:
-        The photographs in the order of their rows; rows that are skipped have the Parquet file and
-        the number of the row as their path.
+        The photographs in the order of their rows. A skipped row has the Parquet file and the row
+        number as its path.
     """
     kept = json.loads((folder / _LISTING).read_text(encoding="utf-8"))
     entries = [Entry(folder / file, label, split or of, by) for file, label, of, by in kept["rows"]]
@@ -94,14 +94,14 @@ def load_pyarrow(name: str) -> Any:
         name: The data set that needs it, for the message.
 
     Raises:
-        ValueError: It is not installed.
+        ValueError: pyarrow is not installed.
     """
     try:
         return import_module("pyarrow.parquet")
     except ImportError:
         raise ValueError(
-            f"{name} keeps its photographs in Parquet files, and pyarrow, which reads them, "
-            "is not installed. Install it: pip install pyarrow"
+            f"{name} keeps its photographs in Parquet files, which need pyarrow. Install it: "
+            "pip install pyarrow"
         ) from None
 
 
@@ -111,13 +111,13 @@ def unpack(name: str, shards: dict[str, Path], columns: Columns, folder: Path, m
     Args:
         name: The data set, for messages.
         shards: Path in the data set -> the file.
-        columns: What the columns are called; with the split "", no column of splits is read.
-        folder: The folder to write; it appears when it is complete.
-        most: Photographs that it may hold.
+        columns: The names of the columns; if its split is "", no split column is read.
+        folder: The folder to write; it appears only when it is complete.
+        most: The most photographs that it may hold.
 
     Raises:
-        ValueError: A file cannot be read, has no such column, a label that cannot name a class or
-            a split that is none, or there are more photographs than allowed or than fit.
+        ValueError: A file cannot be read or lacks a column, a label is not allowed as a class
+            name, a split is unknown, or there are too many photographs for the limit or the disk.
     """
     with temporary_folder(folder.parent) as temporary, named_errors(folder):
         (made := temporary / "made").mkdir()
@@ -137,19 +137,19 @@ def unpack(name: str, shards: dict[str, Path], columns: Columns, folder: Path, m
 
 @contextmanager
 def _reading(name: str, shard: str) -> Generator[None]:
-    """Turn what pyarrow raises in this context into one sentence with its remedy."""
+    """Turn errors that pyarrow raises inside this context into one sentence with a remedy."""
     try:
         yield
-    except Exception as error:  # pyarrow's errors have no class in common but this one
+    except Exception as error:  # pyarrow's errors have no other class in common
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{shard} of {name} cannot be read as Parquet ({reason}). If its download was "
-            "damaged, remove it from the cache of huggingface_hub and repeat."
+            "damaged, remove it from the cache of huggingface_hub and run the command again."
         ) from error
 
 
 class _Row(NamedTuple):
-    """What a row holds; empty where it lacks it."""
+    """The contents of a row; a missing value is empty."""
 
     picture: bytes
     label: str
@@ -160,7 +160,7 @@ class _Row(NamedTuple):
 def _write_all(
     name: str, shards: dict[str, Path], columns: Columns, folder: Path, most: int
 ) -> Listing:
-    """Write the photographs of Parquet files into a folder; list them by their paths in it."""
+    """Write the photographs of Parquet files into a folder, and list them by their paths there."""
     parquet = load_pyarrow(name)
     entries: list[Entry] = []
     skipped: list[Skipped] = []
@@ -173,7 +173,7 @@ def _write_all(
             chosen = choose_columns(name, table.schema_arrow, columns)
             notes |= dict.fromkeys([chosen.note] if chosen.note else [])
             if len(entries) + table.metadata.num_rows > most:
-                raise ValueError(f"{name} has more than {most:,} photographs, which is the limit.")
+                raise ValueError(f"{name} has more than {most:,} photographs, the limit.")
             for number, row in enumerate(_rows(name, shard, table, chosen)):
                 if flaw := _flaw(row):
                     skipped.append(Skipped(Path(f"{shard}/row {number + 1}"), flaw))
@@ -193,7 +193,7 @@ def _write_all(
 def _with_splits(
     name: str, entries: list[Entry], columns: Columns
 ) -> tuple[list[Entry], list[str]]:
-    """Turn the words in the column of splits into splits, or say why it is not used."""
+    """Turn the words in the split column into splits, or say why the column is not used."""
     words = {entry.split for entry in entries}
     splits = {word: split_of(word) or "" for word in words}
     entries = [entry._replace(split=splits[entry.split]) for entry in entries]
@@ -201,8 +201,8 @@ def _with_splits(
         return entries, []
     wrong = min(word for word in words if not splits[word])
     flaw = (
-        f"'{escaped(wrong[:50])}' in the column '{escaped(columns.split)}', which is none of the "
-        f"splits {', '.join(SPLITS[:-1])} and {SPLITS[-1]}."
+        f"'{escaped(wrong[:50])}' in the column '{escaped(columns.split)}', which is not one of "
+        f"the splits {', '.join(SPLITS[:-1])} and {SPLITS[-1]}."
     )
     if columns.split != DEFAULT_COLUMNS.split:
         raise ValueError(f"{name} has {flaw} Name another column with --split-column.")
@@ -211,7 +211,7 @@ def _with_splits(
 
 
 def _rows(name: str, shard: str, table: Any, chosen: Chosen) -> Iterator[_Row]:
-    """Yield what the rows of a Parquet file hold."""
+    """Yield the rows of a Parquet file."""
     wanted = (chosen.picture, chosen.label, chosen.split, chosen.group)
     there = list(dict.fromkeys(column for column in wanted if column))
     batches = table.iter_batches(batch_size=_BATCH, columns=there)
@@ -233,16 +233,16 @@ def _text(value: object) -> str:
 
 
 def _flaw(row: _Row) -> str:
-    """Say why a row is left out, or nothing."""
+    """Say why a row is left out; "" if it is not."""
     if not row.picture:
         return "holds no picture"
     if not _ending(row.picture):
-        return f"is none of {images.FORMATS_TEXT}"
+        return f"is not one of {images.FORMATS_TEXT}"
     return "" if row.label else "has no label"
 
 
 def _ending(content: bytes) -> str:
-    """Return the file ending of a picture by its first bytes; "" where they begin none."""
+    """Return the file ending that fits a picture's first bytes; "" for an unknown format."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return ".webp"
     if content[4:8] == b"ftyp":

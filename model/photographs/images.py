@@ -1,6 +1,6 @@
 """The one decoder: bytes or a path in, an upright RGB image out.
 
-Training and serving both call `decode`, so a photograph cannot look different to the two.
+Training and serving both call `decode`, so they see a photograph exactly alike.
 """
 
 import functools
@@ -19,22 +19,22 @@ from model.photographs.pixels import UnsupportedMode, reduction, to_rgb
 from model.photographs.raw import is_raw
 
 DECODER_VERSION = 3
-"""Part of every feature-cache key: raise it when `decode` returns other pixels for a file."""
+"""Part of every feature-cache key: raise it when `decode` returns different pixels for a file."""
 
 MAX_PIXELS = 40_000_000
-"""Largest photograph, in px, unless `allow` says otherwise; a larger one is refused before its
-pixels are decoded."""
+"""Most px that a photograph may have, unless `allow` changes it; a larger one is refused before it
+is decoded."""
 
 MAX_BYTES = 500_000_000
-"""Largest file, in bytes; a larger one is refused before it is read."""
+"""Most bytes that a file may have; a larger one is refused before it is read."""
 
 LEAST_SIDE = 640
-"""Short side in px that a photograph keeps when it is reduced to a half, a quarter and so on.
+"""The least px that the short side keeps when a photograph is halved, quartered and so on.
 
-That is twice what the packaged networks see of it, so that resizing still has pixels to average. Of
-a telephone's 12 million px a sixteenth is left, and no more of them is kept in memory. A JPEG is
-decoded at that size: decoding and framing take 36 instead of 93 ms, and features move by 2e-4 of
-cosine distance.
+That is twice what the packaged backbones see of it, so that resizing still has pixels to average. A
+phone's photograph of 12 million px is reduced to a sixteenth of its pixels, and memory holds no
+more than that. A JPEG is decoded directly at that size: decoding and framing take 36 ms instead of
+93 ms, and the features move by a cosine distance of 2e-4.
 """
 
 FORMATS = {
@@ -47,21 +47,21 @@ FORMATS = {
     "AVIF": (".avif", ".avifs"),
     "HEIF": (".heic", ".heif", ".heics", ".hif"),
 }
-"""Pillow's name of each format that is read -> the file endings it usually has."""
+"""Pillow's name of each format that can be read -> its usual file endings."""
 
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-"""File endings that mark a file as a photograph (lower case, with the dot)."""
+"""File endings that mark a file as a photograph (lower case, including the dot)."""
 
 FORMATS_TEXT = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, HEIC"
 
 _JPEGS = ("JPEG", "MPO")
-"""Pillow's names of a JPEG: a telephone's, with a second picture behind it, is an MPO to it."""
+"""Pillow's names for a JPEG; a phone's JPEG that holds a second picture is an MPO to Pillow."""
 
 _BYTES_A_PIXEL = {"GIF": 5, "WEBP": 16, "AVIF": 10, "HEIF": 8}
-"""What decoding takes at its peak, measured; 4 where nothing is said."""
+"""Measured bytes per pixel that decoding takes at its peak; 4 for the formats not listed."""
 
 _PROGRESSIVE = 6
-"""And for a progressive JPEG, whose coefficients are kept at their whole size."""
+"""The same for a progressive JPEG, whose coefficients are kept at full size."""
 
 _PILLOW_LIMIT = 89_478_485
 _limit = MAX_PIXELS
@@ -72,7 +72,7 @@ _STARTS = {
     "PNG": (b"\x89PNG\r\n\x1a\n",),
     "camera's raw file": (b"IIU\0", b"IIRO", b"IIRS", b"FUJIFILMCCD-RAW"),
 }
-"""What files begin with that Pillow may not know, such as a JPEG of 12 bits."""
+"""First bytes of files that Pillow may not be able to read, such as a 12-bit JPEG."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -87,38 +87,38 @@ _TURNS = {
 
 
 class BadImageError(ValueError):
-    """A file that cannot be used as a photograph; the message is the reason, without the path."""
+    """A file that cannot be used as a photograph; the message is the reason without the path."""
 
 
 def allow(pixels: int) -> None:
-    """Set how large photographs may be, in this process.
+    """Set how large photographs may be in this process.
 
     Args:
-        pixels: Width times height, at most.
+        pixels: The most px that a photograph may have, width times height.
 
     Raises:
-        ValueError: It is not above 0.
+        ValueError: `pixels` is less than 1.
     """
     global _limit
     if pixels < 1:
         raise ValueError(f"--max-pixels {pixels} must be 1 or more.")
     _limit = pixels
-    Image.MAX_IMAGE_PIXELS = max(pixels, _PILLOW_LIMIT)  # of which Pillow refuses the double
+    Image.MAX_IMAGE_PIXELS = max(pixels, _PILLOW_LIMIT)  # Pillow refuses twice this number
 
 
 def largest() -> int:
-    """Return how large photographs may be, in px."""
+    """Return the most px that a photograph may have."""
     return _limit
 
 
 def version() -> str:
-    """Name what decides which files are sound: the decoder, and the limit where it was changed."""
+    """Name the decoder version, and the pixel limit if it was changed: both decide what is read."""
     return f"{DECODER_VERSION}" if _limit == MAX_PIXELS else f"{DECODER_VERSION}-{_limit}"
 
 
 @functools.cache
 def _prepare_pillow() -> None:
-    """Register every format once, and silence Pillow's warnings of what `decode` reports."""
+    """Register every format once, and silence warnings about faults that `decode` reports."""
     import pillow_heif
 
     Image.init()
@@ -134,10 +134,10 @@ def read(path: Path) -> bytes:
         path: The file.
 
     Returns:
-        Its content.
+        The content of the file.
 
     Raises:
-        BadImageError: The file is missing, is not a file, may not be read, or is empty.
+        BadImageError: The file is missing, empty, unreadable or too large, or is not a file.
     """
     try:
         status = path.stat()
@@ -155,16 +155,16 @@ def read(path: Path) -> bytes:
 
 @contextmanager
 def opened(path: Path) -> Iterator[bytes]:
-    """Read a photograph's bytes for a block; together, those in memory are no more than a few.
+    """Read a photograph's bytes for the duration of a block, limiting the bytes held in memory.
 
     Args:
-        path: As `read`.
+        path: See `read`.
 
     Yields:
         As `read`.
 
     Raises:
-        BadImageError: As `read`.
+        BadImageError: See `read`.
     """
     try:
         size = path.stat().st_size
@@ -175,7 +175,7 @@ def opened(path: Path) -> Iterator[bytes]:
 
 
 def _open(content: bytes) -> Image.Image:
-    """Open and check the header; no pixel is decoded yet."""
+    """Open a photograph and check its header, without decoding any pixels."""
     _prepare_pillow()
     if not content:
         raise BadImageError("is empty (0 bytes)")
@@ -198,10 +198,10 @@ def _open(content: bytes) -> Image.Image:
 
 
 def _unknown(content: bytes) -> str:
-    """Say what a file is that Pillow does not know."""
+    """Describe a file that Pillow does not recognise."""
     for kind, starts in _STARTS.items():
         if content.startswith(starts):
-            return f"is a {kind} of a kind that cannot be read"
+            return f"is a {kind} of an unsupported kind"
     return f"is not a photograph; expected {FORMATS_TEXT}"
 
 
@@ -212,12 +212,12 @@ def _limit_text() -> str:
 def _load(image: Image.Image) -> None:
     try:
         image.load()
-    except Exception as error:  # as above; OSError for a truncated file, but not only
+    except Exception as error:  # Pillow's plugins raise more than OSError for damaged files
         raise BadImageError(f"is damaged or truncated ({error or type(error).__name__})") from error
 
 
 def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
-    """Turn the picture the way its EXIF orientation says; XMP's is not obeyed, as in browsers."""
+    """Turn a picture by its EXIF orientation; XMP orientation is ignored, as browsers do."""
     try:
         if isinstance(original, TiffImagePlugin.TiffImageFile):
             orientation = original.tag_v2.get(_ORIENTATION)
@@ -225,14 +225,14 @@ def _upright(image: Image.Image, original: Image.Image) -> Image.Image:
             exif = Image.Exif()
             exif.load(original.info.get("exif") or b"")
             orientation = exif.get(_ORIENTATION)
-    except Exception:  # unreadable EXIF says nothing about orientation; viewers show such files too
+    except Exception:  # a photograph with unreadable EXIF is still used, as it is
         return image
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
 
 
 def _outside_white(image: Image.Image, original: Image.Image) -> Image.Image:
-    """Make white what a GIF's first frame leaves of its canvas: that is transparent."""
+    """Make the part of a GIF's canvas white that its first frame leaves transparent."""
     whole = (0, 0, *original.size)
     frame = getattr(original, "dispose_extent", None)
     if original.format != "GIF" or not frame or tuple(frame) == whole:
@@ -249,20 +249,20 @@ def decode(
 ) -> Image.Image:
     """Decode a photograph: EXIF orientation applied, first frame, 8-bit RGB, alpha over white.
 
-    Waits while other photographs take the memory that there is for decoding, see `budget`.
+    The call waits while other photographs occupy the memory reserved for decoding, see `budget`.
 
     Args:
         source: The file's content, or its path.
-        least_side: A larger photograph is reduced to a half, a quarter and so on, as long as its
-            short side keeps this many px; None for its whole size.
-        exif: Keep the EXIF block as `info["exif"]`; it may hold the place where the photograph was
-            taken, and what is saved or sent must not have it.
+        least_side: A larger photograph is halved, quartered and so on, as long as its short side
+            keeps this many px; None for full size.
+        exif: Keep the EXIF block as `info["exif"]`. It may contain the place where the photograph
+            was taken, so it must not be saved or sent.
 
     Returns:
         An RGB image.
 
     Raises:
-        BadImageError: Not a photograph, empty, damaged, truncated, or too large, see `allow`.
+        BadImageError: The file is not a photograph, empty, damaged, truncated or too large.
     """
     if isinstance(source, Path):
         with opened(source) as content:
@@ -281,7 +281,7 @@ def _decode(content: bytes, least_side: int | None, exif: bool) -> Image.Image:
         _load(original)
         image = _convert(original, reduction(original.size, least_side))
         image = _upright(_outside_white(image, original), original)
-        block = original.info.get("exif")  # which some conversions of the pixels keep
+        block = original.info.get("exif")  # some conversions keep it in the result
         del original
     image.info.pop("exif", None)
     if exif and block:
@@ -290,13 +290,13 @@ def _decode(content: bytes, least_side: int | None, exif: bool) -> Image.Image:
 
 
 def check(content: bytes) -> None:
-    """Make sure that `decode` would succeed, at less cost for a JPEG.
+    """Make sure that `decode` would succeed; for a JPEG this is cheaper than decoding.
 
     Args:
         content: The file's content.
 
     Raises:
-        BadImageError: As `decode`.
+        BadImageError: See `decode`.
     """
     try:
         _check(content)
@@ -307,16 +307,16 @@ def check(content: bytes) -> None:
 
 
 def _check(content: bytes) -> None:
-    image, amount = _sized(content, (1, 1))  # at an eighth, still every byte is read
+    image, amount = _sized(content, (1, 1))  # every byte is read even at an eighth of the size
     with budget.decoding(amount):
         _load(image)
-        if image.mode not in ("RGB", "L", "CMYK"):  # modes that `decode` may not know
+        if image.mode not in ("RGB", "L", "CMYK"):  # `decode` may not support other modes
             _convert(image, reduction(image.size, LEAST_SIDE))
         del image
 
 
 def _sized(content: bytes, least: tuple[int, int] | None) -> tuple[Image.Image, int]:
-    """Open a photograph, a JPEG at a part of its size; return what decoding it takes, in bytes."""
+    """Open a photograph, a JPEG at reduced size; also return the bytes that decoding takes."""
     image = _open(content)
     coefficients = 0
     if image.format in _JPEGS and "progressive" in image.info:

@@ -1,4 +1,4 @@
-"""Which JPEGs may be decoded at a part of their size, and which lack only a little of their end."""
+"""Which JPEGs can be decoded at reduced size, and which lack only a little at their end."""
 
 import io
 import math
@@ -6,7 +6,7 @@ import math
 from PIL import Image
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers that begin a frame; the other three define tables, or are not used."""
+"""Markers that begin a frame; the three excluded ones define tables or are not used."""
 
 _SCALABLE = {0xC0, 0xC1, 0xC2}
 """Baseline, extended sequential and progressive, Huffman-coded: what cameras and browsers use."""
@@ -17,26 +17,26 @@ _START, _SCAN = 0xD8, 0xDA
 _END = b"\xff\xd9"
 _MAY_LACK = 0.02  # of the pixels
 _PADDING = b"\xff\x00" * 8
-"""The 64 bits that libjpeg reads ahead. Only 1s are never a code, so they make hardly a block."""
+"""The 64 bits that libjpeg reads ahead. All 1s are never a code, so they add hardly any block."""
 
 _LONGEST_SIDE = 65_500  # px, libjpeg's limit
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 
 def can_be_scaled(content: bytes) -> bool:
-    """Tell whether a JPEG's decoder can leave out a part of the resolution safely.
+    """Return whether a JPEG can safely be decoded at reduced size.
 
-    Pillow's `draft` makes room for the smaller picture, but libjpeg cannot scale every kind: a
-    lossless frame (SOF3) is written at its whole size, beyond the end of that room. So only the
-    kinds whose scaling is in daily use pass, with 8 bits and one frame header alone: two could say
-    different things to Pillow and to libjpeg.
+    Pillow's `draft` allocates room for the smaller picture, but libjpeg cannot scale every kind: it
+    writes a lossless frame (SOF3) at full size, beyond the end of that room. So only the kinds that
+    are scaled in everyday use are accepted, with 8 bits and exactly one frame header, because
+    Pillow and libjpeg could interpret two headers differently.
 
     Args:
         content: The file.
 
     Returns:
-        Whether `draft` may be called. False for what is not understood, which may still be decoded
-        at its whole size.
+        Whether `draft` may be called. False if the header is not understood; the file may still be
+        decoded at full size.
 
     Source: ITU-T T.81, "Digital compression and coding of continuous-tone still images", Annex B.
     """
@@ -47,7 +47,7 @@ def can_be_scaled(content: bytes) -> bool:
 def _headers(content: bytes) -> tuple[int, int] | None:
     """Return where a JPEG's only frame header and its first scan header begin.
 
-    None where it has another number of frames, or an odd one.
+    Returns None if the number of frames is not one, or a header is unusual.
     """
     position, frames = 2, []
     if content[:2] != bytes([0xFF, _START]):
@@ -73,15 +73,15 @@ def _headers(content: bytes) -> tuple[int, int] | None:
 
 
 def completed(content: bytes) -> bytes:
-    """End a JPEG that breaks off; libjpeg makes up the pixels that are missing before the end."""
+    """Add an end marker to a truncated JPEG; libjpeg then makes up the missing pixels."""
     return content.rstrip(b"\xff") + _END
 
 
 def lacks_little(content: bytes) -> bool:
-    """Tell whether a JPEG that breaks off has nearly all of its pixels, which browsers show.
+    """Return whether a truncated JPEG still has nearly all of its pixels, as browsers show it.
 
-    A file in several scans, such as a progressive one, has something of each pixel long before it
-    has all, so of those none is taken.
+    Files in several scans, such as progressive ones, are never accepted: they hold something of
+    each pixel long before they hold everything.
 
     Args:
         content: The file.
@@ -94,34 +94,34 @@ def lacks_little(content: bytes) -> bool:
         return False
     frame, scan = found
     try:
-        if content[scan + 4] != content[frame + 9]:  # components in the scan, and in the frame
+        if content[scan + 4] != content[frame + 9]:  # the scan lacks some components of the frame
             return False
         image = Image.open(io.BytesIO(_shortened(content, frame)), formats=["JPEG"])
         image.draft(None, (1, 1))  # at an eighth
-        image.load()  # fails where the file ends before the picture is full
-    except Exception:  # or it is damaged in another way
+        image.load()  # fails if the file ends before the picture is full
+    except Exception:  # the file is damaged in some other way
         return False
     return True
 
 
 def _shortened(content: bytes, frame: int) -> bytes:
-    """Make a JPEG's header ask for only the part of the pixels that must be there.
+    """Make a JPEG's header ask for only the share of the pixels that must be there.
 
-    A scan is a row of equal blocks, and nothing in it depends on where a line of the picture ends.
-    So the width and height can be any that hold the right number of blocks: a narrow, high picture
-    comes closest.
+    A scan is a sequence of equal blocks, and nothing in it depends on where a line of the picture
+    ends. So any width and height that hold the right number of blocks will do, and a narrow, tall
+    picture comes closest to it.
     """
     height = int.from_bytes(content[frame + 5 : frame + 7])
     width = int.from_bytes(content[frame + 7 : frame + 9])
     components = content[frame + 9]
     sampling = content[frame + 11 : frame + 10 + 3 * components : 3]
-    across = down = 8  # px of a block
+    across = down = 8  # px per block
     if components > 1:
         across *= max(factors >> 4 for factors in sampling)
         down *= max(factors & 15 for factors in sampling)
     columns, rows = math.ceil(width / across), math.ceil(height / down)
-    lines = math.ceil(height / 8)  # at an eighth
-    last = lines - (rows - 1) * down // 8  # blocks of the last row may reach below the picture
+    lines = math.ceil(height / 8)  # at an eighth of the size
+    last = lines - (rows - 1) * down // 8  # blocks of the last row may extend below the picture
     may_lack = _MAY_LACK * lines
     lacking = may_lack / last if may_lack < last else 1 + (may_lack - last) * 8 / down  # in rows
     needed = columns * rows - int(columns * lacking)

@@ -1,4 +1,4 @@
-"""What the folders in a data folder are: splits, classes, or what systems and programs left."""
+"""Recognises the folders in a data folder: splits, classes, and leftovers of other programs."""
 
 import os
 import re
@@ -27,7 +27,7 @@ LEFT_BY_SYSTEMS = {
     *("@eadir", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler"),
     *("system volume information", "network trash folder", "temporary items"),
 }
-"""Names of files and folders that are nobody's own, in lower case."""
+"""Names of files and folders that systems create, in lower case."""
 
 
 def split_of(name: str) -> str | None:
@@ -37,7 +37,7 @@ def split_of(name: str) -> str | None:
 
 
 def is_junk(name: str) -> bool:
-    """Tell whether a file or folder is hidden, or left behind by a system or a network drive."""
+    """Return whether a file or folder is hidden, or was left by a system or a network drive."""
     return name.startswith(".") or name.lower() in LEFT_BY_SYSTEMS
 
 
@@ -46,12 +46,12 @@ def _is_checkpoint(folder: Path) -> bool:
 
 
 def holds_checkpoints(folder: Path) -> bool:
-    """Tell whether a folder is a checkpoint, or holds checkpoints and no photographs, as `runs`."""
+    """Return whether a folder is a checkpoint, or holds checkpoints and no photographs."""
     if _is_checkpoint(folder):
         return True
     try:
         inner = [path for path in folder.iterdir() if not is_junk(path.name)]
-    except OSError:  # it cannot be read; whoever lists it will say so
+    except OSError:  # the folder cannot be read; the code that lists it reports that
         return False
     folders = [path for path in inner if path.is_dir()]
     if not folders or any(map(is_photograph, inner)):
@@ -60,26 +60,26 @@ def holds_checkpoints(folder: Path) -> bool:
 
 
 def is_photograph(path: Path) -> bool:
-    """Tell by its ending whether a file may be a photograph."""
+    """Return whether a file may be a photograph, judging by its ending."""
     return path.suffix.lower() in images.SUFFIXES and path.is_file()
 
 
 def wrong_ending(path: Path) -> str:
-    """Say of a file that its ending is not a photograph's."""
+    """Say that a file's ending is not that of a photograph."""
     ending = f"the ending '{path.suffix}'" if path.suffix else "no ending"
     return f"has {ending}, not that of a photograph"
 
 
 def flaw_of(path: Path) -> str:
-    """Say why a file cannot be a photograph, by its name and what the system knows of it, or ""."""
+    """Say why a file cannot be a photograph, without opening it; "" if it may be one."""
     if "\0" in str(path):
-        return "is not there"
+        return "does not exist"
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return "is not there"
+        return "does not exist"
     except OSError as error:
-        return f"cannot be read, {(error.strerror or str(error)).lower()}"
+        return f"cannot be read ({(error.strerror or str(error)).lower()})"
     if stat.S_ISDIR(mode):
         return "is a folder"
     if path.suffix.lower() not in images.SUFFIXES:
@@ -88,7 +88,7 @@ def flaw_of(path: Path) -> str:
 
 
 def leads_up(folder: Path, start: Path) -> bool:
-    """Tell whether a link leads from `start` to `start` itself or a folder above it."""
+    """Return whether a link leads from `start` to `start` itself or to a folder above it."""
     return start.resolve().is_relative_to(folder.resolve())
 
 
@@ -98,16 +98,16 @@ def absolute(path: Path) -> Path:
 
 
 def below_one_folder(folder: Path, entries: list[Entry]) -> tuple[Path, list[Entry]]:
-    """Find a folder that photographs lie below.
+    """Find a folder that contains all photographs.
 
     Args:
-        folder: The folder to prefer.
+        folder: The preferred folder.
         entries: The photographs.
 
     Returns:
-        `folder`, if all of them lie below it, and the entries; else the lowest folder that they
-        have in common, and the entries with absolute paths. On different drives there is none,
-        and `folder` is returned.
+        `folder` and the entries, if it contains them all; otherwise the lowest folder that does,
+        and the entries with absolute paths. If the photographs are on different drives there is no
+        such folder, and `folder` is returned.
     """
     if all(entry.path.is_relative_to(folder) for entry in entries):
         return folder, entries
@@ -119,14 +119,14 @@ def below_one_folder(folder: Path, entries: list[Entry]) -> tuple[Path, list[Ent
 
 
 def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:
-    """Yield the files below a folder, sorted, links followed, each real folder once.
+    """Yield the files below a folder, sorted, following links but visiting each real folder once.
 
     Args:
         folder: Where to search.
         skipped: Gets the folders that cannot be read.
 
     Yields:
-        Files, without those that systems leave behind (`.DS_Store`, `Thumbs.db`, hidden ones).
+        Files, except hidden ones and those that systems create (`.DS_Store`, `Thumbs.db`).
     """
 
     def unreadable(error: OSError) -> None:
@@ -139,7 +139,7 @@ def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:
         here = Path(root)
         real = here.resolve()
         if real in seen or (here != folder and leads_up(here, folder)):
-            folders.clear()  # a link back would go round for ever
+            folders.clear()  # following a link upwards would never end
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not is_junk(name))
@@ -147,19 +147,19 @@ def walk(folder: Path, skipped: list[Skipped] | None = None) -> Iterator[Path]:
 
 
 def _count_photographs(path: Path) -> int:
-    """Count the photographs below a folder, or 1 for a photograph."""
+    """Count the photographs below a folder; a photograph itself counts as 1."""
     return int(is_photograph(path)) + sum(map(is_photograph, walk(path)))
 
 
 def require_class_folders(folder: Path, folders: Collection[Path]) -> None:
-    """Stop where splits hold photographs and no class folders.
+    """Refuse splits that hold photographs but no class folders.
 
     Args:
         folder: The data folder.
         folders: The folders in it.
 
     Raises:
-        ValueError: All of them have names of splits, `train` among them, and photographs in them.
+        ValueError: All folders are named like splits, one of them `train`, and hold photographs.
     """
     splits = {split_of(entry.name) for entry in folders}
     if len(splits) < 2 or None in splits or "train" not in splits:
@@ -174,29 +174,29 @@ def require_class_folders(folder: Path, folders: Collection[Path]) -> None:
         names = " and ".join(entry.name for entry in folders)
         train = next(entry for entry in flat if split_of(entry.name) == "train")
         raise ValueError(
-            f"{folder} has {names}, which hold photographs and no class folders. Put the "
-            f"photographs of each class into a folder of its own, such as {train}/CLASS; if "
-            f"these are the classes themselves, give the folders other names."
+            f"{folder} has {names}, which hold photographs but no class folders. Put the "
+            f"photographs of each class into a folder of its own, such as {train}/CLASS. If "
+            f"these folders are the classes, rename them."
         )
 
 
 def notes_on(
     folder: Path, taken: Iterable[Path], left_out: Iterable[Path], names_file: Path | None
 ) -> list[str]:
-    """Say what was left out of a data folder, and where the names of its classes come from.
+    """Describe what was left out of a data folder, and where the class names come from.
 
     Args:
         folder: The data folder.
-        taken: The folders of its splits; none where it has none.
-        left_out: Folders that hold no class.
-        names_file: The file of class names that was found.
+        taken: The folders of its splits; empty if it has none.
+        left_out: Folders that are not classes.
+        names_file: The file of class names, if one was found.
 
     Returns:
         Sentences.
     """
     notes, roots = [], set(taken)
     for path in left_out:
-        what = "holds checkpoints" if holds_checkpoints(path) else "is the system's own"
+        what = "holds checkpoints" if holds_checkpoints(path) else "belongs to the system"
         notes.append(f"{path} is left out: it {what}.")
     if roots:
         beside = [
@@ -212,19 +212,20 @@ def notes_on(
             splits = ", ".join(sorted(path.name for path in roots))
             count = sum(map(_count_photographs, beside))
             notes.append(
-                f"Beside {splits}, this is left out: {names}{more}, with {count:,} photographs."
+                f"Files and folders beside {splits} are left out: {names}{more}, with {count:,} "
+                "photographs."
             )
     if names_file:
-        notes.append(f"The names of the classes come from {names_file}.")
+        notes.append(f"The class names come from {names_file}.")
     return notes
 
 
 def note_on_lower_folders(folder: Path, paths: Iterable[tuple[Path, Path]]) -> list[str]:
-    """Say so where photographs lie in folders below their class's folder.
+    """Report photographs that are in folders below their class folder.
 
     Args:
         folder: The data folder.
-        paths: Class folder and photograph, of each photograph.
+        paths: The class folder and the path of each photograph.
 
     Returns:
         A sentence, or nothing.
@@ -244,6 +245,6 @@ def note_on_lower_folders(folder: Path, paths: Iterable[tuple[Path, Path]]) -> l
     count = sum(map(len, nested.values()))
     return [
         f"{len(nested):,} of the class folders hold {count:,} folders, such as "
-        f"{root.name}/{min(names)}; a photograph's class is the upper one. To train the "
-        f"lower ones, add --nested, or put them directly below {folder}."
+        f"{root.name}/{min(names)}. The upper folder is the class. To train on the lower "
+        f"folders instead, add --nested, or move them directly into {folder}."
     ]

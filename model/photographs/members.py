@@ -1,7 +1,8 @@
-"""The members of a ZIP or TAR archive, read from beginning to end; nothing in it is believed.
+"""Reads the members of a ZIP or TAR archive from beginning to end, trusting nothing in it.
 
-A small archive can hold petabytes, a header can claim any size, and Python's readers raise many
-kinds of errors. So whatever comes out is counted, and every fault becomes a `RefusedArchive`.
+A small archive can expand to petabytes, a header can claim any size, and Python's readers raise
+many kinds of errors. So the bytes that come out are counted, and every fault becomes a
+`RefusedArchive`.
 """
 
 import bz2
@@ -19,18 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_BLOCK = 1 << 20  # bytes that are in memory at a time
+_BLOCK = 1 << 20  # bytes in memory at a time
 _LONGEST_HEADER = 16 * _BLOCK
 
 _FAULTS = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),
     *(NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError, struct.error),
 )
-"""What Python's readers raise for damaged archives, and for compressions that they lack."""
+"""What Python's readers raise for damaged archives and unsupported compression."""
 
 
 class RefusedArchive(ValueError):
-    """An archive that is damaged, or must not be unpacked; the message is a sentence."""
+    """An archive that is damaged or must not be unpacked; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Limits:
     """What an archive may hold.
 
     Attributes:
-        members: Files and folders.
-        size: Bytes, uncompressed.
-        ratio: Uncompressed bytes for each byte of the archive.
-        small: Bytes that may come out of an archive at any ratio.
+        members: Most files and folders.
+        size: Most bytes, uncompressed.
+        ratio: Most uncompressed bytes per byte of the archive.
+        small: Bytes that may come out of an archive whatever its ratio.
     """
 
     members: int = 1_000_000
@@ -55,10 +56,10 @@ class Member(NamedTuple):
 
     Attributes:
         name: Its path in the archive, unchecked.
-        flaw: Why it must not be unpacked, to be read after the name; "" where nothing is wrong.
+        flaw: Why it must not be unpacked, worded to follow the name; "" if nothing is wrong.
         is_folder: Whether it is a folder.
-        size: Its bytes as the archive claims; no more come out.
-        blocks: Yields its content, as long as no other member has been asked for.
+        size: Its bytes according to the archive; no more are read.
+        blocks: Yields its content; only valid until the next member is read.
     """
 
     name: str
@@ -69,38 +70,38 @@ class Member(NamedTuple):
 
 
 def read_members(path: Path, limits: Limits) -> Iterator[Member]:
-    """Read an archive.
+    """Read the members of an archive.
 
     Args:
         path: A ZIP file, or a TAR file that may be compressed by gzip, bzip2 or xz.
-        limits: What it may hold.
+        limits: What the archive may hold.
 
     Yields:
         Its members.
 
     Raises:
-        RefusedArchive: It is damaged, is no archive, or holds more than it may.
+        RefusedArchive: The file is damaged, is not an archive, or exceeds the limits.
     """
     meter = _Meter(path, limits)
     read = _zip_members if path.suffix.lower() == ".zip" else _tar_members
     for number, member in enumerate(read(path, meter), start=1):
         if number > limits.members:
             raise RefusedArchive(
-                f"{path} has more than {limits.members:,} files and folders, which is the limit."
+                f"{path} has more than {limits.members:,} files and folders, the limit."
             )
         yield member
 
 
 @contextlib.contextmanager
 def _faults_named(path: Path) -> Generator[None]:
-    """Turn what Python's readers raise into one sentence."""
+    """Turn errors of Python's readers into one sentence."""
     try:
         yield
     except RefusedArchive:
         raise
     except (OSError, *_FAULTS) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's error, not the archive's
+            raise  # an error of the disk, not of the archive
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         raise RefusedArchive(f"{path} is damaged or not an archive ({reason}).") from error
 
@@ -118,12 +119,12 @@ class _Meter:
         self._count += count
         if self._count > self._limits.size:
             raise RefusedArchive(
-                f"{self.path} holds more than {self._limits.size / 1e9:g} GB, which is the limit."
+                f"{self.path} holds more than {self._limits.size / 1e9:g} GB, the limit."
             )
         if self._count > self._most:
             raise RefusedArchive(
-                f"{self.path} holds more than {self._limits.ratio} times its own size, as no "
-                "archive of photographs does."
+                f"{self.path} expands to more than {self._limits.ratio} times its own size, which "
+                "no archive of photographs does."
             )
 
 
@@ -156,7 +157,7 @@ def _zip_flaw(info: zipfile.ZipInfo) -> str:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is neither a file nor a folder"
     if "\0" in info.orig_filename or "\\" in info.orig_filename:
-        return r"has a name with \ or the character 0"  # the reader has changed such a name
+        return r"has a name with \ or the character 0"  # the reader changes such names
     return ""
 
 
@@ -174,7 +175,7 @@ def _tar_members(path: Path, meter: _Meter) -> Iterator[Member]:
         while True:
             with _faults_named(path):
                 info = archive.next()
-            # The reader keeps all headers in this list, which its types do not know.
+            # The reader keeps every header in this list, which would grow without limit.
             archive.members.clear()  # type: ignore[missing-attribute]
             if info is None:
                 break
@@ -193,12 +194,12 @@ def _tar_flaw(info: tarfile.TarInfo) -> str:
     if info.issym() or info.islnk():
         return "is a link"
     if info.issparse():
-        return "is a sparse file"  # whose size is only claimed
+        return "is a sparse file"  # its size is only claimed
     return "" if info.isreg() or info.isdir() else "is neither a file nor a folder"
 
 
 def _uncompressed(path: Path) -> io.BufferedIOBase:
-    """Open an archive by its first bytes; a download may have lost or gained a compression."""
+    """Open an archive by its first bytes, because the ending may not match the compression."""
     with path.open("rb") as file:
         start = file.read(6)
     if start.startswith(b"\x1f\x8b"):
@@ -211,7 +212,7 @@ def _uncompressed(path: Path) -> io.BufferedIOBase:
 
 
 class _Stream(io.RawIOBase):
-    """A file that is only read forwards, in small pieces, each of them counted."""
+    """A file that is only read forwards, in small pieces that are all counted."""
 
     def __init__(self, file: io.BufferedIOBase, meter: _Meter) -> None:
         self._file = file
@@ -238,8 +239,8 @@ class _Stream(io.RawIOBase):
         return self._position
 
     def require_end(self) -> None:
-        """Make sure that this is the end, and read what is left, so that checksums are compared."""
-        # The reader takes an unreadable header, and a file that was cut there, for the end.
+        """Make sure that the archive ends here, and read the rest, so checksums are compared."""
+        # The reader takes an unreadable header, or a file cut off there, for the end.
         if not self._last or self._last.strip(b"\0"):
             raise tarfile.ReadError("a header is missing or unreadable")
         while self.read(_BLOCK):

@@ -1,4 +1,4 @@
-"""Data sets that go by a name: scikit-learn's digits (offline) and Oxford 102 Flowers."""
+"""Data sets with a name of their own: scikit-learn's digits (offline) and Oxford 102 Flowers."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +17,12 @@ _FLOWERS_PHOTOGRAPHS = 8189
 
 @dataclass(frozen=True)
 class KnownData:
-    """What people should know of a data set that goes by a name.
+    """What people should know about a data set with a name of its own.
 
     Attributes:
         title: Its full name.
         num_classes: C.
-        citation: Whose it is.
+        citation: Its authors, title and year.
         url: Its page.
         licence: A sentence.
         warning: What a classifier trained on it must not be used for.
@@ -43,7 +43,7 @@ _KNOWN = {
         "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, 1998.",
         "https://archive.ics.uci.edu/dataset/80",
         "CC BY 4.0.",
-        "Do not use it where a digit that is read wrongly can harm somebody.",
+        "Do not use it where a misread digit can harm somebody.",
     ),
     FLOWERS: KnownData(
         "Oxford 102 Flowers",
@@ -51,7 +51,7 @@ _KNOWN = {
         "M.-E. Nilsback and A. Zisserman, Automated flower classification over a large number of "
         "classes, 2008.",
         "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
-        "Its authors name none; the photographs belong to those who took them.",
+        "Its authors state no licence; the photographs belong to those who took them.",
         "Do not use it to decide whether a plant, mushroom or anything else is safe to eat or "
         "touch.",
     ),
@@ -62,11 +62,11 @@ def known_data(name: str, num_classes: int) -> KnownData | None:
     """Look up what is known of a data set.
 
     Args:
-        name: As a checkpoint names its data.
-        num_classes: How many classes it has; other data may have come from a folder of that name.
+        name: The name of the data in a checkpoint.
+        num_classes: Its number of classes; a folder of the same name may hold other data.
 
     Returns:
-        The entry, or None.
+        The entry, or None if the data set is not known.
     """
     known = _KNOWN.get(name)
     return known if known and known.num_classes == num_classes else None
@@ -76,7 +76,7 @@ def list_digits(cache_dir: Path, class_names: Path | None = None) -> Listing:
     """List scikit-learn's 1,797 scanned digits; they need no network.
 
     Args:
-        cache_dir: The cache folder, where they are written as PNG files.
+        cache_dir: The cache folder, where the digits are written as PNG files.
         class_names: JSON file of display names.
 
     Returns:
@@ -112,19 +112,19 @@ def _digits(cache_dir: Path) -> Path:
 
 
 def list_flowers102(data_dir: Path, class_names: Path | None = None) -> Listing:
-    """List Oxford 102 Flowers in its official split, downloading it if need be.
+    """List Oxford 102 Flowers in its official split, downloading it if needed.
 
     Args:
-        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
+        data_dir: The folder that holds `flowers-102/`, or into which it is downloaded.
         class_names: JSON file of display names, in place of the data set's own.
 
     Returns:
         The photographs.
 
     Raises:
-        ConnectionError: It is not there and cannot be downloaded.
+        ConnectionError: The data set is missing and cannot be downloaded.
         FileNotFoundError: The names file does not exist.
-        ValueError: It is not complete, or the names file is not valid.
+        ValueError: The data set is incomplete, or the names file is not valid.
     """
     import scipy.io
     from torchvision.datasets import Flowers102
@@ -132,13 +132,13 @@ def list_flowers102(data_dir: Path, class_names: Path | None = None) -> Listing:
     root = data_dir / "flowers-102"
     try:
         Flowers102(str(data_dir), split="train", download=False)
-    except RuntimeError:  # torchvision's word for: not there, or not what it should be
+    except RuntimeError:  # torchvision raises it for a missing or damaged data set
         _download(data_dir)
     found = len(list((root / "jpg").glob("image_*.jpg")))
     if found != _FLOWERS_PHOTOGRAPHS:
         raise ValueError(
             f"{root / 'jpg'} has {found} of {_FLOWERS_PHOTOGRAPHS} photographs. "
-            "Remove that folder, and it is downloaded anew."
+            "Remove that folder; it will be downloaded again."
         )
     labels = scipy.io.loadmat(root / "imagelabels.mat", squeeze_me=True)["labels"]
     numbers = scipy.io.loadmat(root / "setid.mat", squeeze_me=True)
@@ -159,9 +159,9 @@ def _download(data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         Flowers102(str(data_dir), split="train", download=True)
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; RuntimeError: a wrong md5
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong md5 a RuntimeError
         raise ConnectionError(
             f"Oxford 102 Flowers is not complete in {data_dir / 'flowers-102'} and could not be "
-            f"downloaded ({error}). Connect to the internet, or give --data-dir the folder that "
-            "holds a complete flowers-102."
+            f"downloaded ({error}). Connect to the internet, or point --data-dir to the folder "
+            "that holds a complete flowers-102."
         ) from error

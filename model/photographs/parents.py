@@ -1,4 +1,4 @@
-"""Parents of classes: the groups that a class belongs to, the widest first."""
+"""Parents of classes: the wider groups that a class belongs to, the widest first."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,29 +7,29 @@ from pathlib import Path
 from model.photographs.class_names import escaped, normal_form, require_name
 
 MAX_LEVELS = 5
-"""Levels that classes may have, the class itself being the lowest."""
+"""Most levels that classes may have, including the class itself, which is the lowest."""
 
 SEPARATOR = "/"
-"""Stands between the parents in a cell of a table."""
+"""Separates the parents in a cell of a table."""
 
 Above = tuple[str, ...]
 """The parents of a class, the widest first; empty for a class that has none."""
 
 
 def above(class_id: str, names: Iterable[str], what: str) -> Above:
-    """Return the parents of a class, checked one by one.
+    """Return the parents of a class after checking their names.
 
     Args:
         class_id: The class.
-        names: Its parents, the widest first. A lowest one that has the name of the class itself is
-            none, so that a class that stands alone may be written as its own parent.
+        names: Its parents, the widest first. If the lowest has the name of the class itself, it is
+            dropped, so a class without parents may be written as its own parent.
         what: What the names are, as the beginning of a sentence.
 
     Returns:
         The parents.
 
     Raises:
-        ValueError: A name is empty or cannot name a class, or there are too many.
+        ValueError: A name is empty or not allowed as a class name, or there are too many.
     """
     found = tuple(normal_form(name.strip()) for name in names)
     for name in found:
@@ -45,28 +45,28 @@ def above(class_id: str, names: Iterable[str], what: str) -> Above:
 
 
 class Gathered:
-    """The parents of classes as a source names them, row by row or folder by folder."""
+    """Collects the parents of classes from a source, row by row or folder by folder."""
 
     def __init__(self, remedy: str) -> None:
-        """Start without any.
+        """Start without any parents.
 
         Args:
-            remedy: What to do about a class with two parents, a sentence.
+            remedy: A sentence that says what to do about a class with two parents.
         """
         self.found: dict[str, Above] = {}
         self._remedy = remedy
         self._places: dict[str, str] = {}
 
     def add(self, class_id: str, parents: Above, place: str) -> None:
-        """Take the parents of a class.
+        """Add the parents of a class.
 
         Args:
             class_id: The class.
             parents: Its parents.
-            place: Where it stands, such as "in line 2".
+            place: Where they were found, such as "in line 2".
 
         Raises:
-            ValueError: It has other parents in another place.
+            ValueError: The class has other parents in another place.
         """
         if self.found.setdefault(class_id, parents) != parents:
             raise ValueError(
@@ -76,15 +76,15 @@ class Gathered:
         self._places.setdefault(class_id, place)
 
     def with_any(self) -> dict[str, Above]:
-        """Return the parents of the classes that have some."""
+        """Return the parents of every class that has any."""
         return {class_id: parents for class_id, parents in self.found.items() if parents}
 
 
 class ParentColumn:
     """The column of a table that may hold parents of classes.
 
-    A table may have a column of this name that means something else. Unless it was asked for, it is
-    left aside where it does not give each class one place.
+    A table may have a column of this name that means something else. So unless the user asked for
+    it, a column that does not give each class exactly one place is ignored.
     """
 
     def __init__(self, table: Path, *, column: str, asked_for: bool) -> None:
@@ -92,26 +92,26 @@ class ParentColumn:
 
         Args:
             table: The table.
-            column: What the column is called.
-            asked_for: Whether a user named it.
+            column: The name of the column.
+            asked_for: Whether the user named it.
         """
         self._table, self._column, self._asked_for = table, column, asked_for
         self._found = Gathered(
-            "Keep one of them; where the column holds something else, add --parent-column none."
+            "Keep one of them. If the column holds something else, add --parent-column none."
         )
         self.note = ""
-        """Why it is left aside; "" where it is not."""
+        """Why the column is ignored; "" if it is used."""
 
     def add(self, class_id: str, cell: str, place: str) -> None:
-        """Take the cell of a row.
+        """Add the cell of a row.
 
         Args:
             class_id: The class.
-            cell: Its parents, with `/` between them; an empty one says nothing.
+            cell: The parents, separated by `/`; an empty cell says nothing.
             place: The row, such as "line 2".
 
         Raises:
-            ValueError: It contradicts another row or can be no parents, and was asked for.
+            ValueError: The user asked for the column, and the cell is invalid or contradictory.
         """
         if not cell or self.note:
             return
@@ -122,13 +122,13 @@ class ParentColumn:
             self._leave_aside(error)
 
     def result(self, class_ids: Iterable[str]) -> dict[str, Above]:
-        """Return the parents of the classes that have some.
+        """Return the parents of every class that has any.
 
         Args:
             class_ids: All classes of the table.
 
         Raises:
-            ValueError: They are no tree, and the column was asked for.
+            ValueError: The user asked for the column, and the parents do not form a tree.
         """
         found = self._found.with_any()
         try:
@@ -140,7 +140,7 @@ class ParentColumn:
     def _leave_aside(self, error: ValueError) -> None:
         if self._asked_for:
             raise error
-        self.note = f"The column '{self._column}' of {self._table.name} is left aside: {error}"
+        self.note = f"The column '{self._column}' of {self._table.name} is ignored: {error}"
 
 
 def _said(parents: Above) -> str:
@@ -148,14 +148,14 @@ def _said(parents: Above) -> str:
 
 
 def require_tree(class_ids: Iterable[str], parents: Mapping[str, Sequence[str]]) -> None:
-    """Make sure that each name stands for one thing: a class, or a parent in one place.
+    """Make sure that each name means one thing: a class, or a parent in one place.
 
     Args:
         class_ids: The class ids.
         parents: Class id -> its parents, the widest first; a class may be missing.
 
     Raises:
-        ValueError: A name is a class and a parent, or a parent in two places.
+        ValueError: A name is both a class and a parent, or is a parent in two places.
     """
     classes = set(class_ids)
     places: dict[str, tuple[str, ...]] = {}
@@ -163,20 +163,20 @@ def require_tree(class_ids: Iterable[str], parents: Mapping[str, Sequence[str]])
         for depth, name in enumerate(names):
             if name in classes:
                 raise ValueError(
-                    f"'{name}' is a class, and a parent of class '{class_id}'. Rename one of them; "
-                    f"if only '{name}' is known of some photographs, give them a class of their "
-                    f"own, such as 'other {name}'."
+                    f"'{name}' is both a class and a parent of class '{class_id}'. Rename one of "
+                    f"them. If some photographs are only known to be '{name}', give them a class "
+                    f"of their own, such as 'other {name}'."
                 )
             place = tuple(names[:depth])
             if places.setdefault(name, place) != place:
                 raise ValueError(
-                    f"The parent '{name}' stands {_below(places[name])} and {_below(place)}. "
+                    f"The parent '{name}' is both {_below(places[name])} and {_below(place)}. "
                     "Rename one of them."
                 )
 
 
 def in_common(parents: Sequence[Sequence[str]]) -> Above:
-    """Return the parents at the top that all classes have, so that they tell none of them apart.
+    """Return the top parents that all classes share; they do not distinguish any classes.
 
     Args:
         parents: The parents of each class, the widest first.
@@ -192,16 +192,16 @@ def in_common(parents: Sequence[Sequence[str]]) -> Above:
 def display_parents(
     parents: Mapping[str, Sequence[str]], class_names: Mapping[str, str], names: Mapping[str, str]
 ) -> dict[str, Above]:
-    """Give parents the names that are shown; no two of them, and none of a class, are the same.
+    """Give parents their display names, all different from each other and from class names.
 
     Args:
-        parents: Class id -> its parents, a tree.
-        class_names: Class id -> the name that is shown, of all classes.
-        names: Class or parent -> name, as a names file gives them.
+        parents: Class id -> its parents, which form a tree.
+        class_names: Class id -> display name, for all classes.
+        names: Class or parent -> name from the names file.
 
     Returns:
-        Class id -> the names of its parents. Parents of one name get their own behind it, and one
-        that is called like a class "(group)".
+        Class id -> the display names of its parents. Parents with equal names are followed by their
+        own name in parentheses, and a parent named like a class by "(group)".
     """
     listed = list(dict.fromkeys(name for above in parents.values() for name in above))
     count = Counter(names.get(parent, parent) for parent in listed)

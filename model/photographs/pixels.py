@@ -1,4 +1,4 @@
-"""From what a decoder gives to 8-bit RGB, at a part of the size, without a second whole copy."""
+"""Converts decoded pictures to 8-bit RGB and reduces them, without a second full-size copy."""
 
 import functools
 import math
@@ -9,25 +9,25 @@ from PIL import Image
 
 from model.photographs.colour import to_srgb
 
-_STRIP = 2**20  # px that are converted at a time
+_STRIP = 2**20  # px converted at a time
 _WIDEST = 10
-"""A picture is reduced further until no more pixels are left than a panorama of 10 to 1 has whose
-short side is as asked for: 4 million for 640 px, in 16 MB."""
+"""A long picture is reduced until it has no more px than a 10:1 panorama with the requested short
+side: 4 million px for a short side of 640 px, which take 16 MB."""
 
 
 class UnsupportedMode(ValueError):
-    """A colour mode that cannot be converted; the message is what is wrong with the photograph."""
+    """A colour mode that cannot be converted; the message describes the photograph's fault."""
 
 
 def reduction(size: tuple[int, int], least_side: int | None) -> int:
-    """Return by how much a picture can be reduced: 1, 2, 4, ...
+    """Return the factor by which a picture can be reduced: 1, 2, 4, ...
 
     Args:
         size: Width and height, in px.
-        least_side: The short side that shall be left, in px; None for no reduction.
+        least_side: The least short side to keep, in px; None for no reduction.
 
     Returns:
-        The divisor of both sides.
+        The divisor of width and height.
     """
     factor = 1
     if least_side is None:
@@ -40,17 +40,17 @@ def reduction(size: tuple[int, int], least_side: int | None) -> int:
 
 
 def to_rgb(image: Image.Image, factor: int = 1) -> Image.Image:
-    """Convert a picture, with white where it is transparent, and reduce it.
+    """Convert a picture to RGB, filling transparent areas with white, and reduce it.
 
     Args:
-        image: Decoded, in any mode of Pillow.
-        factor: As `reduction`; each pixel of the result is the mean of so many squared.
+        image: A decoded picture in any mode of Pillow.
+        factor: See `reduction`; each pixel of the result is the mean of `factor` squared pixels.
 
     Returns:
-        8-bit sRGB; the picture itself where there is nothing to do.
+        8-bit sRGB; the picture itself if there is nothing to do.
 
     Raises:
-        UnsupportedMode: There is no conversion from its mode.
+        UnsupportedMode: The mode cannot be converted.
     """
     profile = image.info.get("icc_profile")
     if image.mode == "RGB" and "transparency" not in image.info:
@@ -77,7 +77,7 @@ def _from_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """Cut a picture into strips of whole rows, a multiple of so many; the last may be lower."""
+    """Cut a picture into strips whose height is a multiple of `multiple`, except the last."""
     width, height = image.size
     rows = max(multiple, _STRIP // width // multiple * multiple)
     for top in range(0, height, rows):
@@ -97,7 +97,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _scaling(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Return what scales grey pictures of 16 or 32 bits to 8; Pillow itself would clip them."""
+    """Return a function that scales 16- or 32-bit greys to 8 bits; Pillow would clip them."""
     if image.mode.startswith("I;16"):
         transparent = image.info.get("transparency")
 
@@ -121,13 +121,13 @@ def _numbers(image: Image.Image) -> np.ndarray:
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    """Return which number is black, and what a step is worth in 255ths of white."""
+    """Return the number that means black, and the value of one step in 255ths of white."""
     ends = [(numbers.min(), numbers.max()) for _, s in _strips(image) for numbers in [_numbers(s)]]
     low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
     if image.mode == "I" and low >= 0 and 255 < high <= 65535:
         return 0.0, 1 / 257
     if image.mode == "F" and low >= 0 and high <= 1:
         return 0.0, 255.0
-    if low < 0 or high > 255:  # no range is declared, so the picture's own is used
+    if low < 0 or high > 255:  # the file declares no range, so the picture's own is used
         return low, 255 / max(high - low, 1e-12)
     return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""Cameras' raw files: TIFFs whose first picture is a small preview."""
+"""Recognises cameras' raw files: TIFFs whose first picture is a small preview."""
 
 from PIL import Image, TiffImagePlugin
 
@@ -7,14 +7,14 @@ _REDUCED, _COLOUR_FILTER = 1, 32803
 
 
 def is_raw(image: Image.Image, content: bytes) -> bool:
-    """Tell whether a file is a camera's raw file, of which Pillow would show the preview.
+    """Return whether a file is a camera's raw file; Pillow would show only its preview.
 
     Args:
-        image: Opened, not loaded.
+        image: The opened picture, not loaded.
         content: The file.
 
     Returns:
-        Whether it is a DNG, a CR2, a NEF, an ARW or the like. False for an ordinary TIFF.
+        True for a DNG, CR2, NEF, ARW and the like; False for an ordinary TIFF.
 
     Source: Adobe, "Digital negative (DNG) specification", 2023; TIFF/EP, ISO 12234-2.
     """

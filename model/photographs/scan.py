@@ -1,4 +1,4 @@
-"""Find photographs in folders by their names; no file is opened."""
+"""Finds photographs in folders by their names, without opening any file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _left_out(folder: Path) -> list[Path]:
-    """Return the folders that hold no class; hidden ones need no mention."""
+    """Return the folders that are not classes, except hidden ones, which need no mention."""
     return sorted(
         entry
         for entry in folder.iterdir()
@@ -75,10 +75,10 @@ def split_folders(folder: Path) -> dict[str, Path]:
 
 
 def class_folders(folder: Path) -> dict[str, list[Path]]:
-    """Map class ids to their folders; two spellings of one Unicode name are one class.
+    """Map class ids to their folders; two encodings of one Unicode name are one class.
 
     Raises:
-        ValueError: A folder's name cannot name a class.
+        ValueError: A folder's name is not allowed as a class name.
     """
     classes: dict[str, list[Path]] = {}
     for entry in _folders(folder):
@@ -95,19 +95,19 @@ def class_folders(folder: Path) -> dict[str, list[Path]]:
 def nested_class_folders(
     folder: Path, found: Gathered, over: tuple[str, ...] = ()
 ) -> dict[str, list[Path]]:
-    """Map class ids to their folders, where folders without photographs are parents of classes.
+    """Map class ids to their folders, treating folders without photographs as parents.
 
     Args:
         folder: The folder to search.
-        found: Gets the parents of each class.
-        over: The parents that `folder` itself stands for.
+        found: Receives the parents of each class.
+        over: The parents that `folder` itself represents.
 
     Returns:
-        As `class_folders`: the lowest folders, the ones that hold photographs.
+        Class id -> its folders, which are the lowest ones and hold the photographs.
 
     Raises:
-        ValueError: A folder holds photographs beside folders of photographs, the folders are nested
-            too deep, two folders of one name have different parents, or as `class_folders`.
+        ValueError: A folder holds both photographs and folders of photographs, folders are nested
+            too deeply, two folders of one name have different parents, or see `class_folders`.
     """
     classes: dict[str, list[Path]] = {}
     for name, folders in class_folders(folder).items():
@@ -120,14 +120,14 @@ def nested_class_folders(
                 continue
             if any(is_photograph(path) for path in entry.iterdir() if not is_junk(path.name)):
                 raise ValueError(
-                    f"{entry} holds photographs and the folder {inner[0].name}, so that it is a "
-                    f"class and the parent of one. Put its photographs into a folder of their own, "
-                    f"such as {entry / f'other {name}'}."
+                    f"{entry} holds photographs and also the folder {inner[0].name}, so it would "
+                    f"be both a class and a parent. Move its photographs into a folder of "
+                    f"their own, such as {entry / f'other {name}'}."
                 )
             if len(over) + 1 >= MAX_LEVELS:
                 raise ValueError(
-                    f"{inner[0]} is more than {MAX_LEVELS} levels deep; with --nested, at most "
-                    f"{MAX_LEVELS - 1} folders may stand above that of a class."
+                    f"{inner[0]} is more than {MAX_LEVELS} levels deep. With --nested, a class "
+                    f"folder may have at most {MAX_LEVELS - 1} folders above it."
                 )
             for class_id, below in nested_class_folders(entry, found, (*over, name)).items():
                 classes.setdefault(class_id, []).extend(below)
@@ -142,9 +142,9 @@ def list_class_folders(
     Args:
         folder: The folder of class folders.
         split: The split that they belong to, or "".
-        skipped: Gets the files that have another ending, or stand outside a class folder.
-        nested: Gets the parents of classes, where folders above theirs are parents; None where the
-            upper folders are the classes.
+        skipped: Receives the files with another ending or outside a class folder.
+        nested: Receives the parents of classes if the folders above a class are its parents;
+            None if the upper folders are the classes.
 
     Yields:
         The photographs, sorted by class.
@@ -168,28 +168,28 @@ def list_folder(
 
     Args:
         folder: The data folder.
-        class_names: JSON file of display names; by default a `cat_to_name.json` that is near.
-        splits: Look for folders of splits; without, every folder is a class.
-        nested: The lowest folders are the classes, and the folders above them their parents.
+        class_names: JSON file of display names; by default the nearest `cat_to_name.json`.
+        splits: Look for folders of splits. If false, every folder is a class.
+        nested: The lowest folders are the classes, and the folders above them are their parents.
 
     Returns:
         The photographs, those of `train` first.
 
     Raises:
         FileNotFoundError: The folder or the names file does not exist.
-        ValueError: Two folders claim the same split, a folder's name cannot name a class, or with
-            `nested` as `nested_class_folders`.
+        ValueError: Two folders claim the same split, a folder's name is not allowed as a class
+            name, or with `nested` see `nested_class_folders`.
     """
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} is not a folder. Expected a folder with one folder of photographs a class."
+            f"{folder} is not a folder. Expected a folder that contains one folder per class."
         )
     if splits:
         require_class_folders(folder, _folders(folder))
     roots = split_folders(folder) if splits else {}
     ordered = {split: roots[split] for split in SPLITS if split in roots} or {"": folder}
     skipped: list[Skipped] = []
-    parents = Gathered("A class has one place: give one of them another name.")
+    parents = Gathered("A class can be in one place only. Rename one of the folders.")
     entries = [
         entry
         for split, root in ordered.items()
@@ -215,7 +215,7 @@ def _with_class_folders(
 
 
 def list_files(folder: Path) -> Listing:
-    """List the photographs below a folder whatever folders they lie in; they have no class.
+    """List all photographs below a folder, without classes.
 
     Args:
         folder: The folder.

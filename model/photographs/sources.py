@@ -1,4 +1,4 @@
-"""What DATA may be: a folder, a table, an archive, a data set of the Hub, or one with a name."""
+"""What DATA may be: a folder, a table, an archive, a data set on the Hub, or a named data set."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +19,11 @@ from model.photographs.tables import (
 )
 
 HUB = "hf:"
-"""Begins the name of a data set on the Hugging Face Hub."""
+"""The prefix of a data set on the Hugging Face Hub."""
 
 
 def is_source(name: str) -> bool:
-    """Tell whether a name stands for several photographs, and not for one file."""
+    """Return whether a name stands for a source of several photographs, not for one file."""
     path = Path(name)
     if path.is_dir() or name.startswith(HUB):
         return True
@@ -43,24 +43,24 @@ def list_source(
     """List labelled photographs.
 
     Args:
-        name: A folder of class folders or with a `labels.csv`, a table, an archive of such a
-            folder, `hf:OWNER/NAME`, `digits` or `flowers102`. A folder that has one of these names
-            needs `./` before it.
+        name: A folder of class folders, a folder with a `labels.csv`, a table, an archive of such a
+            folder, `hf:OWNER/NAME`, `digits` or `flowers102`. Write `./digits` for a folder that
+            is called digits.
         class_names: JSON file of display names, in place of the source's own.
-        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
+        data_dir: The folder that holds `flowers-102/`, or into which it is downloaded.
         cache_dir: The cache folder; archives are unpacked there.
-        columns: What the columns of a table are called.
-        splits: Look for folders of splits in a folder; without, each of its folders is a class.
-        nested: As `scan.list_folder`, where the source holds folders; elsewhere a note says that
-            it has no effect.
+        columns: The names of a table's columns.
+        splits: Look for folders of splits in a folder. If false, each of its folders is a class.
+        nested: See `scan.list_folder`. If the source has no nested folders, a note says that this
+            has no effect.
 
     Returns:
-        The photographs; none has been opened.
+        The photographs; none has been opened yet.
 
     Raises:
-        ConnectionError: The data set is not there and cannot be downloaded.
+        ConnectionError: The data set is missing and cannot be downloaded.
         FileNotFoundError: There is no such source, or no such names file.
-        ValueError: `flowers102` is not complete, or as `list_folder`, `list_table` and `unpack`.
+        ValueError: `flowers102` is incomplete; or see `list_folder`, `list_table` and `unpack`.
     """
     path = Path(name)
     if name == FLOWERS:
@@ -93,22 +93,22 @@ def list_source(
 def list_unlabelled(
     name: str | Path, *, data_dir: Path, cache_dir: Path, columns: Columns = DEFAULT_COLUMNS
 ) -> Listing:
-    """List photographs whose labels do not matter.
+    """List photographs and ignore their labels.
 
     Args:
-        name: As `list_source`; a folder or archive may have any folders in it, and of a table only
-            the column of paths is needed.
-        data_dir: As `list_source`.
-        cache_dir: As `list_source`.
-        columns: As `list_source`.
+        name: See `list_source`. A folder or archive may have any layout, and a table needs only the
+            column of paths.
+        data_dir: See `list_source`.
+        cache_dir: See `list_source`.
+        columns: See `list_source`.
 
     Returns:
         The photographs; every class id, split and group is "".
 
     Raises:
-        ConnectionError: As `list_source`.
+        ConnectionError: See `list_source`.
         FileNotFoundError: There is no such source.
-        ValueError: As `list_source`.
+        ValueError: See `list_source`.
     """
     path = Path(name)
     if str(name) in (FLOWERS, DIGITS) or str(name).startswith(HUB):
@@ -129,15 +129,15 @@ def list_unlabelled(
 def _not_there(name: str) -> FileNotFoundError:
     return FileNotFoundError(
         f"{name} is not a folder, a table ({', '.join(cells.ENDINGS)}), an archive "
-        f"({', '.join(archives.ENDINGS)}), a data set of the Hugging Face Hub ({HUB}OWNER/NAME), "
-        f"nor '{DIGITS}' or '{FLOWERS}'."
+        f"({', '.join(archives.ENDINGS)}), a data set on the Hugging Face Hub ({HUB}OWNER/NAME), "
+        f"'{DIGITS}' or '{FLOWERS}'."
     )
 
 
 def _list_folder(
     folder: Path, columns: Columns, class_names: Path | None, splits: bool, nested: bool
 ) -> Listing:
-    """List a folder by the table in it, or by its class folders."""
+    """List a folder by the table in it, or else by its class folders."""
     table = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
     if table is None:
         return list_folder(folder, class_names=class_names, splits=splits, nested=nested)
@@ -161,11 +161,11 @@ def _list_folder(
 
 
 def _require_inside(archive: Path, folder: Path, listing: Listing) -> None:
-    """Make sure that the table in an archive names none of this computer's other files."""
+    """Make sure that the table in an archive lists only files of that archive."""
     root = absolute(folder)
     for entry in listing.entries:
         if not absolute(entry.path).is_relative_to(root):
             raise ValueError(
                 f"The table in {archive} lists {entry.path}, which is not in the archive. "
-                "Remove that row, or unpack the archive and give its folder."
+                "Remove that row, or unpack the archive and use its folder."
             )

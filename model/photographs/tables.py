@@ -1,4 +1,4 @@
-"""Photographs that a table lists: path and label in each row, perhaps split, group and parent."""
+"""Tables of photographs: each row has a path, a label, and optionally a split, group and parent."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -18,26 +18,26 @@ from model.photographs.layout import absolute, below_one_folder, flaw_of, notes_
 from model.photographs.parents import ParentColumn
 
 LABEL_FILES = ("labels.csv", "labels.tsv")
-"""Tables that are used where a data folder holds one."""
+"""Tables that are used when a data folder contains one."""
 
 _SHOWN_COLUMNS = 20
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a table are called.
+    """The names of a table's columns.
 
     Attributes:
-        path: The photograph, from the table's folder or absolute.
-        label: Its class.
-        split: `train`, `valid` or `test`, or another word that a folder of such a split may have
-            as its name; not needed.
-        group: What it has in common with others, such as a person; not needed.
-        group_may_lack: Whether a table without the group's column is in order, even where it was
-            named: what `--group-by` names may be a regular expression instead.
-        parent: The group of classes that its class belongs to, or several from the widest to the
-            narrowest with `/` between them. None stands for the column `parent`, where there is
-            one that gives each class one place; `none` for no column.
+        path: The column of the photograph's path, absolute or relative to the table's folder.
+        label: The column of its class.
+        split: The optional column of its split: `train`, `valid`, `test`, or another word that a
+            folder of that split may have as its name.
+        group: The optional column of what it shares with other photographs, such as a person.
+        group_may_lack: Whether the group column may be missing even if the user named it, because
+            the value of `--group-by` may be a regular expression instead.
+        parent: The column of its class's parent, or of several from the widest to the narrowest,
+            separated by `/`. None means the column `parent`, if there is one and it gives each
+            class one place; `none` means no column.
     """
 
     path: str = "path"
@@ -53,26 +53,26 @@ DEFAULT_COLUMNS = Columns()
 _PARENT, _NO_PARENT = "parent", "none"
 
 GROUP_BY = ("auto", "folder", "none")
-"""What `--group-by` may be beside a column or a regular expression."""
+"""Values of `--group-by` that are neither a column nor a regular expression."""
 
 
 def is_table(path: Path) -> bool:
-    """Tell by its ending whether a file is a table."""
+    """Return whether a file is a table, judging by its ending."""
     return path.suffix.lower() in ENDINGS and path.is_file()
 
 
 def missing_columns(path: Path, columns: Columns) -> str:
-    """Say which column a table of labelled photographs lacks.
+    """Say which column is missing from a table of labelled photographs.
 
     Args:
         path: The table.
-        columns: What its columns are called.
+        columns: The names of its columns.
 
     Returns:
-        A sentence, and the remedy; "" where it has a path and a label.
+        A sentence with a remedy; "" if the table has a path and a label.
 
     Raises:
-        ValueError: As `column_names`.
+        ValueError: See `column_names`.
     """
     return _missing(path, column_names(path), [("path", columns.path), ("label", columns.label)])
 
@@ -84,39 +84,39 @@ def list_table(
     class_names: Path | None = None,
     labelled: bool = True,
 ) -> Listing:
-    """List the photographs of a table. All cells are text: 007 is a label, and so is NA.
+    """List the photographs of a table. All cells are text, so 007 and NA are valid labels.
 
     Args:
         path: A CSV file (separated by commas or semicolons), TSV file or Parquet file.
-        columns: What its columns are called. Group and parent are used where there is such a
-            column; a cell without a parent says nothing about the class's parent.
-        class_names: JSON file of display names; by default a `cat_to_name.json` that is near.
-        labelled: Read labels, splits and groups; without, every class id is "".
+        columns: The names of its columns. Group and parent are used if the table has such a column;
+            an empty parent cell says nothing about the parent of the class.
+        class_names: JSON file of display names; by default the nearest `cat_to_name.json`.
+        labelled: Read labels, splits and groups. If false, every class id is "".
 
     Returns:
-        The photographs, those of `train` first. Files that are not there, or are no photographs
-        by their name, are among those skipped.
+        The photographs, those of `train` first. Files that do not exist, or whose names are not
+        those of photographs, are listed as skipped.
 
     Raises:
         FileNotFoundError: The names file does not exist.
-        ValueError: The table cannot be read, lacks a column, has no row, gives a photograph two
-            labels, splits or groups, has a label that cannot name a class or a split that is none,
-            has splits in some rows only, or has a column of parents, named in `columns`, that does
-            not give each class one place.
+        ValueError: The table cannot be read, lacks a column or has no rows; it gives a photograph
+            two labels, splits or groups, a label that is not allowed as a class name, or an unknown
+            split; only some rows have a split; or the parent column named in `columns` does not
+            give each class one place.
     """
     roles = _columns_of(path, columns, labelled)
     rows = _Rows(path, roles, columns)
     for row in read_rows(path, list(roles.values())):
         rows.add(row)
     if not rows.count:
-        raise ValueError(f"{path} has a header and no rows. Add a row for each photograph.")
+        raise ValueError(f"{path} has a header but no rows. Add a row for each photograph.")
     entries = sorted(rows.entries(), key=lambda entry: (_rank(entry.split), entry.class_id))
     folder, entries = below_one_folder(path.parent, entries)
     notes = []
     if rows.repeated:
         notes.append(
-            f"{path.name} lists photographs more than once; the repeated rows, {rows.repeated:,}, "
-            "are left out."
+            f"{path.name} lists some photographs more than once; {rows.repeated:,} repeated "
+            f"{'row is' if rows.repeated == 1 else 'rows are'} left out."
         )
     found = find_names_file(path.parent, ()) if labelled and not class_names else None
     names_file = class_names or found
@@ -129,7 +129,7 @@ def list_table(
 
 
 def _columns_of(path: Path, columns: Columns, labelled: bool) -> dict[str, str]:
-    """Map what is read to the column it is in: a path, a label, and perhaps more."""
+    """Map each role (path, label and perhaps more) to the column that holds it."""
     names = column_names(path)
     roles = {"path": columns.path}
     if labelled:
@@ -150,7 +150,7 @@ def _columns_of(path: Path, columns: Columns, labelled: bool) -> dict[str, str]:
 
 
 def _parent_column(names: Sequence[str], columns: Columns) -> str | None:
-    """Return the column that holds parents; None where none is read."""
+    """Return the column that holds parents; None if none is read."""
     if columns.parent is None:
         return _PARENT if names.count(_PARENT) == 1 else None
     off = columns.parent == _NO_PARENT and _NO_PARENT not in names
@@ -164,13 +164,13 @@ def _missing(path: Path, names: Sequence[str], roles: Iterable[tuple[str, str]])
             more = f" and {len(names) - _SHOWN_COLUMNS} more" * (len(names) > _SHOWN_COLUMNS)
             return (
                 f"{path} has no column '{escaped(name)}'; its columns are {shown}{more}. "
-                f"Name another one with --{role}-column."
+                f"Choose another one with --{role}-column."
             )
     return ""
 
 
 class _Rows:
-    """The rows of a table, checked one by one."""
+    """Checks the rows of a table one by one."""
 
     def __init__(self, path: Path, roles: dict[str, str], columns: Columns) -> None:
         self.path = path
@@ -185,7 +185,7 @@ class _Rows:
         self._taken: dict[Path, tuple[Entry, str]] = {}
 
     def add(self, row: Row) -> None:
-        """Take a row, or note why its photograph is skipped."""
+        """Add a row, or record why its photograph is skipped."""
         self.count += 1
         cells = dict(zip(self.roles, row.cells, strict=True))
         place = f"({self.path.name}, {row.place})"
@@ -210,19 +210,19 @@ class _Rows:
             self.repeated += 1
 
     def entries(self) -> list[Entry]:
-        """Return the photographs in the order of the table; all of them have a split, or none."""
+        """Return the photographs in the order of the table; either all have a split or none has."""
         places: dict[bool, str] = {}
         for entry, place in self._taken.values():
             places.setdefault(bool(entry.split), place)
         if len(places) > 1:
             raise ValueError(
-                f"{self.path}, {places[False]} has no split, and {places[True]} has one. "
-                f"Give every row {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, or none of them."
+                f"{self.path}, {places[False]} has no split, but {places[True]} has one. "
+                f"Give every row {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, or leave all empty."
             )
         return [entry for entry, _ in self._taken.values()]
 
     def _path(self, text: str) -> Path:
-        r"""Find the file that a cell names; `\` separates folders where no name contains it."""
+        r"""Find the file that a cell names; `\` separates folders unless a name contains it."""
         path = self.path.parent / text
         if "\\" in text and not os.path.lexists(path):
             text = text.replace("\\", "/")
@@ -239,7 +239,7 @@ class _Rows:
         if split is None:
             raise ValueError(
                 f"{self.path}, {place} has the split '{escaped(text[:50])}'. Expected "
-                f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}; name another column with "
+                f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}; choose another column with "
                 "--split-column."
             )
         return split

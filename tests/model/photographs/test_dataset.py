@@ -73,7 +73,7 @@ def test_nested_folders_belong_to_their_class(photos_dir: Callable, cache_dir: P
 
 def test_a_missing_folder_says_what_was_expected(tmp_path: Path, cache_dir: Path):
     with pytest.raises(
-        FileNotFoundError, match=r"is not a folder, a table .*nor 'digits' or 'flowers102'"
+        FileNotFoundError, match=r"is not a folder, a table .*, 'digits' or 'flowers102'"
     ):
         load_source(tmp_path / "none", cache_dir=cache_dir)
 

@@ -34,7 +34,9 @@ def test_a_folder_of_class_folders_is_listed(standin: hub_stand_in.Hub, tmp_path
     found = listed(tmp_path)
     assert rows(found) == both("")
     assert found.name == NAME
-    assert found.notes == [f"{REPO} is at {head}. The same again: hf:{REPO}@{head}"]
+    assert found.notes == [
+        f"{REPO} is at commit {head}. To use this version again: hf:{REPO}@{head}"
+    ]
     assert not {"run.py", "w.bin"} & set(standin.downloaded)
 
 
@@ -55,7 +57,7 @@ def test_one_split_of_a_folder_alone_is_downloaded(standin: hub_stand_in.Hub, tm
     assert found.names == {"rose": "A rose"}
     assert not [path for path in standin.downloaded if path.startswith("data/train")]
     assert f"@{standin.repositories[KIND, REPO].head}:test" in found.notes[0]
-    with pytest.raises(ValueError, match=r"no split 'extra'\. There are: test, train\."):
+    with pytest.raises(ValueError, match=r"no split 'extra'\. Splits: test, train\."):
         listed(tmp_path, f"{NAME}:extra")
 
 
@@ -82,7 +84,7 @@ def test_labels_may_be_in_a_table(standin: hub_stand_in.Hub, tmp_path: Path, abo
     found = listed(tmp_path)
     assert rows(found) == both("", 1)
     assert found.names == {"rose": "A rose"}
-    assert found.notes[1:] == ["Photographs that are not in metadata.csv are left out: 1."]
+    assert found.notes[1:] == ["Photographs that are not in metadata.csv are left out (1)."]
     standin.requests.clear()
     assert listed(tmp_path) == found
     assert standin.requests == {"info": 1}
@@ -100,7 +102,7 @@ def test_each_split_may_have_a_table(standin: hub_stand_in.Hub, tmp_path: Path, 
     found = listed(tmp_path)
     assert rows(found) == both("test", 1) + both("train", 1)
     assert [bad.path.name for bad in found.skipped] == ["gone.png"]
-    with pytest.raises(ValueError, match=r"no split 'extra'\. There are: test, train\."):
+    with pytest.raises(ValueError, match=r"no split 'extra'\. Splits: test, train\."):
         listed(tmp_path, f"{NAME}:extra")
 
 
@@ -110,7 +112,7 @@ def test_a_split_whose_table_has_no_labels_is_left_out(standin: hub_stand_in.Hub
     found = listed(tmp_path)
     assert rows(found) == both("train", 1)
     assert "metadata.csv is not used: " in found.notes[1]
-    assert found.notes[2] == "Photographs that are not in metadata.csv are left out: 2."
+    assert found.notes[2] == "Photographs that are not in metadata.csv are left out (2)."
 
 
 def test_one_table_may_list_the_splits(standin: hub_stand_in.Hub, tmp_path: Path):
@@ -128,7 +130,7 @@ def test_one_table_may_list_the_splits(standin: hub_stand_in.Hub, tmp_path: Path
     assert rows(found) == [("train", "tulip"), ("valid", "rose")]
     alone = listed(tmp_path, "hf:alice/columns:validation", columns=columns)
     assert rows(alone) == [("", "rose")]
-    with pytest.raises(ValueError, match=r"no split 'test'\. There are: train, valid\."):
+    with pytest.raises(ValueError, match=r"no split 'test'\. Splits: train, valid\."):
         listed(tmp_path, "hf:alice/columns:test", columns=columns)
 
 
@@ -210,12 +212,12 @@ def test_without_the_hub_the_cache_is_used_and_said(
     found = listed(tmp_path)
     assert found.entries == first.entries
     assert "cannot be reached" in found.notes[0]
-    assert f"as it was cached last, {head}" in found.notes[0]
+    assert f"as last cached, {head}" in found.notes[0]
     with pytest.raises(HubError, match="cannot be reached"):
         listed(tmp_path, "hf:alice/other")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert listed(tmp_path).entries == first.entries
-    assert listed(tmp_path).notes[0].startswith("HF_HUB_OFFLINE: ")
+    assert listed(tmp_path).notes[0].startswith("HF_HUB_OFFLINE is set")
     assert listed(tmp_path, f"{NAME}@{head}").entries == first.entries
     with pytest.raises(HubError, match=r"is not in the cache\. Unset HF_HUB_OFFLINE"):
         listed(tmp_path, "hf:alice/other")

@@ -33,7 +33,9 @@ def test_parquet_files_are_unpacked_with_the_names_of_their_classes(
     assert rows(found) == both("train", 3) + both("valid", 1)
     assert not found.skipped
     assert all(entry.path.is_relative_to(tmp_path) for entry in found.entries)
-    assert found.notes[0] == f"{REPO} is at {head}. The same again: hf:{REPO}@{head}"
+    assert (
+        found.notes[0] == f"{REPO} is at commit {head}. To use this version again: hf:{REPO}@{head}"
+    )
     assert found.notes[1].endswith("not train, valid or test: extra.")
     assert "data/extra-00000-of-00001.parquet" not in standin.downloaded
     labels = [(entry.split, entry.class_id) for entry in found.entries]
@@ -100,7 +102,7 @@ def test_columns_are_chosen_by_name_or_by_kind(standin: hub_stand_in.Hub, tmp_pa
     first = listed(tmp_path)
     assert rows(first) == [("train", "a"), ("train", "b")]
     assert (
-        "The labels are the column coarse. To choose another: --label-column fine"
+        "The labels come from the column coarse. To use another: --label-column fine"
         in (first.notes[1])
     )
     flagged = listed(tmp_path, columns=Columns(label="species", group="plant"))
@@ -134,7 +136,7 @@ def test_files_of_other_programs_need_no_description(standin: hub_stand_in.Hub, 
         ),
         ({"url": ["http://x"], "label": [1]}, "has no columns of pictures"),
         ({"image": cells([b"x"]), "caption": ["x"]}, r"no column 'label'.*caption \(string\)"),
-        ({"image": cells([b"x"]), "label": [[1, 2]]}, "of texts or whole numbers"),
+        ({"image": cells([b"x"]), "label": [[1, 2]]}, "with texts or whole numbers"),
     ],
 )
 def test_columns_that_cannot_be_chosen_are_named(
@@ -160,7 +162,7 @@ def test_rows_that_cannot_be_used_are_skipped_each_with_its_reason(
     assert reasons == {
         "row 2": "holds no picture",
         "row 3": "holds no picture",
-        "row 4": f"is none of {images.FORMATS_TEXT}",
+        "row 4": f"is not one of {images.FORMATS_TEXT}",
         "row 5": "has no label",
         "row 6": "has no label",
     }
@@ -226,10 +228,10 @@ def test_splits_that_are_not_clear_are_asked_for(standin: hub_stand_in.Hub, tmp_
         for split in ("train", "test")
     }
     standin.add(REPO, {**files, "small/part-00000.parquet": flowers(2)}, KIND)
-    with pytest.raises(ValueError, match=rf"is not clear\. Choose one: {NAME}:large/test"):
+    with pytest.raises(ValueError, match=rf"it is not clear .*\. Choose one: {NAME}:large/test"):
         listed(tmp_path)
     assert rows(listed(tmp_path, f"{NAME}:small/train")) == both("", 1)
-    with pytest.raises(ValueError, match=r"There are: large/test, large/train, small/part"):
+    with pytest.raises(ValueError, match=r"Splits: large/test, large/train, small/part"):
         listed(tmp_path, f"{NAME}:none")
 
 

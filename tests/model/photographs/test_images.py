@@ -585,9 +585,12 @@ def test_transparent_grey_of_16_bits_is_white():
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\xff\xd8\xff\xc1\x00\x0b\x0c\x00\x10\x00\x10\x01\x01\x11\x00", "JPEG of a kind"),
-        (b"IIU\x00" + bytes(200), "camera's raw file of a kind"),
-        (b"II+\x00\x08\x00\x00\x00" + bytes(200), "TIFF of a kind"),
+        (
+            b"\xff\xd8\xff\xc1\x00\x0b\x0c\x00\x10\x00\x10\x01\x01\x11\x00",
+            "JPEG of an unsupported kind",
+        ),
+        (b"IIU\x00" + bytes(200), "camera's raw file of an unsupported"),
+        (b"II+\x00\x08\x00\x00\x00" + bytes(200), "TIFF of an unsupported"),
     ],
 )
 def test_a_kind_that_is_not_supported_is_called_that(content: bytes, said: str):
@@ -599,7 +602,7 @@ def test_a_tiff_of_floating_point_colours_is_called_that():
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[339] = (3, 3, 3)
     Image.new("RGB", (8, 8)).save(file, "TIFF", tiffinfo=tags)
-    assert "is a TIFF of a kind that cannot be read" in reason(file.getvalue())
+    assert "is a TIFF of an unsupported kind" in reason(file.getvalue())
 
 
 @pytest.mark.parametrize("tag", [(50706, b"\x01\x04\x00\x00"), (262, 32803)])

@@ -54,13 +54,13 @@ def test_only_classes_with_parents_are_kept():
 
 
 def test_a_name_is_a_class_or_a_parent():
-    with pytest.raises(ValueError, match="'iris' is a class, and a parent of class 'bearded iris'"):
+    with pytest.raises(ValueError, match="'iris' is both a class and a parent of class 'bearded"):
         require_tree(["iris", "bearded iris"], {"bearded iris": ("iris",)})
 
 
 @pytest.mark.parametrize("second", [("herbs", "bulbs"), ("bulbs",), ("bulbs", "plants", "bulbs")])
 def test_a_parent_stands_in_one_place(second: tuple[str, ...]):
-    with pytest.raises(ValueError, match="The parent 'bulbs' stands"):
+    with pytest.raises(ValueError, match="The parent 'bulbs' is both"):
         require_tree(["a", "b"], {"a": ("plants", "bulbs"), "b": second})
 
 

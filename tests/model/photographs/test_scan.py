@@ -281,8 +281,8 @@ def test_a_class_is_no_parent(tmp_path: Path):
     with pytest.raises(ValueError) as error:
         list_folder(folder, nested=True)
     assert str(error.value) == (
-        f"{folder}/iris holds photographs and the folder yellow, so that it is a class and the "
-        f"parent of one. Put its photographs into a folder of their own, such as "
+        f"{folder}/iris holds photographs and also the folder yellow, so it would be both a "
+        f"class and a parent. Move its photographs into a folder of their own, such as "
         f"{folder}/iris/other iris."
     )
 
@@ -295,12 +295,12 @@ def test_a_class_has_one_parent(other: str, tmp_path: Path):
     message = str(error.value)
     assert message.startswith("Class 'yellow' has ")
     assert "'iris'" in message and str(folder / other) in message
-    assert message.endswith("A class has one place: give one of them another name.")
+    assert message.endswith("A class can be in one place only. Rename one of the folders.")
 
 
 def test_a_parent_has_one_place(tmp_path: Path):
     folder = nested(tmp_path / "garden", "bulbs/small/crocus", "herbs/small/thyme")
-    with pytest.raises(ValueError, match="The parent 'small' stands below 'bulbs' and below"):
+    with pytest.raises(ValueError, match="The parent 'small' is both below 'bulbs' and below"):
         list_folder(folder, nested=True)
 
 

@@ -156,15 +156,15 @@ def test_rows_that_cannot_be_used_are_skipped_with_their_line(table: Callable):
     assert labels(listing) == {"a.jpg": "x"}
     found = [(bad.path.name[:9], bad.reason) for bad in listing.skipped]
     assert found[:6] == [
-        ("gone.jpg", "is not there (labels.csv, line 4)"),
+        ("gone.jpg", "does not exist (labels.csv, line 4)"),
         ("labels.cs", "has the ending '.csv', not that of a photograph (labels.csv, line 6)"),
         ("sub", "is a folder (labels.csv, line 7)"),
         ("labels.cs", "has no path in line 8"),
         ("b.jpg", "has no label (labels.csv, line 9)"),
-        ("e.jpg", "is not there (labels.csv, line 10)"),
+        ("e.jpg", "does not exist (labels.csv, line 10)"),
     ]
-    assert found[6][1].startswith("cannot be read, file name too long")
-    assert found[7][1] == "is not there (labels.csv, line 12)"
+    assert found[6][1].startswith("cannot be read (file name too long)")
+    assert found[7][1] == "does not exist (labels.csv, line 12)"
 
 
 def test_two_labels_for_a_photograph_are_an_error(table: Callable):
@@ -180,14 +180,14 @@ def test_a_repeated_row_counts_once(table: Callable):
     listing = list_table(table("path,label\na.jpg,x\nb.jpg,y\na.jpg,x\n"))
     assert labels(listing) == {"a.jpg": "x", "b.jpg": "y"}
     assert listing.notes == [
-        "labels.csv lists photographs more than once; the repeated rows, 1, are left out."
+        "labels.csv lists some photographs more than once; 1 repeated row is left out."
     ]
 
 
 def test_wrong_splits_are_named_with_their_line(table: Callable):
     with pytest.raises(ValueError, match=r"line 3 has the split '7'.*train, valid or test"):
         list_table(table("path,label,split\na.jpg,x,train\nb.jpg,x,7\n"))
-    with pytest.raises(ValueError, match="line 2 has no split, and line 3 has one"):
+    with pytest.raises(ValueError, match="line 2 has no split, but line 3 has one"):
         list_table(table("path,label,split\na.jpg,x,\nb.jpg,x,test\nc.jpg,x,\n"))
     assert list_table(table("path,label,split\na.jpg,x,\n")).entries[0].split == ""
 
@@ -204,14 +204,14 @@ def test_a_label_that_cannot_be_shown_is_an_error(table: Callable):
     [
         (b"", "is empty"),
         (b"\n \n", "is empty"),
-        (b"path,label\n", "a header and no rows"),
-        (b"path,label\na.jpg\n", "line 2 has 1 cells and the header has 2"),
-        (b"path,label\na.jpg,x\nb.jpg,x,y\n", "line 3 has 3 cells and the header has 2"),
-        (b"path,label\na.jpg,\xe9t\xe9\n", "not a text in UTF-8"),
-        ("path,label\na.jpg,x\n".encode("utf-16"), "not a text in UTF-8"),
+        (b"path,label\n", "a header but no rows"),
+        (b"path,label\na.jpg\n", "line 2 has 1 cells, but the header has 2"),
+        (b"path,label\na.jpg,x\nb.jpg,x,y\n", "line 3 has 3 cells, but the header has 2"),
+        (b"path,label\na.jpg,\xe9t\xe9\n", "not UTF-8 text"),
+        ("path,label\na.jpg,x\n".encode("utf-16"), "not UTF-8 text"),
         (b"\0\1\2\3" * 100, "not a table"),
         (b"path" * 300_000, "not a table"),
-        (b'path,label\na.jpg,x\nb.jpg,"y\nc.jpg,z\n', "from line 3 on"),
+        (b'path,label\na.jpg,x\nb.jpg,"y\nc.jpg,z\n', "beyond line 3"),
     ],
 )
 def test_a_file_that_is_no_table_is_one_sentence(table: Callable, content: bytes, message: str):
@@ -229,7 +229,7 @@ def test_names_come_from_a_file_near_the_table(table: Callable, tmp_path: Path):
     names.write_text('{"1": "rose"}')
     listing = list_table(path)
     assert listing.names == {"1": "rose"}
-    assert listing.notes == [f"The names of the classes come from {names}."]
+    assert listing.notes == [f"The class names come from {names}."]
     other = tmp_path / "other.json"
     other.write_text('{"1": "Rosa"}')
     listing = list_table(path, class_names=other)
@@ -250,7 +250,7 @@ def test_parquet_is_read_as_text(table: Callable):
         listing = list_table(path)
         assert labels(listing) == {"a.jpg": first, "b.jpg": "3"}
         assert reasons(listing) == {
-            "gone.jpg": "is not there (labels.parquet, row 3)",
+            "gone.jpg": "does not exist (labels.parquet, row 3)",
             "c.jpg": "has no label (labels.parquet, row 4)",
             "labels.parquet": "has no path in row 5",
         }
@@ -302,9 +302,9 @@ def test_a_column_that_happens_to_be_called_parent_is_left_aside_and_named(table
     assert (len(listing.entries), listing.parents) == (3, {})
     (note,) = listing.notes
     assert note.startswith(
-        "The column 'parent' of labels.csv is left aside: Class 'yellow' has the parent 'img1' in "
+        "The column 'parent' of labels.csv is ignored: Class 'yellow' has the parent 'img1' in "
     )
-    assert note.endswith("where the column holds something else, add --parent-column none.")
+    assert note.endswith("If the column holds something else, add --parent-column none.")
     twice = table("path,label,parent,parent\na.jpg,yellow,x,y\n")
     assert list_table(twice).parents == {}
 
@@ -323,7 +323,7 @@ def test_a_class_with_two_parents_is_refused_where_the_column_was_named(table: C
         list_table(path, columns=Columns(parent="parent"))
     assert str(error.value) == (
         f"Class 'yellow' has the parent 'iris' in line 2 of {path} and has the parent 'lily' in "
-        f"line 4 of {path}. Keep one of them; where the column holds something else, add "
+        f"line 4 of {path}. Keep one of them. If the column holds something else, add "
         "--parent-column none."
     )
 
@@ -333,7 +333,7 @@ def test_a_class_with_two_parents_is_refused_where_the_column_was_named(table: C
     [
         ("iris//x", "line 2: the parent 'iris//x' has an empty part"),
         ("a/b/c/d/e", "puts 5 levels above class 'yellow'"),
-        ("rose", "'rose' is a class, and a parent of class 'yellow'"),
+        ("rose", "'rose' is both a class and a parent of class 'yellow'"),
     ],
 )
 def test_a_cell_that_names_no_parent_is_refused(cell: str, said: str, table: Callable):
