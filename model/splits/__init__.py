@@ -1,1 +1,1 @@
-"""Which photographs are for training, for validation and for testing."""
+"""Assigns photographs to training, validation and testing."""

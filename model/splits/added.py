@@ -1,4 +1,4 @@
-"""Photographs that are added to a data set: one listing, and what to do where labels disagree."""
+"""Adds sources to a data set: merges their listings, and decides where labels disagree."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from model.photographs.parents import Gathered, require_tree
 
 
 def join(first: Listing, added: Sequence[Listing]) -> Listing:
-    """Add listings to one.
+    """Merge the listings of added sources into the first one.
 
-    A class of theirs that is no class id of the first, but the name of one of its classes, is that
-    class. Where it is the name of a parent of classes, its photographs are left out. Where the
-    first has no splits, theirs are not kept. A source that gives a class no parent does not
-    contradict one that does.
+    If an added source uses the name of one of the first source's classes instead of its id, its
+    photographs join that class. If it uses the name of a parent, its photographs are left out. If
+    the first source has no splits, those of the others are ignored. A source that gives a class no
+    parent does not contradict one that does.
 
     Args:
-        first: The data set.
-        added: What is added, in order.
+        first: The listing of the data set.
+        added: The listings to add, in order.
 
     Returns:
-        All photographs, those of the first with source 0.
+        All photographs; those of the first listing have source 0.
 
     Raises:
-        ValueError: A class has two different parents, or a name is a class and a parent.
+        ValueError: A class has two different parents, or a name is both a class and a parent.
     """
     if not added:
         return first
@@ -36,7 +36,7 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
     by_name = {name.casefold(): class_id for class_id, name in shown.items()}
     has_splits = any(entry.split for entry in first.entries)
     entries, names = list(first.entries), {}
-    parents = Gathered("A class has the same parents in all sources.")
+    parents = Gathered("Give the class the same parents in all sources.")
     for class_id, above in first.parents.items():
         parents.add(class_id, above, f"in {first.name}")
 
@@ -57,11 +57,11 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
             parents.add(known_as(class_id), above, f"in {listing.name}")
         names |= {key: name for key, name in listing.names.items() if key not in shown}
         if not has_splits and any(entry.split for entry in listing.entries):
-            notes.append(f"{listing.name} has splits and {first.name} has none: they are not kept.")
+            notes.append(f"The splits of {listing.name} are ignored: {first.name} has no splits.")
         notes += listing.notes
         notes += [
-            f"{listing.name}: what is labelled '{name}' is left out, photographs: {count:,}. "
-            f"'{name}' is a group of classes; name the class."
+            f"{listing.name}: the photographs labelled '{name}' ({count:,}) are left out, because "
+            f"'{name}' is a group of classes. Label them with one of its classes."
             for name, count in too_wide.items()
         ]
     require_tree({entry.class_id for entry in entries}, parents.found)
@@ -77,23 +77,23 @@ def join(first: Listing, added: Sequence[Listing]) -> Listing:
 
 
 def _names_of_parents(listings: Sequence[Listing]) -> set[str]:
-    """Return what parents of classes are called, in small letters: as written, and as shown."""
+    """Return the names of all parents in lower case, both ids and display names."""
     names = {key: name for listing in listings for key, name in listing.names.items()}
     written = {name for listing in listings for above in listing.parents.values() for name in above}
     return {name.casefold() for name in (*written, *(names.get(one, one) for one in written))}
 
 
 def settle(data: Collection) -> Collection:
-    """Decide between sources that hold the same photograph: the later one's label counts.
+    """Resolve photographs that several sources hold: the label of the latest source counts.
 
-    Where they agree, the earlier photograph stays. In either case the split is the earlier one's,
-    if it has one. Within one source nothing is decided.
+    If the labels agree, the earlier photograph stays. In either case the photograph keeps the
+    earlier one's split, if that has one. Copies within one source are left alone.
 
     Args:
         data: The photographs of all sources.
 
     Returns:
-        Those that stay; a sentence for each label that was replaced, the first ten of them.
+        The photographs that stay, and notes, which name the first ten replaced labels.
     """
     if not data.sources.any():
         return data
@@ -114,13 +114,14 @@ def settle(data: Collection) -> Collection:
             stays[i] = False
             splits[last] = splits[last] or splits[i]
             replaced.append(
-                f"{data.photos.paths[i]} was '{data.class_ids[labels[i]]}' and is "
-                f"'{data.class_ids[labels[last]]}' by {data.photos.paths[last]}, which was added."
+                f"{data.photos.paths[i]} was '{data.class_ids[labels[i]]}' and is now "
+                f"'{data.class_ids[labels[last]]}', like the added {data.photos.paths[last]}."
             )
     notes = replaced[:10]
     if len(replaced) > 10:
-        notes.append(f"{len(replaced) - 10:,} more got another label by what was added.")
+        notes.append(f"{len(replaced) - 10:,} more photographs were relabelled by added sources.")
     if repeated := int((~stays).sum()) - len(replaced):
-        notes.append(f"{repeated:,} added photographs were there already.")
+        what = "photograph was" if repeated == 1 else "photographs were"
+        notes.append(f"{repeated:,} added {what} already in the data set.")
     settled = replace(data, splits=splits).take(np.flatnonzero(stays))
     return replace(settled, notes=[*data.notes, *notes])

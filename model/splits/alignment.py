@@ -1,7 +1,7 @@
-"""Lay small pictures on one another, and compare what coincides.
+"""Aligns small pictures with each other, and compares the parts that overlap.
 
-Coarse to fine: at 16 px by scale and shift alone, which gives most pairs up at little cost, then by
-any affine map, so that a camera that was turned a little is no obstacle.
+This goes from coarse to fine: first at 16 px by scale and shift alone, which rules out most pairs
+at little cost, then by any affine map, so that a slightly turned camera does not matter.
 """
 
 from typing import NamedTuple
@@ -9,28 +9,28 @@ from typing import NamedTuple
 import numpy as np
 
 VERSION = 1
-"""Part of the key by which similarities are kept: raise it when `compare` returns others."""
+"""Part of the cache key of similarities: raise it when `compare` returns different values."""
 
-SIDE = 64  # px of the grey thumbnails, whatever the photograph's shape
-_GATES = {16: 0.6, 32: 0.75, 64: 0}  # side in px -> correlation without which a pair is given up
-_SURE = 0.97  # similarity of two that were not moved, at which no fit is tried
+SIDE = 64  # px of the square grey thumbnails, whatever the photograph's shape
+_GATES = {16: 0.6, 32: 0.75, 64: 0}  # side in px -> correlation below which a pair is given up
+_SURE = 0.97  # similarity of unmoved pictures above which no fit is tried
 _ITERATIONS = {16: 6, 32: 5, 64: 4}
-_SCALES = (0.72, 1 / 0.72)  # what one photograph may be of the other, a side
-_SHEAR = 0.4  # about 20 degrees of turn
-_SHIFT = 0.35  # of half the side
+_SCALES = (0.72, 1 / 0.72)  # relative sizes of the two photographs to try, per side
+_SHEAR = 0.4  # about 20 degrees of rotation
+_SHIFT = 0.35  # as a share of half the side
 _LOWEST = np.array([_SCALES[0], -_SHEAR, -_SHIFT, -_SHEAR, _SCALES[0], -_SHIFT], np.float32)
 _HIGHEST = np.array([_SCALES[1], _SHEAR, _SHIFT, _SHEAR, _SCALES[1], _SHIFT], np.float32)
 
 
 def compare(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Fit one photograph of each pair to the other, coarse to fine.
+    """Fit one photograph of each pair to the other and compare them, from coarse to fine.
 
     Args:
         thumbnails: uint8 `[N, S, S]`.
         pairs: int64 `[P, 2]`.
 
     Returns:
-        float64 `[P]`, the correlation of details after the fit; 0 for pairs given up before.
+        float64 `[P]`, the correlation of details after the fit; 0 for pairs that were given up.
     """
     similarities = np.zeros(len(pairs))
     first, second = (thumbnails[pairs[:, side]].astype(np.float32) for side in (0, 1))
@@ -46,7 +46,7 @@ def compare(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         passed = fit.correlation >= _GATES[side]
         alive, first, second = alive[passed], first[passed], second[passed]
         fit = Aligned(*(values[passed] for values in fit))
-        if side == 16:  # those that coincide as they are need no better fit
+        if side == 16:  # pairs that coincide without moving need no better fit
             whole = np.ones(first.shape, np.float32)
             found = _similarity(_centred(first, whole), _centred(second, whole))
             similarities[alive] = np.where(found >= _SURE, found, 0)
@@ -58,7 +58,7 @@ def compare(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def _similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the correlation of details, or of the whole where that is lower: `[P]`."""
+    """Return the lower of two correlations, of the details and of the whole picture: `[P]`."""
     return np.minimum(_correlation(_details(first), _details(second)), _correlation(first, second))
 
 
@@ -67,14 +67,14 @@ def _like(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 class Aligned(NamedTuple):
-    """How the second photographs lie on the first.
+    """How the second photographs are placed on the first ones.
 
     Attributes:
-        placement: float32 `[P, 6]`: x' = a x + b y + c and y' = d x + e y + f say where in the
-            second photograph a place (x, y) of the first is; each photograph is -1 to 1.
-        correlation: float32 `[P]` of the pixels where both are.
-        first: float32 `[P, S, S]`, the first photographs there, mean 0, and 0 elsewhere.
-        second: float32 `[P, S, S]`, the second ones, placed, likewise.
+        placement: float32 `[P, 6]`: x' = a x + b y + c and y' = d x + e y + f map a position (x, y)
+            in the first photograph to one in the second; each photograph spans -1 to 1.
+        correlation: float32 `[P]`, over the pixels where both photographs are present.
+        first: float32 `[P, S, S]`, the first photographs there, with mean 0; 0 elsewhere.
+        second: float32 `[P, S, S]`, the second photographs after placing, with the same rule.
     """
 
     placement: np.ndarray
@@ -84,15 +84,15 @@ class Aligned(NamedTuple):
 
 
 def _fit(first: np.ndarray, second: np.ndarray, placement: np.ndarray, side: int) -> Aligned:
-    """Move the second photographs by Gauss-Newton until they fit the first.
+    """Move the second photographs by Gauss-Newton steps until they fit the first ones.
 
-    Contrast is taken out by scaling the second's, brightness by the means.
+    Scaling the second photograph removes differences of contrast, subtracting means of brightness.
 
     Args:
         first: float32 `[P, S, S]`.
         second: float32 `[P, S, S]`.
-        placement: Where to start, as in `Aligned`.
-        side: Side in px to which both are shrunk before; at 16, only scale and shift are fitted.
+        placement: The starting placement, see `Aligned`.
+        side: Side in px to which both are shrunk first; at 16, only scale and shift are fitted.
 
     Returns:
         The fit.
@@ -127,20 +127,20 @@ def _fit(first: np.ndarray, second: np.ndarray, placement: np.ndarray, side: int
 
 
 def _slopes(placed: np.ndarray, placement: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return how placed photographs change along their own x and y: float32 `[P, S, S]` each."""
+    """Return the slopes of placed photographs along their own x and y: float32 `[P, S, S]` each."""
     down, across = (slope * (side / 2) for slope in np.gradient(placed, axis=(1, 2)))
     a, b, _, d, e, _ = placement.T[:, :, None, None]
-    area = a * e - b * d  # never near 0 between _LOWEST and _HIGHEST
+    area = a * e - b * d  # never near 0, because _LOWEST and _HIGHEST limit a to e
     return (e * across - d * down) / area, (a * down - b * across) / area
 
 
 def _scaled(
     pictures: np.ndarray, placement: np.ndarray, grid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Place photographs by scale and shift: two products, of rows and of columns.
+    """Place photographs by scale and shift, with one matrix product for rows and one for columns.
 
     Returns:
-        The photographs there, and where they have pixels: float32 `[P, S, S]` each.
+        The placed photographs, and where they have pixels: float32 `[P, S, S]` each.
     """
     side = len(grid)
     x = placement[:, 0:1] * grid + placement[:, 2:3]
@@ -153,7 +153,7 @@ def _scaled(
 def _moved(
     pictures: np.ndarray, placement: np.ndarray, grid: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Place photographs by an affine map; as `_scaled`."""
+    """Place photographs by an affine map; arguments and results are those of `_scaled`."""
     side = len(grid)
     a, b, c, d, e, f = placement.T[:, :, None, None]
     x = a * grid + b * grid[:, None] + c
@@ -161,7 +161,7 @@ def _moved(
     mask = _inside(y, side) & _inside(x, side)
     column, row = (np.clip((p + 1) * (side / 2) - 0.5, 0, side - 1) for p in (x, y))
     left, top = (np.minimum(p.astype(np.int32), side - 2) for p in (column, row))
-    right, bottom = column - left, row - top  # shares of the pixel there
+    right, bottom = column - left, row - top  # weights of the right and lower pixel
     start = np.arange(len(pictures), dtype=np.int32)[:, None, None] * side**2 + top * side + left
     flat = pictures.ravel()
     upper = flat[start] * (1 - right) + flat[start + 1] * right
@@ -174,7 +174,7 @@ def _inside(positions: np.ndarray, side: int) -> np.ndarray:
 
 
 def _interpolation(positions: np.ndarray, side: int) -> np.ndarray:
-    """Return `[P, S, S]` matrices that read a line of pixels at positions of -1 to 1."""
+    """Return `[P, S, S]` matrices that interpolate a line of pixels at positions from -1 to 1."""
     pixels = (positions + 1) * (side / 2) - 0.5
     return np.maximum(0, 1 - np.abs(pixels[:, :, None] - np.arange(side, dtype=np.float32)))
 
@@ -185,13 +185,13 @@ def _shrink(pictures: np.ndarray, side: int) -> np.ndarray:
 
 
 def _centred(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Subtract the mean over the mask, and set the rest to 0."""
+    """Subtract the mean over the mask, and set everything outside the mask to 0."""
     mean = (values * mask).sum((1, 2)) / (mask.sum((1, 2)) + 1e-6)
     return (values - mean[:, None, None]) * mask
 
 
 def _details(pictures: np.ndarray) -> np.ndarray:
-    """Subtract the means of 4 x 4 px, which all photographs of one kind of subject share."""
+    """Subtract 4 x 4 px means, which all photographs of one kind of subject have in common."""
     return np.where(
         pictures != 0, pictures - _shrink(pictures, 16).repeat(4, axis=1).repeat(4, axis=2), 0
     )

@@ -1,4 +1,4 @@
-"""Pairs of photographs compared pixel by pixel, each pair once: results are kept on disk."""
+"""Compares pairs of photographs pixel by pixel, each pair once, and keeps the results on disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from model.photographs import images
 from model.splits import alignment, copies
 
 _EXCEEDED = 0.1
-_DRAWN = 300  # pairs that tell how alike different photographs are
+_DRAWN = 300  # random pairs that measure how similar different photographs are
 
 
 class Comparisons:
-    """The similarities of N photographs, computed where no earlier run has."""
+    """The similarities of N photographs; pairs that an earlier run compared come from the cache."""
 
     def __init__(
         self,
@@ -24,34 +24,34 @@ class Comparisons:
         cache_dir: Path,
         workers: int | None = None,
     ) -> None:
-        """Compare nothing yet.
+        """Prepare the comparison without comparing anything yet.
 
         Args:
-            digests: N SHA-256 of the contents.
-            thumbnails: N JPEGs, as `signatures.thumbnail`.
+            digests: N SHA-256 hashes of the contents.
+            thumbnails: N JPEGs, see `signatures.thumbnail`.
             cache_dir: The cache folder.
-            workers: Threads; by default one a core.
+            workers: Threads; by default one per core.
         """
         self._digests, self._thumbnails = digests, thumbnails
         self._cache_dir, self._workers = cache_dir, workers
 
     def light(self) -> np.ndarray:
-        """Describe each photograph and its mirror image by 16 x 16 fields: `[N, 2, 256]`."""
+        """Describe the brightness of each photograph and its mirror image: `[N, 2, 256]`."""
         pictures = copies.grey(self._thumbnails)
         fields = pictures.reshape(len(pictures), 16, 4, 16, 4).mean(axis=(2, 4), dtype=np.float32)
         both = np.stack([fields, fields[:, :, ::-1]], axis=1)
         return both.reshape(len(pictures), 2, -1)
 
     def similarities(self, pairs: np.ndarray) -> np.ndarray:
-        """Compare pairs.
+        """Return the similarities of pairs.
 
         Args:
             pairs: int64 `[P, 2]`.
 
         Returns:
-            float64 `[P]`, as `alignment.compare`.
+            float64 `[P]`, see `alignment.compare`.
         """
-        # one is fitted to the other: which to which must not depend on their order here
+        # The second photograph is fitted to the first, so the order must not depend on the caller.
         swapped = [self._digests[a] > self._digests[b] for a, b in pairs.tolist()]
         pairs = np.where(np.array(swapped, bool)[:, None], pairs[:, ::-1], pairs)
         keys = [(self._digests[a], self._digests[b]) for a, b in pairs.tolist()]
@@ -68,15 +68,15 @@ class Comparisons:
         return np.array([known[key] for key in keys])
 
     def likeness(self, labels: np.ndarray) -> float:
-        """Measure how alike two photographs of one class are that have nothing else in common.
+        """Measure how similar unrelated photographs of one class are.
 
         Args:
             labels: int64 `[N]`.
 
         Returns:
-            What nine of ten pairs drawn at random exceed, 0-1, so that a burst may make up most of
-            a class: of photographs 0, as most pairs are given up at once; of scanned digits, any
-            two of which nearly coincide when scaled and moved, 0.6.
+            The 90th percentile of the similarity of random pairs, 0-1, so that a burst may make up
+            most of a class. Photographs have 0, because most pairs are given up at once. Scanned
+            digits have 0.6, because any two of a class nearly coincide when scaled and moved.
         """
         rng = np.random.default_rng(0)
         order = np.argsort(labels, kind="stable")

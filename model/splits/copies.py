@@ -1,9 +1,9 @@
-"""Exact and near copies: features propose pairs, pixels decide.
+"""Finds exact and near copies: features propose pairs, and pixels decide.
 
-Features alone cannot tell: on flowers, a photograph that was shrunk and cropped can lie further
-from its original than two photographs of one bed lie from each other. So every photograph is
-compared with its nearest neighbours pixel by pixel, after one was moved, scaled and turned to fit
-the other, or its mirror image, as well as it can.
+Features alone cannot decide: on flowers, a photograph that was shrunk and cropped can be further
+from its original than two different photographs of one bed are from each other. So every photograph
+is compared with its nearest neighbours pixel by pixel, after one was moved, scaled and rotated to
+fit the other, or the other's mirror image, as well as possible.
 """
 
 import io
@@ -21,26 +21,26 @@ from model.cache import default_workers, progress_bar
 from model.splits.alignment import SIDE, compare
 
 LIMIT = 0.9
-"""Similarity from which a pair is one shot; on flowers, planted copies have 0.96 and more."""
+"""Similarity above which a pair counts as one shot; planted copies of flowers have 0.96 or more."""
 
 NEIGHBOURS = 3
-"""How many of a photograph's nearest neighbours are looked at: of 121 pairs that eight neighbours
-of each flower found, 117 are among the nearest three."""
+"""Number of nearest neighbours to compare with each photograph: of 121 pairs that eight neighbours
+per flower found, 117 are among the nearest three."""
 
-_COMPONENTS = 128  # principal components that stand for features and light alike
-_SAMPLE = 600  # photographs whose principal components are taken
-_BLOCK = 1024  # photographs that are projected at a time
+_COMPONENTS = 128  # principal components, both of features and of brightness
+_SAMPLE = 600  # photographs from which the principal components are computed
+_BLOCK = 1024  # photographs projected at a time
 _BATCH = 256
-_BLOCK_ELEMENTS = 2**25  # of the matrix of cosines that are in memory at a time
+_BLOCK_ELEMENTS = 2**25  # elements of the cosine matrix in memory at a time
 
 
 class Pair(NamedTuple):
-    """Two photographs that are one.
+    """Two photographs that show the same shot.
 
     Attributes:
-        first: Index of the one that comes first.
-        second: Index of the other.
-        similarity: 1 for the same bytes, else the correlation of details, 0 to 1.
+        first: Index of the earlier photograph.
+        second: Index of the later photograph.
+        similarity: 1 for identical bytes, else the correlation of details, 0 to 1.
     """
 
     first: int
@@ -49,13 +49,13 @@ class Pair(NamedTuple):
 
 
 def exact_pairs(digests: Sequence[str]) -> list[Pair]:
-    """Pair every photograph whose bytes came before with the first that had them.
+    """Pair every photograph with the first one that has the same bytes.
 
     Args:
-        digests: N SHA-256 of the contents.
+        digests: N SHA-256 hashes of the contents.
 
     Returns:
-        Pairs, k - 1 of k copies.
+        Pairs; k copies give k - 1 pairs.
     """
     first: dict[str, int] = {}
     places = [first.setdefault(digest, index) for index, digest in enumerate(digests)]
@@ -63,27 +63,27 @@ def exact_pairs(digests: Sequence[str]) -> list[Pair]:
 
 
 def groups_of(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Join photographs that pairs connect.
+    """Put photographs that are connected by pairs into groups.
 
     Args:
         pairs: int64 `[P, 2]`.
         count: N.
 
     Returns:
-        int64 `[N]`: photographs with one number are one group.
+        int64 `[N]`; photographs with the same number form a group.
     """
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
 def grey(thumbnails: Sequence[bytes]) -> np.ndarray:
-    """Decode thumbnails to what is compared.
+    """Decode thumbnails for comparison.
 
     Args:
-        thumbnails: N JPEGs, as `signatures.thumbnail`.
+        thumbnails: N JPEGs, see `signatures.thumbnail`.
 
     Returns:
-        uint8 `[N, S, S]`: every photograph in grey, squashed to a square.
+        uint8 `[N, S, S]`: each photograph in grey, stretched to a square.
     """
     result = np.empty((len(thumbnails), SIDE, SIDE), np.uint8)
     for row, thumbnail in enumerate(thumbnails):
@@ -92,17 +92,17 @@ def grey(thumbnails: Sequence[bytes]) -> np.ndarray:
     return result
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # the threads here are enough
+@threadpool_limits.wrap(limits=1, user_api="blas")  # this function starts its own threads
 def similarities(pictures: np.ndarray, pairs: np.ndarray, workers: int | None = None) -> np.ndarray:
     """Compare photographs pixel by pixel.
 
     Args:
-        pictures: uint8 `[N, S, S]`, as `grey`.
+        pictures: uint8 `[N, S, S]`, see `grey`.
         pairs: int64 `[P, 2]`.
-        workers: Threads; by default one a core.
+        workers: Threads; by default one per core.
 
     Returns:
-        float64 `[P]`, as `alignment.compare`.
+        float64 `[P]`, see `alignment.compare`.
     """
     batches = [pairs[start : start + _BATCH] for start in range(0, len(pairs), _BATCH)]
     found = np.zeros(len(pairs))
@@ -121,10 +121,10 @@ def candidates(vectors: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
 
     Args:
         vectors: float32 `[N, D]`.
-        neighbours: How many of each.
+        neighbours: How many neighbours to take for each photograph.
 
     Returns:
-        int64 `[P, 2]`, each pair once, the photograph that comes first in front.
+        int64 `[P, 2]`, each pair once, the earlier photograph first.
     """
     count = len(vectors)
     neighbours = min(neighbours, count - 1)
@@ -139,23 +139,23 @@ def candidates(vectors: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
         cosines = unit[rows] @ unit.T
         places = np.arange(len(rows))
         cosines[places, rows] = -np.inf
-        for _ in range(neighbours):  # few are wanted: faster than a partition
+        for _ in range(neighbours):  # faster than a partition, because few neighbours are wanted
             nearest = cosines.argmax(axis=1)
             cosines[places, nearest] = -np.inf
             pairs.append(np.stack([rows, nearest], axis=1))
     return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # on a busy machine threads that spin cost more
+@threadpool_limits.wrap(limits=1, user_api="blas")  # spinning threads cost more on a busy machine
 def components(features: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """Return the first principal components of standardised features, found on a sample.
+    """Return the first principal components of standardised features, computed from a sample.
 
     Args:
         features: `[N, V, D]`, any float type; the views are averaged.
-        rows: int64 `[M]`, of which photographs; by default of all.
+        rows: int64 `[M]`, indices of the photographs to return; by default all.
 
     Returns:
-        float32 `[M, R]`, R at most 128 and the size of the sample.
+        float32 `[M, R]`, where R is at most 128 and at most the size of the sample.
     """
     rows = np.arange(len(features)) if rows is None else rows
     count = len(rows)
@@ -164,7 +164,7 @@ def components(features: np.ndarray, rows: np.ndarray | None = None) -> np.ndarr
     mean, deviation = sample.mean(axis=0), sample.std(axis=0)
     scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0).astype(np.float32)
     sample = (sample - mean) * scale
-    # With S the sample [M, D] and S S' = U diag(s) U', S' U holds its principal directions.
+    # With the sample S [M, D] and S S' = U diag(s) U', S' U holds its principal directions.
     directions = sample.T @ np.linalg.eigh(sample @ sample.T)[1][:, -_COMPONENTS:]
     directions /= np.maximum(np.linalg.norm(directions, axis=0), 1e-6)
     blocks = (features[rows[start : start + _BLOCK]] for start in range(0, count, _BLOCK))

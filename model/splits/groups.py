@@ -1,7 +1,7 @@
-"""Which photographs belong together, so that no split tears them apart.
+"""Groups photographs that belong together, so that no split separates them.
 
-A random split puts the next frame of a burst, or a resized copy, into `valid`, and everything that
-is measured there promises too much. So photographs form groups, and a group stays on one side.
+A random split puts the next frame of a burst, or a resized copy, into `valid`, and the accuracy
+measured there is then too high. So photographs form groups, and each group stays in one split.
 """
 
 import itertools
@@ -21,16 +21,16 @@ from model.splits.comparisons import Comparisons
 from model.splits.copies import Pair
 
 BURST_SECONDS = 3.0
-"""Seconds between two photographs of one camera and class that make them a burst."""
+"""Photographs by one camera in one class this many seconds apart or less are a burst."""
 
 FRAME_LIMIT = 0.8
-"""Similarity from which neighbours by name, such as frame_0012 and frame_0013, are one scene."""
+"""Similarity above which files with consecutive names (frame_0012, frame_0013) are one scene."""
 
-# Where any two photographs of a class are alike, as plain drawings are, the limits rise with the
-# square of what two of a class differ by: among many, some are far more alike than most.
+# If any two photographs of a class are similar, as plain drawings are, the limits rise with the
+# square of the usual difference within a class: of many pairs, some are far more similar than most.
 _COPY_SHARE, _FRAME_SHARE = 1 - copies.LIMIT, 1 - FRAME_LIMIT
-_ALIKE = 0.3  # likeness from which a person is told
-_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")  # the last number is the frame's: cam2_clip7_0012
+_ALIKE = 0.3  # likeness above which a note tells the user
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")  # the last number is the frame number: cam2_clip7_0012
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Groups:
     """The groups of N photographs.
 
     Attributes:
-        numbers: int64 `[N]`: photographs with one number are one group.
-        by: What they were grouped by, as `--group-by` takes it.
-        exact: Pairs with the same bytes.
-        near: Pairs that show the same shot, the most similar first; found by `auto` only.
-        notes: What a person should know, a sentence each.
+        numbers: int64 `[N]`; photographs with the same number form a group.
+        by: The value of `--group-by` that produced them.
+        exact: Pairs with identical bytes.
+        near: Pairs that show the same shot, the most similar first; only `auto` looks for them.
+        notes: Sentences that the user should read.
     """
 
     numbers: np.ndarray
@@ -53,13 +53,13 @@ class Groups:
 
 
 def members(numbers: np.ndarray) -> list[np.ndarray]:
-    """List groups of two photographs or more.
+    """List the groups of two or more photographs.
 
     Args:
-        numbers: int64 `[N]`, as `Groups`.
+        numbers: int64 `[N]`, see `Groups`.
 
     Returns:
-        The indices of each group, int64 `[m]`.
+        The indices of the photographs in each group, int64 `[m]`.
     """
     order = np.argsort(numbers, kind="stable")
     cuts = np.flatnonzero(np.diff(numbers[order])) + 1
@@ -77,26 +77,25 @@ def group(
 ) -> Groups:
     """Group photographs.
 
-    Photographs with the same bytes always belong together, and by `auto` or a column those that a
-    table puts into one group. `auto` adds near copies, bursts and frames of one video.
+    Photographs with identical bytes always belong together. With `auto` or a column, so do those
+    that a table puts into one group. `auto` adds near copies, bursts and frames of one video.
 
     Args:
         data: N photographs.
-        by: `auto`, `folder` (photographs of one folder), `none`, the name of a table's column
-            (whose values the collection holds), or a regular expression that is searched in each
-            path below the data folder: what its parentheses catch, or else what it matches, names
-            the group.
-        summaries: Of the N photographs; wanted by `auto`.
-        features: `[N, V, D]`, by which near copies are looked for; without, `auto` looks
-            for them by the light and shade of the thumbnails.
+        by: `auto`, `folder` (one group per folder), `none`, the name of a table's column (whose
+            values are in the collection), or a regular expression that is searched in each path
+            below the data folder. Its parentheses, or else the whole match, give the group name.
+        summaries: Summaries of the N photographs; `auto` needs them.
+        features: `[N, V, D]`, used to look for near copies; without features, `auto` uses the
+            brightness of the thumbnails.
         cache_dir: The cache folder, where comparisons are kept.
-        workers: Threads; by default one a core.
+        workers: Threads; by default one per core.
 
     Returns:
         The groups.
 
     Raises:
-        ValueError: `by` is no regular expression, or matches no path.
+        ValueError: `by` is not a regular expression, or matches no path.
     """
     exact = copies.exact_pairs(data.photos.digests)
     links = [_links([pair[:2] for pair in exact])]
@@ -113,13 +112,13 @@ def group(
         names = names_by_expression(_below(data.photos.paths, data.sources, data.folders), by)
         links.append(_same(names))
         if left := names.count(""):
-            notes.append(f"{left:,} of the paths do not match --group-by {by} and stand alone.")
+            notes.append(f"Paths that do not match --group-by {by} are not grouped ({left:,}).")
     numbers = copies.groups_of(np.concatenate(links), len(data.photos))
     counts = np.bincount(numbers)
     if len(counts) < len(numbers):
         notes.insert(
             0,
-            f"{len(numbers):,} photographs in {len(counts):,} groups, the largest of "
+            f"{len(numbers):,} photographs in {len(counts):,} groups, the largest with "
             f"{counts.max():,} (--group-by {by}).",
         )
     return Groups(numbers, by, exact, near, notes)
@@ -130,7 +129,7 @@ def _links(pairs: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 def _same(names: Sequence[str]) -> np.ndarray:
-    """Link photographs that have one name; "" is no name: int64 `[L, 2]`."""
+    """Link photographs with the same name, ignoring empty names: int64 `[L, 2]`."""
     last: dict[str, int] = {}
     links = []
     for index, name in enumerate(names):
@@ -142,14 +141,14 @@ def _same(names: Sequence[str]) -> np.ndarray:
 
 
 def require_sound(listing: Listing, by: str) -> None:
-    """Stop at a wrong `--group-by` before time is spent on reading photographs.
+    """Refuse a wrong `--group-by` before time is spent on reading photographs.
 
     Args:
         listing: The photographs.
-        by: As `group`.
+        by: See `group`.
 
     Raises:
-        ValueError: As `group`.
+        ValueError: See `group`.
     """
     entries = listing.entries
     if by not in GROUP_BY and entries and not any(entry.group for entry in entries):
@@ -160,7 +159,7 @@ def require_sound(listing: Listing, by: str) -> None:
 def _below(
     paths: Sequence[Path], sources: Sequence[int] | np.ndarray, folders: Sequence[Path]
 ) -> list[Path]:
-    """Return paths below the folder of the source that each comes from."""
+    """Return each path relative to the folder of the source that it comes from."""
     return [
         path.relative_to(folders[source]) if path.is_relative_to(folders[source]) else path
         for path, source in zip(paths, sources, strict=True)
@@ -168,24 +167,24 @@ def _below(
 
 
 def names_by_expression(paths: Sequence[Path], by: str) -> list[str]:
-    """Return what a regular expression finds in each path; "" where it finds nothing.
+    """Return what a regular expression finds in each path; "" if it finds nothing.
 
     Args:
         paths: N paths below the data folder, at least one.
         by: The regular expression.
 
     Returns:
-        N names.
+        N group names.
 
     Raises:
-        ValueError: It is no regular expression, or finds nothing anywhere.
+        ValueError: It is not a regular expression, or matches no path.
     """
     try:
         search = re.compile(by).search
     except re.error as error:
         raise ValueError(
-            f"--group-by {by} is neither auto, folder, none, a column of the table, nor a regular "
-            f"expression ({error})."
+            f"--group-by {by} is not auto, folder, none or a column of the table, nor a valid "
+            f"regular expression ({error})."
         ) from error
     names = []
     for path in paths:
@@ -194,8 +193,8 @@ def names_by_expression(paths: Sequence[Path], by: str) -> list[str]:
         names.append("/".join(caught) or found[0] if found else "")
     if not any(names):
         raise ValueError(
-            f"--group-by {by} matches none of {len(names):,} paths, such as {paths[0]}, and is no "
-            "column of a table. Expected auto, folder, none, a column, or a regular expression "
+            f"--group-by {by} matches none of {len(names):,} paths, such as {paths[0]}, and is not "
+            "a column of a table. Expected auto, folder, none, a column, or a regular expression "
             "such as '(person_[0-9]+)'."
         )
     return names
@@ -209,10 +208,10 @@ def _by_looks(
     cache_dir: Path,
     workers: int | None,
 ) -> tuple[list[Pair], list[np.ndarray], list[str]]:
-    """Find near copies, frames of one video, and bursts; of exact copies only the first is seen.
+    """Find near copies, frames of one video, and bursts, ignoring all but one of exact copies.
 
     Returns:
-        Near copies, the most similar first; links int64 `[L, 2]`, of each kind; and sentences.
+        Near copies, the most similar first; an int64 `[L, 2]` array of links per kind; and notes.
     """
     copied = {pair.second for pair in exact}
     unique = np.array([i for i in range(len(data.photos)) if i not in copied], np.int64)
@@ -244,23 +243,23 @@ def _by_looks(
     notes = []
     if likeness > _ALIKE:
         notes.append(
-            f"Any two pictures of a class are much alike here ({likeness:.2f}), so only those that "
-            f"are at least {1 - _COPY_SHARE * difference:.1%} alike are taken for copies. If they "
-            "are frames of one shoot, say so by --group-by."
+            f"Any two pictures of one class are similar here ({likeness:.2f}), so only pairs with "
+            f"a similarity of at least {1 - _COPY_SHARE * difference:.1%} count as copies. If they "
+            "are frames of one recording, group them with --group-by."
         )
     return pairs, [*links, _bursts(summaries.shots, data.photos.labels)], notes
 
 
 def _contained(pairs: np.ndarray, others: np.ndarray, count: int) -> np.ndarray:
-    """Tell which pairs are among others: bool `[P]`."""
+    """Return which pairs also occur in `others`: bool `[P]`."""
     return np.isin(pairs @ [count, 1], others @ [count, 1])
 
 
 def _numbered(paths: Sequence[Path]) -> np.ndarray:
-    """Pair files that follow one another by name, such as clip_007.jpg and clip_008.jpg.
+    """Pair files with consecutive numbers in their names, such as clip_007.jpg and clip_008.jpg.
 
     Returns:
-        int64 `[L, 2]`, the photograph that comes first in front.
+        int64 `[L, 2]`, the earlier photograph first.
     """
     series: dict[tuple[str, ...], list[tuple[float, int]]] = {}
     for index, path in enumerate(paths):

@@ -1,4 +1,4 @@
-"""Groups of photographs, with what `auto` must know of their looks made or read from the cache."""
+"""Groups photographs; summaries and features for `auto` are computed or come from the cache."""
 
 from pathlib import Path
 
@@ -26,17 +26,17 @@ def group_photographs(
 
     Args:
         data: N photographs.
-        by: As `groups.group`.
-        backbone: By whose features `auto` looks for near copies; without, by light and shade.
+        by: See `groups.group`.
+        backbone: Its features help `auto` find near copies; without it, brightness is used.
         cache_dir: The cache folder.
-        workers: Threads; by default one a core.
-        cluster: As `extract`.
+        workers: Threads; by default one per core.
+        cluster: See `extract`.
 
     Returns:
         The groups.
 
     Raises:
-        ValueError: As `groups.group`; a file cannot be read any more, or has changed.
+        ValueError: See `groups.group`; or a file has changed or can no longer be read.
     """
     if by != "auto" or not len(data.photos):
         return group(data, by, cache_dir=cache_dir)

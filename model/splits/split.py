@@ -1,4 +1,4 @@
-"""The split: the source's own, or a seeded stratified one that keeps groups together."""
+"""Splits a data set: by the source's own splits, or by a seeded stratified draw of groups."""
 
 import re
 from collections import Counter
@@ -25,14 +25,14 @@ from model.splits.stratify import (
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How photographs are split where their source has no splits.
+    """How to split photographs if their source has no splits.
 
     Attributes:
         valid_fraction: Share of each class for `valid`, above 0 and below 1; at least one
             photograph.
         test_fraction: Share of each class for `test`; 0 for none.
         seed: Seed of the draw.
-        background: A class that is trained against and never shown; "" for none.
+        background: A class that the head learns but never answers with; "" for none.
     """
 
     valid_fraction: float = 0.2
@@ -44,16 +44,16 @@ class SplitOptions:
         """Check the shares.
 
         Raises:
-            ValueError: One is out of range, or nothing is left for training.
+            ValueError: A share is out of range, or nothing is left for training.
         """
         if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:
             raise ValueError(
                 f"--valid-fraction {self.valid_fraction} and --test-fraction {self.test_fraction} "
-                "must be shares above 0 (test may be 0) that leave something for training."
+                "must be above 0 (the test fraction may be 0) and leave something for training."
             )
 
     def to_draw(self, present: set[str]) -> Draw:
-        """Say which splits are to be taken out of `train`.
+        """Return which splits must be drawn from `train`.
 
         Args:
             present: The splits that the source has.
@@ -64,28 +64,28 @@ class SplitOptions:
         wanted = {"valid": self.valid_fraction, "test": self.test_fraction}
         draw = {split: share for split, share in wanted.items() if share and split not in present}
         if "valid" in present and "test" in draw:
-            del draw["test"]  # the source's own splits are complete
+            del draw["test"]  # a source with splits has decided itself whether it has a test split
         return draw
 
 
 def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Path) -> None:
-    """Stop at what cannot be split before time is spent on reading all of it.
+    """Refuse photographs that cannot be split before time is spent on reading all of them.
 
     Args:
-        listing: The photographs; the files of classes that have very few are read.
+        listing: The photographs; only the files of very small classes are read.
         options: How they will be split.
         cache_dir: The cache folder.
 
     Raises:
-        ValueError: There are no photographs, no training photographs among several splits, too
-            many classes, or a class has too few photographs.
+        ValueError: There are no photographs, there are splits but no training photographs, there
+            are too many classes, or a class has too few photographs.
     """
     if not listing.entries and listing.folder != Path(listing.name):
-        named = f"none of the {len(listing.skipped):,} files that it names can be used"
+        named = f"none of its {len(listing.skipped):,} files can be used"
         shown = f": {listing.skipped[0].path} {listing.skipped[0].reason}"
         raise ValueError(
             f"{listing.name} has no photographs; "
-            f"{named + shown if listing.skipped else 'it names none'}."
+            f"{named + shown if listing.skipped else 'it lists none'}."
         )
     if not listing.entries:
         raise ValueError(
@@ -108,8 +108,8 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
     class_ids = {entry.class_id for entry in listing.entries}
     if len(class_ids) > MAX_CLASSES:
         raise ValueError(
-            f"{listing.name} has {len(class_ids):,} classes; a classifier takes at most "
-            f"{MAX_CLASSES:,}. Join classes, or train one classifier for each part of them."
+            f"{listing.name} has {len(class_ids):,} classes; a classifier can have at most "
+            f"{MAX_CLASSES:,}. Merge classes, or train several classifiers."
         )
     if options.background:
         _require_background(sorted(class_ids), options.background, listing.name)
@@ -117,7 +117,7 @@ def require_splittable(listing: Listing, options: SplitOptions, *, cache_dir: Pa
         for class_id, paths in classes.items():
             if len(paths) < least_photographs(draw):
                 usable = sum(digest is not None for digest in files.read(paths, []))
-                if usable:  # a class without any is left out with a note
+                if usable:  # a class without usable photographs is left out with a note instead
                     require_enough(usable, class_id, draw, listing.name)
 
 
@@ -126,15 +126,15 @@ def split_photos(collection: Collection, options: SplitOptions, groups: Groups) 
 
     Args:
         collection: The photographs that can be read.
-        options: How to split where there are no splits.
-        groups: Which of them belong together.
+        options: How to split photographs without splits.
+        groups: Which photographs belong together.
 
     Returns:
         The data set.
 
     Raises:
-        ValueError: One class only, a class with too few photographs or groups, a split that lacks a
-            class, or no photograph of the background.
+        ValueError: There is only one class, a class has too few photographs or groups, a split
+            lacks a class, or there is no photograph of the background class.
     """
     present = set(collection.splits.tolist())
     draw = options.to_draw(present)
@@ -170,16 +170,16 @@ def split_photos(collection: Collection, options: SplitOptions, groups: Groups) 
 
 
 def _with_parents(data: DataSet, known: dict[str, tuple[str, ...]]) -> DataSet:
-    """Give each class its parents, without those at the top that all have; none where none has any.
+    """Give each class its parents, dropping those at the top that all classes share.
 
-    Where all flowers are plants, "a plant" would be a sure answer to every photograph.
+    If all flowers are plants, "a plant" would be a certain but useless answer to every photograph.
     """
     found = [known.get(class_id, ()) for class_id in data.class_ids]
     if common := in_common(found):
         found = [names[len(common) :] for names in found]
         data.notes.append(
-            f"All classes have the parent '{'/'.join(common)}'. As it tells none of them apart, it "
-            "is left out."
+            f"All classes have the parent '{'/'.join(common)}'. It does not distinguish any of "
+            "them, so it is left out."
         )
     return replace(data, parents=found if any(found) else [])
 
@@ -187,16 +187,16 @@ def _with_parents(data: DataSet, known: dict[str, tuple[str, ...]]) -> DataSet:
 def _draws(
     collection: Collection, draw: Draw, present: set[str], options: SplitOptions
 ) -> dict[str, Draw]:
-    """Say which splits are to be taken out of `train` for each class.
+    """Return, for each class, which splits must be drawn from `train`.
 
-    A class that was added to a source with splits of its own has no photograph there yet, so that
-    these are drawn, too.
+    A class that was added to a source with splits of its own may have no photographs in some of
+    them yet, so these splits are drawn too.
     """
     draws = dict.fromkeys(collection.class_ids, draw)
     for class_id in collection.added_classes():
         own = set(collection.splits[collection.photos.labels == collection.label(class_id)])
         missing = present - own
-        share = min(options.valid_fraction, 0.5 / max(1, len(missing)))  # half is for train
+        share = min(options.valid_fraction, 0.5 / max(1, len(missing)))  # half stays in train
         shares = dict.fromkeys(missing, share)
         wanted = draw | shares
         draws[class_id] = {split: wanted[split] for split in SPLITS if split in wanted}
@@ -206,10 +206,10 @@ def _draws(
 def _large_enough(
     collection: Collection, draws: dict[str, Draw], groups: Groups
 ) -> tuple[np.ndarray, list[str]]:
-    """Leave out classes that `--add` brought and that cannot be split yet.
+    """Leave out classes from `--add` that are too small to be split yet.
 
     Returns:
-        Indices of the photographs that stay, and a sentence for each class that does not.
+        Indices of the photographs that stay, and a note for each class that is left out.
     """
     left_out, notes = [], []
     for class_id in collection.added_classes():
@@ -221,10 +221,9 @@ def _large_enough(
         if different < least_photographs(draw) or together < least_groups(draw):
             left_out.append(label)
             notes.append(
-                f"Class '{class_id}', which --add brought, is left out until it has more "
-                f"photographs: it has {different:,} in {together:,} groups, and a "
-                f"{splits_text(draw)} split needs at least {least_photographs(draw)} in "
-                f"{least_groups(draw)}."
+                f"The added class '{class_id}' is left out until it has more photographs: it has "
+                f"{different:,} in {together:,} groups, and a {splits_text(draw)} split needs at "
+                f"least {least_photographs(draw)} in {least_groups(draw)} groups."
             )
     return np.flatnonzero(~np.isin(collection.photos.labels, left_out)), notes
 
@@ -238,7 +237,7 @@ def _require_background(class_ids: list[str], background: str, name: str) -> Non
 
 
 def _require_classes(collection: Collection, background: str) -> None:
-    """Stop where fewer than two classes are left to tell apart."""
+    """Refuse fewer than two classes."""
     class_ids = collection.class_ids
     if background:
         _require_background(class_ids, background, collection.name)
@@ -252,7 +251,7 @@ def _require_classes(collection: Collection, background: str) -> None:
 
 
 def _why_left_out(collection: Collection) -> str:
-    """Say how many files were left out, and the commonest reason."""
+    """Return how many files were left out, and the most common reason."""
     if not collection.skipped:
         return ""
     reasons = Counter(re.sub(r"\d[\d,.]*", "N", bad.reason) for bad in collection.skipped)
@@ -261,13 +260,13 @@ def _why_left_out(collection: Collection) -> str:
         bad for bad in collection.skipped if re.sub(r"\d[\d,.]*", "N", bad.reason) == commonest
     )
     return (
-        f" {len(collection.skipped):,} files are left out, {count:,} of them for the same reason: "
-        f"{shown.path} {shown.reason}."
+        f" {len(collection.skipped):,} files are left out. The most common reason ({count:,} "
+        f"files): {shown.path} {shown.reason}."
     )
 
 
 def _require_every_class(data: DataSet, background: str) -> None:
-    """Stop at a split without photographs of a class; the background may be in train alone."""
+    """Refuse a split without photographs of a class; the background class only needs `train`."""
     class_ids = data.class_ids
     for split, photos in data.splits.items():
         absent = set(range(len(class_ids))) - set(photos.labels.tolist())
@@ -278,13 +277,13 @@ def _require_every_class(data: DataSet, background: str) -> None:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise ValueError(
                 f"The {split} split of {data.name} has no usable photograph of class {listed}"
-                f"{more}. Every split needs every class: add photographs, or remove it from the "
-                "others."
+                f"{more}. Every split needs every class: add photographs, or remove the class from "
+                "the other splits."
             )
 
 
 def _set_aside(data: DataSet, background: str) -> DataSet:
-    """Take the background out of the classes; its photographs get the label C."""
+    """Remove the background from the classes; its photographs get the label C."""
     place = data.class_ids.index(background)
     last = len(data.class_ids) - 1
 
@@ -313,12 +312,12 @@ def _about_draw(data: DataSet, draw: Draw, seed: int) -> list[str]:
         for split in draw
     )
     numbers = np.concatenate([data.groups[split] for split in ("train", *draw)])
-    together = ", groups together" if len(np.unique(numbers)) < len(numbers) else ""
+    together = ", keeping groups together" if len(np.unique(numbers)) < len(numbers) else ""
     return [f"Split by class with seed {seed}{together}: {shares}, the rest for train."]
 
 
 def _in_two_classes(data: DataSet) -> list[str]:
-    """Say how many photographs have two labels, of which one is wrong."""
+    """Report how many photographs have two labels, since one of the labels must be wrong."""
     labels: dict[str, set[int]] = {}
     for photos in data.splits.values():
         for digest, label in zip(photos.digests, photos.labels.tolist(), strict=True):
@@ -335,7 +334,7 @@ def _in_two_classes(data: DataSet) -> list[str]:
 
 
 def _about_copies(data: DataSet) -> list[str]:
-    """Name what stands in two splits, by its bytes or by its group: it makes figures too high."""
+    """Report copies and group members in two splits, because they make the accuracy too high."""
     first: dict[str, tuple[str, Path]] = {}
     notes = []
     for split, photos in data.splits.items():
@@ -350,7 +349,7 @@ def _about_copies(data: DataSet) -> list[str]:
         if split != "train" and (count := int(data.in_train(split).sum())):
             notes.append(
                 f"{count:,} of the {len(data.splits[split]):,} photographs of {split} have a copy "
-                "or another photograph of their group in train; the accuracy without them is "
-                "given, too."
+                "or another photograph of their group in train; the accuracy without them is also "
+                "reported."
             )
     return notes

@@ -1,4 +1,4 @@
-"""A seeded draw of splits, of each class its share, in which no group is torn apart."""
+"""Draws splits with a seed: each gets its share of every class, and groups stay together."""
 
 from collections.abc import Mapping
 
@@ -7,23 +7,23 @@ import numpy as np
 from model.photographs.dataset import Collection
 
 Draw = dict[str, float]
-"""Split -> the share of each class that it gets, above 0 and below 1."""
+"""Split -> its share of each class, above 0 and below 1."""
 
-_ATTEMPTS = 20  # orders of groups that are tried, where classes share groups
+_ATTEMPTS = 20  # orders of groups to try if classes share groups
 
 
 def least_photographs(draw: Draw) -> int:
-    """Return how many photographs to train on a class needs: one a split, and one more."""
+    """Return the least photographs a class needs in training: one per split, and one more."""
     return 2 + len(draw)
 
 
 def least_groups(draw: Draw) -> int:
-    """Return how many groups a class needs: one a split, `train` among them."""
+    """Return the least groups a class needs: one per split, including `train`."""
     return 1 + len(draw)
 
 
 def splits_text(draw: Draw) -> str:
-    """Name the splits, such as train/valid."""
+    """Name the splits in words, such as train/valid."""
     return "/".join(["train", *draw])
 
 
@@ -36,18 +36,18 @@ def require_enough(
     files: int | None = None,
     groups: int | None = None,
 ) -> None:
-    """Stop at a class with too few photographs, or too few groups.
+    """Refuse a class with too few photographs or too few groups.
 
     Args:
-        count: How many different photographs it has to train on.
+        count: How many different training photographs it has.
         class_id: The class.
-        draw: The splits that are to be drawn of them.
+        draw: The splits that will be drawn from them.
         name: The data set.
-        files: How many photographs there are with the copies.
-        groups: How many groups they form.
+        files: How many photographs there are including copies.
+        groups: How many groups the photographs form.
 
     Raises:
-        ValueError: It cannot be split.
+        ValueError: The class cannot be split.
     """
     needed, splits = least_photographs(draw), splits_text(draw)
     if count < needed:
@@ -61,8 +61,8 @@ def require_enough(
         raise ValueError(
             f"Class '{class_id}' in {name} has {count} different photographs to train on in "
             f"{groups} {'group' if groups == 1 else 'groups'} of photographs that belong together; "
-            f"a {splits} split needs at least {least_groups(draw)} groups. Add photographs of "
-            "others, or let nothing but copies belong together: --group-by none."
+            f"a {splits} split needs at least {least_groups(draw)} groups. Add photographs from "
+            "other groups, or group only exact copies with --group-by none."
         )
 
 
@@ -73,20 +73,20 @@ def stratify(
     draws: Mapping[str, Draw],
     seed: int,
 ) -> np.ndarray:
-    """Take splits out of the training photographs of classes.
+    """Draw splits from the training photographs of each class.
 
     Args:
         data: N photographs.
-        split_names: `[N]`, where they are now.
-        groups: int64 `[N]`: photographs with one number stay together.
-        draws: Class id -> the splits that are drawn of its training photographs.
+        split_names: `[N]`, their present splits.
+        groups: int64 `[N]`; photographs with the same number stay together.
+        draws: Class id -> the splits to draw from its training photographs.
         seed: Seed of the draw.
 
     Returns:
-        `[N]` split names.
+        `[N]` new split names.
 
     Raises:
-        ValueError: A class has too few photographs or groups, or no draw gives every split a
+        ValueError: A class has too few photographs or groups, or no attempt gave every split a
             photograph of every class.
     """
     rng = np.random.default_rng(seed)
@@ -101,11 +101,11 @@ def stratify(
 
 
 class _Unlucky(Exception):
-    """In this order of groups, a split is left without photographs of a class."""
+    """With this order of groups, a split got no photograph of some class."""
 
 
 class _Draw:
-    """The photographs to be drawn from, and one attempt after the other to do so."""
+    """The photographs to draw from; `attempt` makes one draw."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class _Draw:
         """
         placed = dict(self._fixed)
         shuffled = {key: rng.permutation(members) for key, members in self._members.items()}
-        # who has few groups has no choice once others have placed them
+        # Classes with few groups go first, because other classes could use up their choices.
         fewest_first = sorted(shuffled, key=lambda key: len(set(self._groups[shuffled[key]])))
         for class_id in fewest_first:
             self._place(class_id, shuffled[class_id], placed)
@@ -146,7 +146,7 @@ class _Draw:
         return result
 
     def _place(self, class_id: str, members: np.ndarray, placed: dict[int, str]) -> None:
-        """Place the groups of a class that no other class has placed."""
+        """Place those groups of a class that no other class has placed yet."""
         units: dict[int, set[str]] = {}
         for i in members:
             units.setdefault(int(self._groups[i]), set()).add(self._data.photos.digests[i])
@@ -169,23 +169,23 @@ class _Draw:
         if empty := [split for split, count in have.items() if not count]:
             raise _Unlucky(
                 f"Class '{class_id}' in {self._data.name} has {len(sizes)} groups of photographs "
-                f"that belong together, which other classes share, so that none is left for "
-                f"{' and '.join(empty)}. Add photographs of others, or let nothing but copies "
-                "belong together: --group-by none."
+                f"that belong together, but it shares them with other classes, so none is left for "
+                f"{' and '.join(empty)}. Add photographs from other groups, or group only exact "
+                "copies with --group-by none."
             )
 
 
 def _fill(
     free: list[int], sizes: dict[int, int], wanted: int, most: int, needs_one: bool
 ) -> list[int]:
-    """Choose groups, in their order, that together come as near as can be to a number.
+    """Choose groups, in their order, whose total size is as near as possible to a number.
 
     Args:
         free: The groups.
         sizes: Group -> photographs.
-        wanted: How many photographs.
-        most: How many groups may be taken.
-        needs_one: Take the smallest group where none comes near.
+        wanted: The number of photographs.
+        most: The most groups that may be taken.
+        needs_one: Take the smallest group if no group fits.
 
     Returns:
         The chosen groups.

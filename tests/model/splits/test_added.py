@@ -45,7 +45,7 @@ def test_a_later_label_of_the_same_photograph_counts_and_is_named(tmp_path: Path
     first = load_source(data, cache_dir=tmp_path / "cache", added=(tmp_path / "fixes",))
     assert "fixed.jpg" in set().union(*members(first, "daisy").values())
     assert "0-2.jpg" not in set().union(*members(first, "rose").values())
-    (note,) = (note for note in first.notes if "was 'rose' and is 'daisy'" in note)
+    (note,) = (note for note in first.notes if "was 'rose' and is now 'daisy'" in note)
     assert str(data / "rose" / "0-2.jpg") in note and "fixed.jpg" in note
     same_photograph(data / "rose" / "0-2.jpg", tmp_path / "again" / "rose" / "back.jpg")
     both = (tmp_path / "fixes", tmp_path / "again")
@@ -66,7 +66,7 @@ def test_a_photograph_that_was_there_already_stays_in_its_split(tmp_path: Path):
         tmp_path / "data", cache_dir=tmp_path / "cache", added=(tmp_path / "more",)
     )
     assert members(loaded, "rose")["train"] == {"000.jpg", "001.jpg", "002.jpg", "003.jpg"}
-    assert "1 added photographs were there already." in loaded.notes
+    assert "1 added photograph was already in the data set." in loaded.notes
 
 
 def test_a_photograph_with_a_new_label_stays_in_its_split(tmp_path: Path):
@@ -101,8 +101,8 @@ def test_a_new_class_that_is_too_small_is_named_and_left_out_until_it_has_enough
     loaded = load_source(data, cache_dir=tmp_path / "cache", added=(more,))
     assert loaded.class_ids == ["daisy", "rose"]
     (note,) = (note for note in loaded.notes if "tulip" in note)
-    assert note.startswith("Class 'tulip', which --add brought, is left out until it has more")
-    assert "it has 2 in 2 groups, and a train/valid split needs at least 3 in 2." in note
+    assert note.startswith("The added class 'tulip' is left out until it has more")
+    assert "it has 2 in 2 groups, and a train/valid split needs at least 3 in 2 groups." in note
     classes(tmp_path / "more", "tulip", count=3, first=1)
     enough = load_source(data, cache_dir=tmp_path / "cache", added=(more,))
     assert enough.class_ids == ["daisy", "rose", "tulip"]
@@ -161,8 +161,8 @@ def test_sources_that_disagree_on_a_parent_are_refused():
     with pytest.raises(ValueError) as error:
         join(first, [more])
     assert str(error.value) == (
-        "Class 'y' has the parent 'iris' in data and has the parent 'lily' in more. A class has "
-        "the same parents in all sources."
+        "Class 'y' has the parent 'iris' in data and has the parent 'lily' in more. Give the "
+        "class the same parents in all sources."
     )
 
 
@@ -172,12 +172,12 @@ def test_an_added_label_that_is_a_parent_is_left_out_with_a_note():
     joined = join(first, [listed("more", {"7": (), "irises": (), "yellow iris": (), "tulip": ()})])
     assert [entry.class_id for entry in joined.entries] == ["y", "y", "tulip"]
     assert joined.notes == [
-        f"more: what is labelled '{name}' is left out, photographs: 1. '{name}' is a group of "
-        "classes; name the class."
+        f"more: the photographs labelled '{name}' (1) are left out, because '{name}' is a group of "
+        "classes. Label them with one of its classes."
         for name in ("7", "irises")
     ]
 
 
 def test_a_class_that_is_a_parent_of_added_ones_is_refused():
-    with pytest.raises(ValueError, match="'iris' is a class, and a parent of class 'y'"):
+    with pytest.raises(ValueError, match="'iris' is both a class and a parent of class 'y'"):
         join(listed("data", {"iris": ()}), [listed("more", {"y": ("iris",)})])

@@ -138,8 +138,8 @@ def test_folders_expressions_and_nothing_group_as_they_say(tmp_path: Path):
 @pytest.mark.parametrize(
     ("by", "message"),
     [
-        ("(", r"--group-by \( is neither auto, folder, none.* nor a regular expression"),
-        ("breed", "--group-by breed matches none of 6 paths, such as .* no column of a table"),
+        ("(", r"--group-by \( is not auto, folder, none.* nor a valid regular expression"),
+        ("breed", "--group-by breed matches none of 6 paths, such as .* not a column of a table"),
     ],
 )
 def test_a_wrong_expression_is_one_sentence(by: str, message: str, tmp_path: Path):
@@ -155,7 +155,7 @@ def test_paths_that_an_expression_does_not_match_are_counted(tmp_path: Path):
     save(folder, {"rose/lonely.png": scene(9)})
     data = collection(folder, tmp_path / "cache")
     groups = group_photographs(data, "p([0-9])", cache_dir=tmp_path / "cache")
-    assert "1 of the paths do not match --group-by p([0-9]) and stand alone." in groups.notes
+    assert "Paths that do not match --group-by p([0-9]) are not grouped (1)." in groups.notes
 
 
 def test_near_copies_are_found_by_a_backbones_features_too(
@@ -197,7 +197,7 @@ def test_pictures_that_are_all_alike_are_said_to_be(tmp_path: Path):
         save(folder, {f"{label}/{number}.png": Image.fromarray((pixels * 15.9).astype(np.uint8))})
     data = collection(folder, tmp_path / "cache")
     notes = group_photographs(data, "auto", cache_dir=tmp_path / "cache").notes
-    assert any("much alike here" in note and "--group-by" in note for note in notes)
+    assert any("are similar here" in note and "--group-by" in note for note in notes)
 
 
 def test_an_expression_does_not_look_at_where_an_added_source_lies(tmp_path: Path):
@@ -205,4 +205,4 @@ def test_an_expression_does_not_look_at_where_an_added_source_lies(tmp_path: Pat
     save(data, {f"{c}/p{s % 3}_{s}.png": scene(10 * ord(c) + s) for c in "ab" for s in range(6)})
     save(more, {f"{c}/x_{s}.png": scene(900 + 10 * ord(c) + s) for c in "ab" for s in range(3)})
     loaded = load_source(data, cache_dir=tmp_path / "c", group_by="p([0-9])", added=(more,))
-    assert "6 of the paths do not match --group-by p([0-9]) and stand alone." in loaded.notes
+    assert "Paths that do not match --group-by p([0-9]) are not grouped (6)." in loaded.notes

@@ -78,7 +78,7 @@ def test_classes_that_share_their_groups_leave_none_for_a_split():
     split_names = drawn(data, numbers, {"valid": 0.4})
     assert {*split_names[data.photos.labels == 0]} == {*split_names[data.photos.labels == 1]}
     data, numbers = people(3, [[0, 0, 1, 1], [0, 0, 2, 2], [1, 1, 2, 2]])
-    with pytest.raises(ValueError, match=r"which other classes share.*--group-by none"):
+    with pytest.raises(ValueError, match=r"shares them with other classes.*--group-by none"):
         drawn(data, numbers, {"valid": 0.4})
 
 
