@@ -2,6 +2,6 @@
 
 import os
 
-# ONNX Runtime's own wheels tell their maker what they run, and for how long. It is asked not to
-# before it is first imported; whoever sets the variable to 0 lets it do so.
+# ONNX Runtime's official wheels send usage data to their maker. This must be switched off before
+# the first import; users who set the variable to 0 themselves allow it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""The frozen backbone: photographs' features, computed by one of two engines."""
+"""The frozen backbone: computes features of photographs with one of two engines."""
 
 import functools
 import logging
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
-_TOLERANCE = 1e-3  # relative; what ONNX Runtime may differ from torch before torch is used instead
+_TOLERANCE = 1e-3  # relative; if ONNX Runtime differs more than this from torch, torch is used
 _SLOWER = "torch is used, which is 2-3 times slower."
-_ENGINE_VERSION = 3  # raise it when `onnx_export` writes another graph
+_ENGINE_VERSION = 3  # raise it when `onnx_export` writes a different graph
 
 
 class Backbone:
@@ -47,10 +47,10 @@ class Backbone:
 
         Args:
             spec: What to compute.
-            networks: The members' networks, where they are loaded already.
-            device: As `device.resolve_device`.
+            networks: The members' networks, if they are already loaded.
+            device: See `device.resolve_device`.
             cache_dir: Keeps the exported graph between runs.
-            threads: Threads that one call of `features` may use on a CPU; each takes a picture.
+            threads: Threads that one call of `features` may use on a CPU, one per picture.
         """
         self.spec = spec
         self.device = resolve_device(device)
@@ -63,7 +63,7 @@ class Backbone:
 
     @property
     def transforms(self) -> Transforms:
-        """How photographs are framed for this backbone."""
+        """The framing of photographs for this backbone."""
         return self.spec.transforms
 
     @property
@@ -73,7 +73,7 @@ class Backbone:
 
     @property
     def batch_size(self) -> int:
-        """How many pictures one call of `features` should hold to be quick."""
+        """The number of pictures per call of `features` that is fastest."""
         return self.engine.batch_size
 
     @functools.cached_property
@@ -83,7 +83,7 @@ class Backbone:
 
     @functools.cached_property
     def mean_width(self) -> int:
-        """How many of the features, the first, are not second moments; all with mean pooling."""
+        """How many of the first features are not second moments; with mean pooling, all."""
         return self.engine.mean_width
 
     @property
@@ -92,7 +92,7 @@ class Backbone:
         return self.torch_engine.module
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Compute features; may be called from several threads.
+        """Compute features; may be called from several threads at once.
 
         Args:
             pixels: uint8 `[N, image_size, image_size, 3]`, framed by `transforms`.
@@ -101,7 +101,7 @@ class Backbone:
             float32 `[N, D]`.
 
         Raises:
-            ValueError: The pixels have another shape or type.
+            ValueError: The pixels have the wrong shape or type.
         """
         return self.engine.features(self._checked(pixels))
 
@@ -115,26 +115,26 @@ class Backbone:
         return np.ascontiguousarray(pixels)
 
     def maps(self, pixels: np.ndarray) -> tuple[np.ndarray, list[Maps]]:
-        """Compute features and the maps behind them in one pass; may be called from threads.
+        """Compute features and their maps in one pass; may be called from several threads at once.
 
         Args:
-            pixels: As `features`.
+            pixels: See `features`.
 
         Returns:
-            float32 `[N, D]`, and the maps. Features that are in none cannot be attributed to
-            places.
+            float32 `[N, D]`, and the maps. Features without a map cannot be attributed to
+            positions.
 
         Raises:
-            ValueError: As `features`.
+            ValueError: See `features`.
         """
         return self.engine.maps(self._checked(pixels))
 
     def attribute_tail(self, maps: Maps, weights: np.ndarray) -> np.ndarray:
-        """Attribute a weighted sum of a tail's features to places; see `tail.Tail.attribute`.
+        """Attribute a weighted sum of a tail's features to positions; see `tail.Tail.attribute`.
 
         Args:
-            maps: Of a tail: its `member` is not None.
-            weights: float32 `[N, width]`, of the features.
+            maps: The maps of a tail, whose `member` is not None.
+            weights: float32 `[N, width]`, one weight per feature.
 
         Returns:
             float32 `[N, h, w]`.
@@ -149,22 +149,22 @@ class Backbone:
 def open_onnx(
     spec: BackboneSpec, fallback: TorchEngine, cache_dir: Path, threads: int
 ) -> tuple[OnnxEngine | None, str]:
-    """Open a backbone's graph: the one that comes with Frostflower, else one exported before.
+    """Open a backbone's graph: the one that ships with Frostflower, or one exported earlier.
 
-    Where there is neither, it is exported and compared with torch.
+    If there is neither, the graph is exported and compared with torch.
 
     Args:
         spec: The backbone.
-        fallback: The backbone in torch on the CPU, from which a graph is exported.
+        fallback: The backbone in torch on the CPU, from which the graph is exported.
         cache_dir: Keeps the exported graph between runs.
-        threads: As `OnnxEngine`.
+        threads: See `OnnxEngine`.
 
     Returns:
-        The engine and no note; or None, and a sentence that says why torch is used instead.
+        The engine and an empty note; or None, and a sentence that says why torch is used instead.
 
     Raises:
-        ValueError: Weights are missing, or are not those of the specification; or torch is missing
-            and the graph does not come with Frostflower: heat maps may need it, too.
+        ValueError: Weights are missing or do not match the specification; or Frostflower does not
+            ship the graph and torch, which would export it, is not installed.
     """
     shipped = graphs.read(spec)
     if shipped:
@@ -177,7 +177,7 @@ def open_onnx(
     for path in folder.glob(f"{name}-*.onnx"):
         if path.stem.endswith(checksum(path.read_bytes())):
             return OnnxEngine(path, threads=threads), ""
-        _log.warning("Cache file %s is damaged; it is made again.", path)
+        _log.warning("Cache file %s is damaged and will be written again.", path)
         path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     with temporary_folder(folder) as temporary:
@@ -188,7 +188,7 @@ def open_onnx(
             trial = _trial(spec)
             expected = export(extractor, exported, trial)
             found = OnnxEngine(exported).features(trial)
-        except Exception as error:  # torch.onnx's and onnxruntime's have no common class
+        except Exception as error:  # errors of torch.onnx and onnxruntime share no other class
             reason = (str(error).splitlines() or ["no reason given"])[0]
             return None, f"{spec.name} cannot be exported ({reason}), so {_SLOWER}"
         difference = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12)
@@ -223,12 +223,12 @@ def open_backbone(
 
     Args:
         name: A packaged name, a timm name, or several joined by `+`.
-        stages: How many of the last stages to pool beside the final layer; 0 for none.
-        pooling: As `BackboneSpec`.
-        image_size: Input size in px for every member, instead of each one's own.
-        framing: As `Transforms`; None for the largest member's own.
-        interpolation: `bicubic` or `bilinear`, instead of the largest member's own.
-        device: As `device.resolve_device`.
+        stages: How many of the last stages to pool in addition to the final layer; 0 for none.
+        pooling: See `BackboneSpec`.
+        image_size: Input size in px for every member, instead of each member's own.
+        framing: See `Transforms`; None for the largest member's own.
+        interpolation: `bicubic` or `bilinear`; None for the largest member's own.
+        device: See `device.resolve_device`.
         cache_dir: Keeps the exported graph between runs.
         threads: Threads that one call of `features` may use on a CPU.
 
@@ -237,12 +237,12 @@ def open_backbone(
 
     Raises:
         ConnectionError: Weights cannot be downloaded.
-        ValueError: An unknown name or device, or a size out of range.
+        ValueError: The name or the device is unknown, or a size is out of range.
     """
     names = [part.strip() for part in name.split("+")]
     if repeated := {part for part in names if names.count(part) > 1}:
         raise ValueError(f"Backbone '{name}' names {' and '.join(repeated)} twice.")
-    # Of a packaged network all is known beforehand; it is loaded when torch must run it.
+    # A packaged network is fully described without loading it; it is loaded when torch must run it.
     loaded = [
         (None, *describe(part)) if part in PACKAGED else load_network(part, image_size)
         for part in names
@@ -265,5 +265,5 @@ def open_backbone(
 
 
 def serving_threads() -> int:
-    """Return how many threads one photograph is worth: the cores, at most 4."""
+    """Return how many threads to use for one photograph: one per core, at most 4."""
     return min(4, default_workers())

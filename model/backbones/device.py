@@ -1,4 +1,4 @@
-"""Which device computes: CUDA where there is one, mps where it is asked for, else the CPU."""
+"""Chooses the device: CUDA if there is one, mps only if requested, otherwise the CPU."""
 
 import ctypes
 import sys
@@ -18,7 +18,7 @@ def resolve_device(device: str) -> str:
         `cpu`, `cuda` or `mps`.
 
     Raises:
-        ValueError: An unknown name, or a device that this machine, or torch, does not have.
+        ValueError: The name is unknown, or this machine or torch does not have that device.
     """
     if device not in DEVICES:
         raise ValueError(f"Device '{device}' is not one of {', '.join(DEVICES)}.")
@@ -31,25 +31,25 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if cuda else "cpu"
     if device == "cuda" and not cuda:
-        raise ValueError("Device 'cuda' was asked for, but torch finds none. Use --device cpu.")
+        raise ValueError("Device 'cuda' was requested, but torch finds none. Use --device cpu.")
     if device == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("Device 'mps' was asked for, but torch finds none. Use --device cpu.")
+        raise ValueError("Device 'mps' was requested, but torch finds none. Use --device cpu.")
     return device
 
 
 def has_torch() -> bool:
-    """Tell whether torch is installed; what serves packaged backbones alone need not have it."""
+    """Return whether torch is installed; serving packaged backbones works without it."""
     return find_spec("torch") is not None
 
 
 def require_torch(what: str) -> None:
-    """Refuse what cannot be done without torch where it is not installed.
+    """Raise an error if torch is not installed.
 
     Args:
         what: What needs it, as the subject of a sentence.
 
     Raises:
-        ValueError: It is not installed.
+        ValueError: torch is not installed.
     """
     if not has_torch():
         raise ValueError(
@@ -58,12 +58,12 @@ def require_torch(what: str) -> None:
 
 
 def _may_have_gpu() -> bool:
-    """Tell whether torch is worth asking: importing it takes seconds, looking for a driver none.
+    """Return whether to ask torch for a GPU; importing torch takes seconds, finding a driver none.
 
-    Where torch is imported already (as ZeroGPU's `spaces` does, which lends GPUs to machines that
-    have none) torch is asked.
+    If torch is already imported, it is asked. ZeroGPU's `spaces` does that, and lends GPUs to
+    machines that have none.
     """
-    if "torch" in sys.modules or Path("/dev/kfd").exists():  # ROCm's
+    if "torch" in sys.modules or Path("/dev/kfd").exists():  # the device file of ROCm
         return True
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")

@@ -1,4 +1,4 @@
-"""The torch module behind a backbone: normalise, run, pool the last stages, concatenate."""
+"""The torch module of a backbone: normalises, runs, pools the last stages and concatenates."""
 
 import functools
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def block_groups(network: nn.Module) -> list[nn.Module] | None:
         network: A timm network.
 
     Returns:
-        Its `blocks`, when they are groups (finer than timm's one map a stride), else None.
+        Its `blocks` if they are groups, else None. They are finer than timm's one map per stride.
     """
     blocks = getattr(network, "blocks", None)
     if isinstance(blocks, nn.Sequential) and all(isinstance(b, nn.Sequential) for b in blocks):
@@ -34,14 +34,14 @@ def block_groups(network: nn.Module) -> list[nn.Module] | None:
 
 @dataclass
 class _Passed:
-    """What one pass through a network gives.
+    """The results of one pass through a network.
 
     Attributes:
         features: `[N, D]`: the means of its stages, early to late, then its final layer.
-        stages: The stages' maps, `[N, C, h, w]` each.
-        projected: Those whose second moments are taken, in their directions, `[N, k, h, w]` each.
-        moments: Features of these, `[N, E]` each.
-        final: What `forward_features` gave.
+        stages: The maps of its stages, `[N, C, h, w]` each.
+        projected: The maps whose second moments are taken, after projection, `[N, k, h, w]` each.
+        moments: The second-moment features of these maps, `[N, E]` each.
+        final: The result of `forward_features`.
     """
 
     features: torch.Tensor
@@ -52,7 +52,7 @@ class _Passed:
 
 
 class _Member(nn.Module):
-    """One network: pixels of the shared frame in, its features out."""
+    """One network: takes pixels of the shared frame, returns its features."""
 
     def __init__(self, network: nn.Module, spec: "BackboneSpec", number: int) -> None:
         super().__init__()
@@ -70,8 +70,8 @@ class _Member(nn.Module):
         self._hooked = groups is not None
         for group in (groups or [])[-spec.stages :] if spec.stages else []:
             group.register_forward_hook(self._keep)
-        # Resizing to a fixed size is linear along each side: a matrix, found by resizing the
-        # identity. Two products run in every engine alike, and with antialiasing.
+        # Resizing to a fixed size is linear along each side, so it is a matrix, found by resizing
+        # the identity. Two matrix products give the same result in every engine, with antialiasing.
         frame = spec.transforms.image_size
         self.resizes = member.image_size != frame
         if self.resizes:
@@ -89,7 +89,7 @@ class _Member(nn.Module):
             self.second_order.extend(SecondOrder(stage.shape[1]) for stage in stages)
 
     def _shapes(self) -> _Passed:
-        """Run on shapes alone; nothing is computed."""
+        """Run on shapes only, without computing any values."""
         tensors = dict([*self.named_parameters(), *self.named_buffers()])
         meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
         side = self.matrix.shape[1] if self.resizes else self._size
@@ -102,11 +102,11 @@ class _Member(nn.Module):
 
     @functools.cached_property
     def tail(self) -> Tail:
-        """The part of the network behind its last map."""
+        """The part of the network after its last map."""
         return find_tail(self.network, self._size)
 
     def forward(self, pixels: torch.Tensor) -> _Passed:
-        """Run on float pixels [N, 3, S, S], 0-255."""
+        """Run on float pixels [N, 3, S, S] from 0 to 255."""
         if self.resizes:
             pixels = self.matrix @ pixels @ self.matrix.T
         pixels = (pixels - self.mean) / self.std
@@ -119,8 +119,8 @@ class _Member(nn.Module):
         last = self.network.forward_head(final, pre_logits=True)
         features = torch.cat([*(stage.mean((2, 3)) for stage in maps), last], dim=1)
         kind = "cuda" if pixels.is_cuda else "cpu"
-        with torch.autocast(kind, enabled=False):  # a root magnifies what half precision rounds
-            pairs = zip(self.second_order, maps, strict=False)  # the last has none
+        with torch.autocast(kind, enabled=False):  # the root magnifies half precision's rounding
+            pairs = zip(self.second_order, maps, strict=False)  # the last map has no second moments
             projected = [second.project(stage.float()) for second, stage in pairs]
             moments = [of(z) for of, z in zip(self.second_order, projected, strict=True)]
         return _Passed(features, maps, projected, moments, final)
@@ -134,7 +134,7 @@ class Extractor(nn.Module):
 
         Args:
             spec: Their order, sizes, normalisation and stages.
-            networks: One timm network a member, with its weights.
+            networks: One timm network per member, with its weights.
         """
         super().__init__()
         self.members: Any = nn.ModuleList(
@@ -163,9 +163,9 @@ class Extractor(nn.Module):
             pixels: uint8 `[N, S, S, 3]`.
 
         Returns:
-            float `[N, D]`, and the maps: `[N, d, h, w]` where their means over places are features,
-            `[N, k, h, w]` where their second moments are, else what the member's `tail` makes
-            features of.
+            float `[N, D]`, and the maps: `[N, d, h, w]` if the features are their means over
+            positions, `[N, k, h, w]` if the features are their second moments, else the input of
+            the member's `tail`.
         """
         channels_first = pixels.permute(0, 3, 1, 2).float()
         offset, passed = 0, []
@@ -193,13 +193,13 @@ class Extractor(nn.Module):
 
 
 def _joined(passed: Sequence[_Passed]) -> torch.Tensor:
-    """Join the members' features: all means first, so that those alone are the first columns."""
+    """Concatenate the members' features, with all means before all second moments."""
     parts = [result.features for result in passed]
     return torch.cat([*parts, *(moments for result in passed for moments in result.moments)], dim=1)
 
 
 class WithMaps(nn.Module):
-    """An extractor whose outputs are the features and then the maps, as an export wants them."""
+    """An extractor that outputs the features and then each map, as ONNX export requires."""
 
     def __init__(self, extractor: nn.Module) -> None:
         """Wrap an extractor."""

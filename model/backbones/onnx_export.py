@@ -1,4 +1,4 @@
-"""A backbone written as an ONNX graph. Only here does the CPU's engine meet torch."""
+"""Writes a backbone as an ONNX graph. No other code of the CPU engine uses torch."""
 
 import json
 import warnings
@@ -15,22 +15,22 @@ from model.backbones.onnx_engine import MAPS
 
 
 def export(extractor: nn.Module, path: Path, pixels: np.ndarray) -> np.ndarray:
-    """Write an extractor's features and maps as an ONNX graph of any number of pictures.
+    """Write an extractor's features and maps as an ONNX graph for any number of pictures.
 
     Args:
-        extractor: On the CPU, in eval mode.
-        path: The file.
-        pixels: uint8 `[N, S, S, 3]`, to trace it with.
+        extractor: The extractor, on the CPU and in eval mode.
+        path: The file to write.
+        pixels: uint8 `[N, S, S, 3]`, used to trace it.
 
     Returns:
-        Torch's features of these pixels, `[N, D]`.
+        The features that torch computes for these pixels, `[N, D]`.
     """
     given = torch.from_numpy(pixels)
-    module = WithMaps(extractor).eval()  # the export leaves all of it in the wrapper's mode
+    module = WithMaps(extractor).eval()  # the export puts every part into the wrapper's mode
     with torch.no_grad():
         expected, maps = module.extractor.with_maps(given)
     names = ["features", *(f"map_{number}" for number in range(len(maps)))]
-    with warnings.catch_warnings():  # the tracer's remarks on shapes that are constant here
+    with warnings.catch_warnings():  # the tracer warns of shapes, which are constant here
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
@@ -38,7 +38,7 @@ def export(extractor: nn.Module, path: Path, pixels: np.ndarray) -> np.ndarray:
             str(path),
             dynamo=False,
             opset_version=18,
-            training=torch.onnx.TrainingMode.PRESERVE,  # BatchNorm stays, see `graphs`
+            training=torch.onnx.TrainingMode.PRESERVE,  # keeps BatchNorm, see `graphs`
             input_names=["pixels"],
             output_names=names,
             dynamic_axes={name: {0: "N"} for name in ("pixels", *names)},
@@ -48,11 +48,11 @@ def export(extractor: nn.Module, path: Path, pixels: np.ndarray) -> np.ndarray:
 
 
 def describe_maps(path: Path, maps: Sequence[MapInfo]) -> None:
-    """Write into a graph's metadata what its maps are.
+    """Describe a graph's maps in its metadata.
 
     Args:
         path: The ONNX file.
-        maps: One entry an output behind the features.
+        maps: One entry for each output after the features.
     """
     import onnx
 

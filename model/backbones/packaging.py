@@ -1,6 +1,6 @@
-"""Writes the graphs that come with Frostflower: `python -m model.backbones.packaging`.
+"""Writes the graphs that Frostflower ships: `python -m model.backbones.packaging`.
 
-That is due whenever `EXTRACTOR_VERSION` or what `extractor` computes changes.
+Run it whenever `EXTRACTOR_VERSION` or what `extractor` computes changes.
 """
 
 import gzip
@@ -48,10 +48,10 @@ def write(spec: BackboneSpec, extractor: nn.Module) -> Path:
 
 
 def _refer(graph: onnx.GraphProto, prefix: str, name: str) -> None:
-    """Replace the values of a network's tensors by their places in its weights file.
+    """Replace the values of a network's tensors by their positions in its weights file.
 
-    A tensor that lies there in another order of its dimensions (TensorFlow's) is transposed by a
-    node, which ONNX Runtime computes once, when it loads the graph.
+    If the file stores a tensor with another order of dimensions (TensorFlow's), a node transposes
+    it; ONNX Runtime computes that once, when it loads the graph.
     """
     content, tensors = packaged_content(name), packaged_network(name)[1]
     nodes = []
@@ -89,7 +89,7 @@ def _refer(graph: onnx.GraphProto, prefix: str, name: str) -> None:
 
 
 def _write_all() -> None:
-    """Write the graphs of the recipes' backbones, and of each packaged network alone."""
+    """Write the graphs of the recipes' backbones, and of each packaged network on its own."""
     names = dict.fromkeys([FAST["backbone"], BEST["backbone"], *PACKAGED])
     for name in names:
         for pooling in get_args(Pooling):

@@ -1,4 +1,4 @@
-"""What a backbone computes: its networks, their weights, stages and framing, as plain values."""
+"""What a backbone computes: its networks, weights, stages and framing, as plain values."""
 
 import hashlib
 import json
@@ -8,13 +8,13 @@ from typing import Any, Literal
 from model.backbones.transforms import MAX_SIZE, Transforms
 
 EXTRACTOR_VERSION = 1
-"""Part of every cache key: raise it when the extractor computes otherwise."""
+"""Part of every cache key: raise it when the extractor computes something different."""
 
 Pooling = Literal["mean", "second-order"]
-"""How features are made of the stages' maps: of their means, or of their second moments as well."""
+"""How features are computed from the stages' maps: from means only, or second moments as well."""
 
 MAX_MEMBERS = 8
-"""Networks that a backbone may have."""
+"""Most networks that a backbone may have."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Member:
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """All that decides a feature, and so the key of the feature cache.
+    """Everything that affects features, and therefore the key of the feature cache.
 
     Attributes:
         members: The networks whose features are concatenated.
-        stages: How many of the last stages' pooled outputs stand beside the final layer's.
+        stages: How many of the last stages are pooled in addition to the final layer.
         transforms: How a photograph is framed for all members.
-        pooling: With `second-order`, the second moments of all these stages but the last stand
-            behind the other features.
+        pooling: With `second-order`, the second moments of all these stages except the last follow
+            the other features.
     """
 
     members: tuple[Member, ...]
@@ -57,7 +57,7 @@ class BackboneSpec:
         """Check the values.
 
         Raises:
-            ValueError: One is out of range, or all networks together would take too long.
+            ValueError: A value is out of range, or all networks together would take too long.
         """
         if len(self.members) > MAX_MEMBERS:
             raise ValueError(
@@ -66,25 +66,25 @@ class BackboneSpec:
         if sum(member.image_size**2 for member in self.members) > MAX_SIZE**2:
             sizes = " and ".join(f"{member.image_size} px" for member in self.members)
             raise ValueError(
-                f"The backbone's networks take pictures of {sizes}; all together they may have as "
-                f"many pixels as one of {MAX_SIZE} px."
+                f"The backbone's networks take pictures of {sizes}. Together they may have at most "
+                f"as many pixels as one picture of {MAX_SIZE} px."
             )
         if self.stages < 0:
             raise ValueError(f"--stages {self.stages} must be 0 or more.")
         if self.pooling == "second-order" and self.stages < 2:
             raise ValueError(
-                f"--pooling second-order takes all stages but the last, and so --stages 2 or more, "
-                f"not {self.stages}."
+                f"--pooling second-order uses all stages except the last, so it needs --stages 2 "
+                f"or more, not {self.stages}."
             )
 
     @property
     def name(self) -> str:
-        """The names joined by `+`, as `--backbone` takes them."""
+        """The members' names joined by `+`, in the form that `--backbone` takes."""
         return "+".join(member.name for member in self.members)
 
     @property
     def pooled_text(self) -> str:
-        """What stands beside the final layer's features, in words for people; may be empty."""
+        """The features that accompany the final layer's, in words for the user; may be empty."""
         if not self.stages:
             return ""
         means = f", with the pooled outputs of its last {self.stages} stages"
@@ -94,12 +94,12 @@ class BackboneSpec:
 
     @property
     def described(self) -> str:
-        """Name, stages, pooling and size: what decides whether a packaged graph fits."""
+        """Name, stages, pooling and size, which decide whether a packaged graph fits."""
         size = self.transforms.image_size
         return f"{self.name} ({size} px, {self.stages} stages, {self.pooling} pooling)"
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values; `pooling` only where it is not `mean`, as it was before."""
+        """Return plain JSON values; `pooling` only if it is not `mean`, so old keys stay valid."""
         values = asdict(self)
         if self.pooling == "mean":
             del values["pooling"]
@@ -107,7 +107,7 @@ class BackboneSpec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "BackboneSpec":
-        """Rebuild a specification from `to_json`'s values."""
+        """Rebuild a specification from the values of `to_json`."""
         members = tuple(
             Member(
                 name=member["name"],

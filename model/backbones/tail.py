@@ -1,4 +1,4 @@
-"""The part of a network behind its last map: how the final layer's features come from places."""
+"""The part of a network after its last map, for attributing the final features to positions."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ from torch import nn
 
 
 class Tail:
-    """From the last activations that have places to the final layer's features.
+    """Computes the final layer's features from the last activations that have positions.
 
     Attributes:
-        is_mean: The features are the plain mean of the last map over its places.
-        found: Their gradient reaches places; otherwise nothing can be attributed.
+        is_mean: Whether the features are plain means of the last map over its positions.
+        found: Whether their gradient reaches positions; if not, nothing can be attributed.
     """
 
     def __init__(
@@ -25,9 +25,10 @@ class Tail:
         """Describe a tail; use `find_tail`.
 
         Args:
-            prefix: Tokens before those that are places, such as a class token.
+            prefix: Number of tokens before those that are positions, such as a class token.
             run: Activations -> features `[N, d]`.
-            block: The module whose input the activations are; None for `forward_features`' result.
+            block: The module whose input the activations are; None for the result of
+                `forward_features`.
         """
         self.is_mean = False
         self.found = True
@@ -36,7 +37,7 @@ class Tail:
         self._block = block
 
     def grid(self, activations: torch.Tensor) -> torch.Tensor:
-        """Lay activations out as a map.
+        """Arrange activations as a map.
 
         Args:
             activations: `[N, d, h, w]`, `[N, h, w, d]` or tokens `[N, prefix + h * w, d]`; a frame
@@ -46,7 +47,7 @@ class Tail:
             `[N, d, h, w]`.
 
         Raises:
-            ValueError: They are none of these.
+            ValueError: The activations have another shape.
         """
         shape = activations.shape
         if activations.ndim == 4 and shape[2] == shape[3]:
@@ -58,11 +59,11 @@ class Tail:
             if side and side**2 == shape[1] - self._prefix:
                 places = activations[:, self._prefix :].transpose(1, 2)
                 return places.reshape(-1, shape[2], side, side)
-        raise ValueError(f"Activations of shape {tuple(shape)} have no square grid of places.")
+        raise ValueError(f"Activations of shape {tuple(shape)} have no square grid of positions.")
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[list[torch.Tensor]]:
-        """Collect the input of the tail's first block while the network runs; else nothing."""
+        """Collect the input of the tail's first block, if it has one, while the network runs."""
         inputs: list[torch.Tensor] = []
         if self._block is None:
             yield inputs
@@ -74,17 +75,17 @@ class Tail:
             hook.remove()
 
     def attribute(self, activations: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Attribute a weighted sum of the features to places, by gradient times activation.
+        """Attribute a weighted sum of the features to positions, by gradient times activation.
 
         Autograd runs through the tail only.
 
         Args:
-            activations: As the network gives them.
-            weights: float `[N, d]`, of the features.
+            activations: The activations as the network returned them.
+            weights: float `[N, d]`, one weight per feature.
 
         Returns:
-            float `[N, h, w]`. Its sum differs from the weighted sum by what no place is held to
-            account for: biases, prefix tokens and the tail's curvature.
+            float `[N, h, w]`. Its sum differs from the weighted sum by the part that belongs to no
+            position: biases, prefix tokens and the curvature of the tail.
 
         Source: Shrikumar et al., "Not Just a Black Box: Learning Important Features Through
         Propagating Activation Differences", 2016 (gradient times input); here on the last maps.
@@ -97,18 +98,18 @@ class Tail:
 
 
 def find_tail(network: Any, image_size: int) -> Tail:
-    """Find how a network makes its final features of places, by trying it on noise.
+    """Find how a network computes its final features from positions, by trying it on noise.
 
-    The shortest tail whose gradient reaches places is taken: the head after `forward_features`
-    (pooling, with or without a norm or attention behind it), or, where that reads a class token
-    alone, the last block as well.
+    It returns the shortest tail whose gradient reaches positions: the head after `forward_features`
+    (pooling, and perhaps a norm or attention), or, if the head reads only a class token, the last
+    block as well.
 
     Args:
         network: A timm network, in eval mode.
         image_size: Side of its input, in px.
 
     Returns:
-        The tail; its `found` is False where no gradient reaches a place.
+        The tail; its `found` is False if no gradient reaches a position.
     """
     prefix = int(getattr(network, "num_prefix_tokens", 0) or 0)
 
@@ -135,7 +136,7 @@ def find_tail(network: Any, image_size: int) -> Tail:
         if hook:
             hook.remove()
     tail = Tail(prefix, head)
-    if not isinstance(final, torch.Tensor):  # several maps or streams at once, as CoaT has
+    if not isinstance(final, torch.Tensor):  # several maps or streams at once, as in CoaT
         tail.found = False
         return tail
     if _reaches_places(tail, final, last):
@@ -156,7 +157,7 @@ def find_tail(network: Any, image_size: int) -> Tail:
 
 
 def _last_block(network: Any) -> nn.Module | None:
-    """Return the last transformer block, where a final `norm` and the head are all behind it."""
+    """Return the last transformer block, if only a final `norm` and the head come after it."""
     blocks = getattr(network, "blocks", None)
     plain = isinstance(blocks, nn.Sequential | nn.ModuleList) and len(blocks) > 0
     return blocks[-1] if plain and isinstance(getattr(network, "norm", None), nn.Module) else None
@@ -167,12 +168,12 @@ def _close(found: torch.Tensor, expected: torch.Tensor) -> bool:
 
 
 def _reaches_places(tail: Tail, activations: torch.Tensor, last: torch.Tensor) -> bool:
-    """Tell whether a tail computes the features, and whether their gradient reaches places."""
+    """Return whether a tail computes the features and their gradient reaches positions."""
     try:
         if not _close(tail._run(activations), last):
             return False
-        # Weights of noise: the gradient of a plain sum vanishes behind a layer norm.
+        # The weights are noise, because the gradient of a plain sum vanishes behind a layer norm.
         weights = torch.randn(last.shape, generator=torch.Generator().manual_seed(1))
         return bool(tail.attribute(activations, weights.to(last.device)).abs().max() > 0)
-    except (ValueError, TypeError, RuntimeError):  # another layout, or a block with other inputs
+    except (ValueError, TypeError, RuntimeError):  # other layouts, or blocks with other inputs
         return False

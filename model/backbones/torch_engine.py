@@ -1,4 +1,4 @@
-"""The engine on a GPU, and wherever ONNX Runtime cannot be used: the backbone in torch."""
+"""The engine for GPUs, and for backbones that ONNX Runtime cannot run: the backbone in torch."""
 
 import functools
 import threading
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 _MIXED_FROM = 64
-"""Pictures from which mixed precision pays on CUDA: below it the time goes into starting kernels,
-and mixed precision starts one more for every weight, which it casts anew in each call."""
+"""Batch size above which mixed precision pays on CUDA. Below it the time goes into starting
+kernels, and mixed precision starts one more for every weight, which it casts in every call."""
 
 
 def _load(member: Member) -> "nn.Module":
-    """Load the network of a member, and no other."""
+    """Load the network of a member, and refuse weights with another hash."""
     network, sha256, _ = load_network(member.name, member.image_size)
     if sha256 != member.weights_sha256:
         raise ValueError(
             f"Weights of backbone '{member.name}' have sha256 {sha256[:12]}…, but the checkpoint "
-            f"was trained with {member.weights_sha256[:12]}…. Train again, or install the weights "
-            "it was trained with."
+            f"was trained with {member.weights_sha256[:12]}…. Train again, or install the "
+            "weights that it was trained with."
         )
     return network
 
 
 class TorchEngine:
-    """A backbone in torch, frozen, in eval mode. Nothing is loaded before it is needed."""
+    """A backbone in torch, frozen and in eval mode, loaded only when it is needed."""
 
     name = "torch"
 
@@ -44,23 +44,23 @@ class TorchEngine:
 
         Args:
             spec: What to compute.
-            networks: The members' networks, where they are loaded already.
+            networks: The members' networks, if they are already loaded.
             device: `cpu`, `cuda` or `mps`.
         """
         self._spec, self._networks, self._device = spec, networks, device
-        self._lock = threading.Lock()  # the extractor's hooks serve one call at a time
+        self._lock = threading.Lock()  # the extractor's hooks can serve only one call at a time
         self.batch_size = 128 if device == "cuda" else 8
 
     @functools.cached_property
     def _cpu_module(self) -> "nn.Module":
-        """The module before it is moved to its device; moving changes it in place."""
+        """The module before it is moved to its device, which changes it in place."""
         import torch
 
         from model.backbones.extractor import Extractor
 
         members = self._spec.members
         given = self._networks or [None] * len(members)
-        with torch.inference_mode(False):  # autograd, which attributes to places, wants it so
+        with torch.inference_mode(False):  # attributing to positions needs autograd
             networks = [
                 _load(member) if network is None else network
                 for member, network in zip(members, given, strict=True)
@@ -69,7 +69,7 @@ class TorchEngine:
 
     @functools.cached_property
     def width(self) -> int:
-        """D, the number of features: found by shapes alone, nothing is computed."""
+        """D, the number of features, found from shapes without computing anything."""
         import torch
 
         size, module = self._spec.transforms.image_size, self._cpu_module
@@ -81,7 +81,7 @@ class TorchEngine:
 
     @property
     def mean_width(self) -> int:
-        """How many features are not second moments; these are the first."""
+        """How many of the first features are not second moments."""
         members: Any = self._cpu_module.members
         return self.width - sum(of.width for member in members for of in member.second_order)
 
@@ -91,7 +91,7 @@ class TorchEngine:
         import torch
 
         if self._device != "cpu":
-            _ = self.width  # while the module is still on the CPU
+            _ = self.width  # must be found while the module is still on the CPU
         with torch.inference_mode(False):
             module = self._cpu_module.to(device=self._device)
             if self._device == "cuda":
@@ -99,24 +99,24 @@ class TorchEngine:
         return module
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
-        """Compute features; as `OnnxEngine.features`."""
+        """Compute features; see `OnnxEngine.features`."""
         import torch
 
         with self._lock, torch.inference_mode():
             return self.forward(torch.from_numpy(pixels)).cpu().numpy()
 
     def maps(self, pixels: np.ndarray) -> tuple[np.ndarray, list[Maps]]:
-        """Compute features and the maps behind them; as `OnnxEngine.maps`."""
+        """Compute features and their maps; see `OnnxEngine.maps`."""
         import torch
 
-        with self._lock, torch.no_grad():  # in full precision, that the maps' means are exact
+        with self._lock, torch.no_grad():  # in full precision, so that the maps' means are exact
             module: Any = self.module
             result, maps = module.with_maps(torch.from_numpy(pixels).to(self._device))
         found = [Maps(info, values.cpu().numpy()) for info, values in maps]
         return result.cpu().numpy(), found
 
     def attribute_tail(self, maps: Maps, weights: np.ndarray) -> np.ndarray:
-        """Attribute a weighted sum of a tail's features to places; as `Backbone.attribute_tail`."""
+        """Attribute a weighted sum of a tail's features; see `Backbone.attribute_tail`."""
         import torch
 
         with self._lock:
@@ -127,7 +127,7 @@ class TorchEngine:
         return result.cpu().numpy()
 
     def forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        """Run the module, large batches on CUDA with mixed precision; one call at a time.
+        """Run the module, with mixed precision for large batches on CUDA; one call at a time.
 
         Args:
             pixels: uint8 `[N, S, S, 3]`, on any device.
@@ -149,4 +149,4 @@ class TorchEngine:
             result = self.module(pixels).float()
         if result.isfinite().all():
             return result
-        return self.module(pixels).float()  # half precision overflowed
+        return self.module(pixels).float()  # repeated in full precision after an overflow

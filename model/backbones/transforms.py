@@ -1,4 +1,4 @@
-"""From a decoded photograph to a backbone's pixels: framing, mirror image, random views."""
+"""Turns a decoded photograph into a backbone's pixels: framing, mirror image, random views."""
 
 import functools
 import hashlib
@@ -15,26 +15,28 @@ from model.photographs import images
 Framing = Literal["crop", "pad", "squash"]
 
 LEAST_SIZE, MAX_SIZE = 16, 1024
-"""Sides of a backbone's input, in px. No network of timm's takes more than 1,024; at that size the
-first start with one packaged network took 23 s on two busy cores, at 2,048 px over 60 s."""
+"""Smallest and largest side of a backbone's input, in px. No network of timm takes more than 1,024.
+At that size the first start with one packaged network took 23 s on two busy cores, at 2,048 px over
+60 s."""
 
 VIEWS_VERSION = 1
-"""Part of every feature-cache key: raise it when `Transforms.view` returns other pixels."""
+"""Part of every feature-cache key: raise it when `Transforms.view` returns different pixels."""
 
 CENTER, MIRROR = "center", "mirror"
 EVALUATION_VIEWS = (CENTER, MIRROR)
-"""The views whose logits prediction averages."""
+"""The views whose logits are averaged for a prediction."""
 
 FILL = (124, 116, 104)
-"""The mean colour of ImageNet, where a view reaches beyond the photograph."""
+"""The mean colour of ImageNet, used where a view extends beyond the photograph."""
 
 
 def view_names(random_views: int, seed: int) -> list[str]:
     """Name the views of a training photograph.
 
     Args:
-        random_views: How many augmented renderings, beside the centre view and its mirror image.
-        seed: Seed of the renderings; part of their names, so that another seed is another view.
+        random_views: Number of augmented renderings, in addition to the centre view and its mirror
+            image.
+        seed: Seed of the renderings. It is part of their names, so another seed gives other views.
 
     Returns:
         `["center", "mirror", "random-SEED-0", ...]`.
@@ -44,12 +46,12 @@ def view_names(random_views: int, seed: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Transforms:
-    """The geometry shared by training and serving; colour is normalised inside the backbone.
+    """The geometry shared by training and serving; the backbone normalises colours.
 
     Attributes:
-        image_size: Side of the square that the backbone is given, in px.
-        framing: `crop` (the centre, as the backbone's own evaluation does), `pad` (the whole
-            photograph on a plain ground) or `squash` (the whole photograph, proportions lost).
+        image_size: Side of the square input of the backbone, in px.
+        framing: `crop` (the centre, as in the backbone's own evaluation), `pad` (the whole
+            photograph on a plain ground) or `squash` (the whole photograph, distorted).
         crop_pct: Share of the short side that `crop` keeps, 0-1.
         interpolation: `bicubic` or `bilinear`.
     """
@@ -63,7 +65,7 @@ class Transforms:
         """Check the values.
 
         Raises:
-            ValueError: One is out of range.
+            ValueError: A value is out of range.
         """
         if not LEAST_SIZE <= self.image_size <= MAX_SIZE:
             raise ValueError(f"Image size {self.image_size} px is outside {LEAST_SIZE}-{MAX_SIZE}.")
@@ -76,7 +78,7 @@ class Transforms:
 
     @property
     def least_side(self) -> int:
-        """Short side in px that decoding must leave, see `images.LEAST_SIDE`."""
+        """Short side in px that decoding must keep, see `images.LEAST_SIDE`."""
         seen = self.image_size / (self.crop_pct if self.framing == "crop" else 1)
         return max(images.LEAST_SIDE, math.ceil(2 * seen))
 
@@ -111,7 +113,7 @@ class Transforms:
         return np.asarray(canvas)
 
     def views(self, image: Image.Image, names: Sequence[str], digest: str = "") -> list[np.ndarray]:
-        """Render several views as `view` does; the centre is resized once for its mirror image."""
+        """Render several views like `view`, resizing only once for the centre and its mirror."""
         center = functools.cache(lambda: self.center(image))
         plain = {CENTER: center, MIRROR: lambda: center()[:, ::-1]}
         return [plain[n]() if n in plain else self.view(image, n, digest) for n in names]
@@ -122,7 +124,7 @@ class Transforms:
         Args:
             image: The decoded photograph, RGB.
             name: One of `view_names`.
-            digest: The photograph's content hash: with the name, the seed of a random view.
+            digest: The photograph's content hash; with the name it is the seed of a random view.
 
         Returns:
             uint8 `[image_size, image_size, 3]`.
@@ -137,8 +139,8 @@ class Transforms:
     def _random(self, image: Image.Image, rng: np.random.Generator) -> np.ndarray:
         """Random resized crop (0.35-1 of the area), shear up to 10 degrees, flip, colour change.
 
-        The photograph is first shrunk, with antialiasing, to the scale of the crop; crop, shear
-        and flip are then one affine map, so the pixels are resampled once more and no border of
+        The photograph is first shrunk, with antialiasing, to the scale of the crop. Crop, shear and
+        flip are then one affine map, so the pixels are resampled only once more and no border of
         an intermediate picture shows.
         """
         width, height = image.size

