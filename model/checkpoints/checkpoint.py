@@ -1,4 +1,4 @@
-"""The checkpoint folder: JSON and safetensors, written all or nothing, checked when loaded."""
+"""The checkpoint folder: JSON and safetensors, written all at once and checked on loading."""
 
 import csv
 import json
@@ -35,36 +35,36 @@ SHIPPED = Path(__file__).resolve().parents[2] / "demo" / "flowers102"
 HISTORY, SKIPPED, CARD, PLOT = "history.csv", "skipped.csv", "README.md", "history.png"
 
 HASHED = {CONFIG, HEAD, HISTORY, METRICS, GOLDEN, EVIDENCE}
-"""Files that decide an answer, or a figure that is shown; the others may be edited freely."""
+"""Files that affect an answer or a displayed figure; the others may be edited freely."""
 
-_NEW, _OLD, _MOVING = "new", "old", "moving"  # folders of a checkpoint that is being saved
+_NEW, _OLD, _MOVING = "new", "old", "moving"  # temporary folders while a checkpoint is saved
 
 OPTIONAL = {EVIDENCE}
-"""Those of `HASHED` that may be removed."""
+"""Files of `HASHED` that may be removed."""
 
 FILES = {*HASHED, SKIPPED, CARD, PLOT, AUDIT, hashes.FILE}
 
 
 @dataclass
 class Checkpoint:
-    """All that a trained classifier is.
+    """A trained classifier.
 
     Attributes:
         backbone: The frozen backbone's specification.
         head: The fitted head.
         calibration: Temperature, prediction sets and "none of these".
-        class_ids: C folder names.
+        class_ids: C class ids, the names of the class folders.
         class_names: C display names.
         views: The views that prediction averages, such as `["center", "mirror"]`.
         training: How it was trained: recipe, options, seed, best epoch, versions.
-        history: One row an epoch.
-        metrics: `splits.valid` and so on, as `calibrate.measure`, with the data's fingerprint.
-        folder: Where it was loaded from.
-        audit: What `python -m model audit --save` found in its data, if that was run.
-        evidence: The training photographs as embeddings; None where none were kept.
-        golden: What it answers to drawn patterns; None until that is recorded (`verify.record`).
-        page: The title and the link of its page, where they were given.
-        parents: The parents of each of the C classes, the widest first; empty where none has any.
+        history: One row per epoch.
+        metrics: Figures of each split, see `calibrate.measure`, and the data's fingerprint.
+        folder: The folder it was loaded from.
+        audit: Findings that `python -m model audit --save` stored, if it was run.
+        evidence: The training photographs as embeddings; None if none were kept.
+        golden: Its answers to drawn patterns; None until `verify.record` records them.
+        page: The title and the link of its page, if any.
+        parents: The parents of each of the C classes, the widest first; empty if no class has any.
     """
 
     backbone: BackboneSpec
@@ -85,20 +85,20 @@ class Checkpoint:
 
     @property
     def levels(self) -> Levels:
-        """Its classes and their parents, level by level."""
+        """Its classes and their parents, by level."""
         return Levels(self.class_ids, self.class_names, self.parents)
 
 
 def require_empty(out: Path, overwrite: bool) -> None:
-    """Make sure that a checkpoint may be written, before any time is spent on it.
+    """Make sure that a checkpoint can be written, before time is spent on training.
 
     Args:
-        out: The checkpoint folder to be.
-        overwrite: Whether what is there may be replaced.
+        out: The future checkpoint folder.
+        overwrite: Whether existing files may be replaced.
 
     Raises:
-        ValueError: The folder holds something and `overwrite` is off, or something that is no part
-            of a checkpoint, or it cannot be written.
+        ValueError: The folder is not empty and `overwrite` is off, it contains files that do not
+            belong to a checkpoint, or it cannot be written.
     """
     _finish(out)
     if out.exists() and not out.is_dir():
@@ -108,8 +108,8 @@ def require_empty(out: Path, overwrite: bool) -> None:
         raise ValueError(f"{out} is not empty. Choose another --out, or add --overwrite.")
     if present and (strangers := sorted(present - FILES) or sorted({CONFIG, HEAD} - present)):
         raise ValueError(
-            f"{out} is not a checkpoint folder and nothing else (see '{strangers[0]}'), so "
-            "--overwrite does not replace it. Choose another --out."
+            f"{out} does not contain only a checkpoint (see '{strangers[0]}'), so --overwrite does "
+            "not replace it. Choose another --out."
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -127,17 +127,17 @@ def save(
     overwrite: bool = False,
     extra: dict[str, bytes] | None = None,
 ) -> None:
-    """Write a checkpoint folder: built beside its place, then moved there.
+    """Write a checkpoint folder: build it next to its final place, then move it there.
 
     Args:
         checkpoint: What to write.
         out: The folder.
         skipped: Files left out of the data, for `skipped.csv`.
         overwrite: Replace an earlier checkpoint.
-        extra: More files, name -> content (model card, plot).
+        extra: Additional files, name -> content (model card, plot).
 
     Raises:
-        ValueError: As `require_empty`, or there are no golden answers.
+        ValueError: See `require_empty`; or there are no golden answers.
     """
     if checkpoint.golden is None:
         raise ValueError("The checkpoint has no golden answers. Record them with verify.record.")
@@ -181,10 +181,10 @@ def save(
         for name, content in (extra or {}).items():
             (folder / name).write_bytes(content)
         write_hashes(folder)
-        if out.is_dir() and not any(out.iterdir()):  # perhaps the current folder, or a mounted one
+        if out.is_dir() and not any(out.iterdir()):  # it may be the current or a mounted folder
             try:
                 _fill(out, folder.rename(temporary / _MOVING))
-            except BaseException:  # such as a full disk: nothing looks like a checkpoint
+            except BaseException:  # such as a full disk: remove everything that was moved
                 for path in out.iterdir():
                     path.unlink()
                 raise
@@ -194,21 +194,21 @@ def save(
             out.rename(old)
         try:
             folder.rename(out)
-        except BaseException:  # Ctrl-C too
+        except BaseException:  # also Ctrl-C
             if old.is_dir():
                 old.rename(out)
             raise
 
 
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> Path:
-    """Write a table of the files that were left out, and why.
+    """Write a table of the files that were left out and the reasons.
 
     Args:
         path: The CSV file.
         skipped: The files.
 
     Returns:
-        The file.
+        The path of the CSV file.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -220,18 +220,18 @@ def write_skipped(path: Path, skipped: Sequence[Skipped]) -> Path:
 def save_or_keep(
     checkpoint: Checkpoint, out: Path, *, elsewhere: Sequence[Path], **options: Any
 ) -> None:
-    """Save a checkpoint; where the disk refuses it, save it in another place and say so.
+    """Save a checkpoint; if the disk refuses it, save it somewhere else and say so.
 
     Args:
         checkpoint: What to write.
         out: The folder.
-        elsewhere: Folders that may have room, the best one first.
-        options: As `save`.
+        elsewhere: Other folders that may have room, the best one first.
+        options: See `save`.
 
     Raises:
-        OSError: It was refused; the message names where it is instead, if anywhere, and the command
-            that brings it to `out`.
-        ValueError: As `save`.
+        OSError: Saving to `out` failed. The message says where the checkpoint is instead, if
+            anywhere, and gives the command that copies it to `out`.
+        ValueError: See `save`.
     """
     try:
         save(checkpoint, out, **options)
@@ -240,12 +240,12 @@ def save_or_keep(
             kept = parent / "unsaved" / f"{out.resolve().name}-{time.strftime('%Y%m%d-%H%M%S')}"
             try:
                 save(checkpoint, kept, **options)
-            except OSError:  # no room there either
+            except OSError:  # this folder has no room either
                 continue
             source, target = shlex.quote(f"{kept}/."), shlex.quote(str(out))
             raise OSError(
                 f"{out} cannot be written ({error.strerror or error}). The checkpoint is in {kept} "
-                f"instead; when there is room, run: mkdir -p {target} && cp -R {source} {target}"
+                f"instead. When there is room, run: mkdir -p {target} && cp -R {source} {target}"
             ) from error
         raise
 
@@ -260,10 +260,10 @@ def _fill(out: Path, folder: Path) -> None:
 
 
 def _finish(out: Path) -> None:
-    """Bring to an end what a process was doing that was killed while it saved a checkpoint.
+    """Finish or undo what a process left when it was killed while saving a checkpoint.
 
-    It may have moved an earlier checkpoint away without having put the new one in its place, or
-    have moved some files into an empty folder; otherwise its new checkpoint may not be whole.
+    It may have moved an earlier checkpoint away without putting the new one in its place, or have
+    moved only some files into an empty folder. In any other case its new checkpoint is incomplete.
     """
     for temporary in abandoned(out.parent, _saving(out)):
         if (temporary / _MOVING).is_dir():
@@ -278,14 +278,14 @@ def _finish(out: Path) -> None:
 
 
 def save_audit(folder: Path, summary: dict[str, Any]) -> Path:
-    """Add the summary of an audit to a checkpoint folder, in place of an earlier one.
+    """Store the summary of an audit in a checkpoint folder, replacing an earlier one.
 
     Args:
         folder: The checkpoint folder.
-        summary: As `findings.Audit.summary`.
+        summary: See `findings.Audit.summary`.
 
     Returns:
-        The file written.
+        The path of the written file.
     """
     with atomic_path(folder / AUDIT) as temporary:
         _write_json(temporary, summary)
@@ -293,11 +293,11 @@ def save_audit(folder: Path, summary: dict[str, Any]) -> Path:
 
 
 def save_golden(folder: Path, golden: Golden) -> None:
-    """Write golden answers into a checkpoint folder, and the hashes of all its files as they are.
+    """Write golden answers into a checkpoint folder, and store the present hashes of all files.
 
     Args:
         folder: The checkpoint folder.
-        golden: Its answers.
+        golden: The golden answers.
     """
     with atomic_path(folder / GOLDEN) as temporary:
         _write_json(temporary, golden.to_json())
@@ -305,7 +305,7 @@ def save_golden(folder: Path, golden: Golden) -> None:
 
 
 def write_hashes(folder: Path) -> None:
-    """Take the files of a checkpoint folder as they are for those that were written.
+    """Store the present hashes of a checkpoint's files, accepting changes since it was written.
 
     Args:
         folder: The checkpoint folder.
@@ -314,25 +314,25 @@ def write_hashes(folder: Path) -> None:
 
 
 def problems(folder: Path) -> dict[str, str]:
-    """Say which files of a checkpoint folder are not those that were written.
+    """Find files of a checkpoint folder that are missing or have changed since it was written.
 
     Args:
         folder: The checkpoint folder.
 
     Returns:
-        As `hashes.problems`.
+        See `hashes.problems`.
     """
     return hashes.problems(folder, HASHED, OPTIONAL)
 
 
 def _require_files(folder: Path) -> None:
-    """Stop at the first file that is missing or not the one that was written."""
+    """Refuse a folder whose files are missing or have changed since the checkpoint was written."""
     for name, problem in problems(folder).items():
         accept = f"python -m model verify --accept --checkpoint {shlex.quote(str(folder))}"
         if problem == hashes.MISSING and name not in (GOLDEN, hashes.FILE):
             raise FileNotFoundError(f"{folder} is not a checkpoint: {name} is missing.")
         raise ValueError(
-            f"Checkpoint {folder} cannot be used: {name} {problem}. If that is meant, run "
+            f"Checkpoint {folder} cannot be used: {name} {problem}. If the change is intended, run "
             f"{accept}; otherwise get the checkpoint again."
         )
 
@@ -350,23 +350,23 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     for number, (weight, bias) in enumerate(head.layers):
         tensors[f"layers.{number}.weight"] = weight
         tensors[f"layers.{number}.bias"] = bias
-    # safetensors writes the memory as it lies, whatever the strides say
+    # safetensors writes memory in its physical order and ignores strides
     return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
 
 def load(folder: Path, *, verify: bool = True) -> Checkpoint:
-    """Load and check a checkpoint folder. No weights of the backbone are needed.
+    """Load and check a checkpoint folder. This does not need the backbone's weights.
 
     Args:
         folder: The folder.
-        verify: Insist on the files that were written; without, golden answers are not loaded.
+        verify: Refuse changed files. If false, golden answers are not loaded either.
 
     Returns:
         The checkpoint.
 
     Raises:
         FileNotFoundError: There is no such folder, or a file is missing.
-        ValueError: Another format version, or a file that cannot be used: which, and why.
+        ValueError: The format version is another one, or a file cannot be used; says why.
     """
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -384,7 +384,7 @@ def load(folder: Path, *, verify: bool = True) -> Checkpoint:
     except InvalidFile as error:
         remedy = "Get the checkpoint again, or train again."
         if error.file in (EVIDENCE, AUDIT):
-            remedy = "Remove the file to do without it, or get the checkpoint again."
+            remedy = "Remove the file to work without it, or get the checkpoint again."
         raise ValueError(f"Checkpoint {folder} cannot be used: {error}. {remedy}") from error
 
 
@@ -404,7 +404,7 @@ def _load(folder: Path, config: dict[str, Any], verify: bool) -> Checkpoint:
         )
     training, rows = config["training"], history.load(folder / HISTORY)
     if training["best_epoch"] > len(rows):
-        problem = f"training.best_epoch is {training['best_epoch']}; {HISTORY} has {len(rows)}"
+        problem = f"training.best_epoch is {training['best_epoch']}, but {HISTORY} has {len(rows)}"
         raise InvalidFile(CONFIG, problem)
     levels = Levels(config["class_ids"], config["class_names"], config.get("parents", []))
     kept = None
@@ -440,10 +440,10 @@ def load_golden(folder: Path, num_classes: int) -> Golden:
         num_classes: C.
 
     Returns:
-        The answers.
+        The golden answers.
 
     Raises:
-        FileNotFoundError: There are none.
-        ValueError: They are of other patterns or another number of classes, or are none.
+        FileNotFoundError: There is no file of golden answers.
+        ValueError: The file is invalid, or is for other patterns or another number of classes.
     """
     return Golden.from_json(schema.golden(folder, num_classes))

@@ -1,6 +1,6 @@
-"""Reads a checkpoint's files, which may come from anybody: bounded, and refused in a sentence.
+"""Reads a checkpoint's files, which may come from anybody: limits sizes and explains refusals.
 
-msgspec reads and checks JSON in one pass, and takes 0.05 s to import, a quarter of pydantic.
+msgspec reads and checks JSON in one pass. Importing it takes 0.05 s, a quarter of pydantic's time.
 """
 
 import re
@@ -12,7 +12,7 @@ import msgspec
 from model.photographs.class_names import UNPRINTABLE, escaped
 
 PRINTABLE = f"^[^{UNPRINTABLE.pattern[1:-1]}]*\\Z"
-"""Pattern of a text without the characters that a terminal or a page might obey."""
+"""Pattern of texts without control characters that a terminal or page might obey."""
 
 SHA256, BACKBONE_NAME = r"^[0-9a-f]{64}\Z", r"^(timm/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z"
 
@@ -32,32 +32,32 @@ _MAX_SENTENCE = 300
 
 
 class InvalidFile(ValueError):
-    """A file of a checkpoint that cannot be used.
+    """A checkpoint file that cannot be used.
 
     Attributes:
-        file: Its name.
+        file: The name of the file.
         problem: What is wrong, without the name.
     """
 
     def __init__(self, file: str, problem: str) -> None:
-        """Join name and problem to a sentence."""
+        """Join the name and the problem into a sentence."""
         super().__init__(f"{file}: {problem}")
         self.file, self.problem = file, problem
 
 
 def require_size(path: Path, most: int) -> int:
-    """Make sure that a file is there and no larger than expected.
+    """Make sure that a file exists and is not larger than expected.
 
     Args:
         path: The file.
-        most: Bytes that it may have.
+        most: The most bytes that it may have.
 
     Returns:
         Its size in bytes.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidFile: It is larger.
+        InvalidFile: The file is larger.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path.parent} is not a checkpoint: {path.name} is missing.")
@@ -67,7 +67,7 @@ def require_size(path: Path, most: int) -> int:
 
 
 def read_text(path: Path, most: int) -> str:
-    """Read a text file; as `require_size`, and it must be UTF-8."""
+    """Read a UTF-8 text file; see `require_size` for the arguments and errors."""
     require_size(path, most)
     try:
         return path.read_bytes().decode("utf-8")
@@ -80,17 +80,17 @@ def read_json(path: Path, shape: Any, most: int, containers: int) -> Any:
 
     Args:
         path: The file.
-        shape: What it holds, as msgspec takes it; fields that it does not have are left out.
-        most: Bytes that it may have.
-        containers: Lists and objects that it may have: an empty one, 3 bytes in the file, takes 64
-            in memory.
+        shape: The expected type, for msgspec; fields that it does not list are dropped.
+        most: The most bytes that the file may have.
+        containers: The most lists and objects that it may have, because an empty one takes 3 bytes
+            in the file but 64 in memory.
 
     Returns:
-        What it holds.
+        The content of the file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidFile: The field that is wrong.
+        InvalidFile: The content is invalid; names the field.
     """
     content = read_text(path, most)
     if (found := content.count("[") + content.count("{")) > containers:
@@ -105,14 +105,14 @@ def read_json(path: Path, shape: Any, most: int, containers: int) -> Any:
             path.name, f"the file is not valid JSON{_near(content, error)}"
         ) from error
     except RecursionError as error:
-        problem = "the file has too many lists or objects inside one another"
+        problem = "the file has lists or objects that are nested too deeply"
         raise InvalidFile(path.name, problem) from error
 
 
 def _near(content: str, error: msgspec.DecodeError) -> str:
-    """Quote the place at which JSON goes wrong."""
+    """Quote the place where JSON becomes invalid."""
     if not (found := re.search(r"\(byte (\d+)\)", str(error))):
-        return ": it breaks off"
+        return ": it ends too early"
     before = content.encode()[: int(found[1])].decode(errors="ignore")
     number, start = before.count("\n") + 1, max(before.rfind("\n") + 1, len(before) - 40)
     near = escaped(content[start : len(before) + 10].partition("\n")[0].strip())
@@ -120,11 +120,11 @@ def _near(content: str, error: msgspec.DecodeError) -> str:
 
 
 def problem_of(error: msgspec.ValidationError) -> str:
-    """Say which field is wrong, and how: `splits.valid.ece: expected a number <= 1.0`."""
+    """Say which field is wrong and why: `splits.valid.ece: expected a number <= 1.0`."""
     said = str(error).replace(" - at `key` in `$", " in a key - at `$")
     problem, _, place = said.rpartition(" - at `$")
     place = place.removesuffix("`").removeprefix(".")
-    if not problem:  # nothing is said of a place, so it is the whole
+    if not problem:  # the message names no place, so it is about the whole file
         problem, place = said, ""
     if missing := re.fullmatch("Object missing required field `(.*)`", problem):
         return f"{place}.{missing[1]} is missing".removeprefix(".")
@@ -135,7 +135,7 @@ def problem_of(error: msgspec.ValidationError) -> str:
 
 
 def printable(value: Any) -> Any:
-    r"""Write the unprintable characters of every text as `\uXXXX`, such as a photograph's path.
+    r"""Write unprintable characters in all texts, such as paths of photographs, as `\uXXXX`.
 
     Args:
         value: Plain JSON values.

@@ -1,7 +1,7 @@
-"""Golden answers: what a checkpoint said of drawn patterns when it was made, to compare with later.
+"""Golden answers: a new checkpoint's answers to drawn patterns, for comparison later.
 
-The patterns are no photographs. They are computed with whole numbers, so that every machine draws
-the same pixels, and only their hash is stored.
+The patterns are not photographs. They are computed with whole numbers, so every machine draws the
+same pixels, and only their hashes are stored.
 """
 
 import hashlib
@@ -12,23 +12,23 @@ import numpy as np
 from PIL import Image
 
 PATTERNS_VERSION = 1
-"""Part of every pattern's seed: raise it when `patterns` draws others."""
+"""Part of every pattern's seed: raise it when `patterns` draws different pictures."""
 
 SIZES = ((400, 260), (190, 300), (61, 47), (256, 256))
-"""Width and height in px: wide, tall, smaller than most backbones' input, square."""
+"""Width and height in px: wide, tall, smaller than the input of most backbones, and square."""
 
 _CELLS = 7
 
 
 def patterns() -> list[Image.Image]:
-    """Draw the patterns: clouds of seeded colours, fine stripes and a disc off the centre.
+    """Draw the patterns: clouds of seeded colours, fine stripes and an off-centre disc.
 
-    Sizes that are not square show how a photograph is framed, the disc and the slant of the stripes
-    tell a view from its mirror image, colours tell the channels apart, and stripes as fine as the
-    pixels tell one interpolation from another.
+    Shapes that are not square reveal a change of framing, the disc and the slanted stripes
+    distinguish a view from its mirror image, colours distinguish the channels, and stripes as fine
+    as the pixels distinguish one interpolation from another.
 
     Returns:
-        RGB images of `SIZES`.
+        RGB images with the sizes in `SIZES`.
     """
     return [_pattern(number, *size) for number, size in enumerate(SIZES)]
 
@@ -53,17 +53,17 @@ def _pattern(number: int, width: int, height: int) -> Image.Image:
 
 
 def sha256(pattern: Image.Image) -> str:
-    """Return the hash of an image's size and pixels, hexadecimal."""
+    """Return a hash of an image's size and pixels, in hexadecimal."""
     return hashlib.sha256(repr(pattern.size).encode() + pattern.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Golden:
-    """The answers that a checkpoint gave when it was made.
+    """The answers that a checkpoint gave when it was written.
 
     Attributes:
-        patterns_version: `PATTERNS_VERSION` then.
-        sha256: Hash of each of the P patterns.
+        patterns_version: The value of `PATTERNS_VERSION` at that time.
+        sha256: The hash of each of the P patterns.
         probabilities: float64 `[P, C]`.
         device: The device and engine in words, such as `CPU (ONNX Runtime)`.
     """
@@ -74,10 +74,10 @@ class Golden:
     device: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values; probabilities to 9 decimals."""
+        """Return plain JSON values, with probabilities rounded to 9 decimal places."""
         return asdict(self) | {"probabilities": np.round(self.probabilities, 9).tolist()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Golden":
-        """Rebuild golden answers from `to_json`'s values, checked by `schema.golden`."""
+        """Rebuild golden answers from the values of `to_json`, checked by `schema.golden`."""
         return cls(**values | {"probabilities": np.array(values["probabilities"], np.float64)})

@@ -1,7 +1,7 @@
-"""Whether a checkpoint's files are those that were written: their sizes and SHA-256 in one file.
+"""Checks that a checkpoint's files are unchanged, with their sizes and SHA-256 hashes in one file.
 
-It tells accidents, such as a broken download or an edit that was forgotten. Whoever replaces files
-on purpose can write their hashes, too.
+This detects accidental damage, such as a broken download or a forgotten edit, but not tampering:
+anyone who replaces files on purpose can also replace their hashes.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 def write(folder: Path, names: Collection[str]) -> None:
-    """Write `hashes.json` for the files as they are.
+    """Write `hashes.json` for the files in their present state.
 
     Args:
         folder: The checkpoint folder.
-        names: The files that count; those that are not there are left out.
+        names: The files to include; those that do not exist are left out.
     """
     present = [name for name in sorted(names) if (folder / name).is_file()]
     values = {name: _describe(folder / name) for name in present}
@@ -42,11 +42,11 @@ def problems(folder: Path, names: Collection[str], optional: Collection[str]) ->
 
     Args:
         folder: The checkpoint folder.
-        names: The files that count.
-        optional: Those of them that may be removed.
+        names: The files to compare.
+        optional: Those of them that may be missing.
 
     Returns:
-        File -> what is wrong with it, behind its name in a sentence; nothing for a sound file.
+        File -> what is wrong with it, worded to follow its name; intact files are not included.
     """
     if not (folder / FILE).is_file():
         return {FILE: MISSING}
@@ -61,7 +61,7 @@ def problems(folder: Path, names: Collection[str], optional: Collection[str]) ->
             if name not in optional:
                 found[name] = MISSING
         elif known is None:
-            found[name] = "was not there when the checkpoint was written"
+            found[name] = "did not exist when the checkpoint was written"
         elif path.stat().st_size != known["bytes"]:
             found[name] = (
                 f"is not the file that was written: it has {path.stat().st_size:,} bytes, "
@@ -69,7 +69,7 @@ def problems(folder: Path, names: Collection[str], optional: Collection[str]) ->
             )
         elif (sha256 := _describe(path)["sha256"]) != known["sha256"]:
             found[name] = (
-                f"is not the file that was written: its sha256 begins {sha256[:12]}, "
+                f"is not the file that was written: its sha256 begins with {sha256[:12]}, "
                 f"not {known['sha256'][:12]}"
             )
     return found

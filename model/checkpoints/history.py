@@ -1,4 +1,4 @@
-"""The history of a training: one row an epoch, in a CSV file."""
+"""The training history: a CSV file with one row per epoch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from model.checkpoints.files import InvalidFile, problem_of, read_text
 from model.heads.head import HISTORY_COLUMNS, MAX_EPOCHS, Row, best_epoch
 
 DRAWN = 1000
-"""Epochs that a chart or a table shows: more than a chart has pixels, and Altair takes 5,000."""
+"""Most epochs in a chart or table; a chart has fewer pixels, and Altair takes 5,000 rows."""
 
-_MAX_BYTES = 32_000_000  # 100,000 rows of seven numbers of 24 characters: 17 MB
+_MAX_BYTES = 32_000_000  # 100,000 rows of seven numbers with 24 characters each take 17 MB
 _Positive = Annotated[float, Meta(ge=0, le=1e30)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -29,14 +29,14 @@ class _Row(TypedDict):
 
 
 def thinned(history: Sequence[Row], most: int = DRAWN) -> list[Row]:
-    """Take rows at equal distances: the first, the last and the best epoch's among them.
+    """Select rows at equal distances, including the first, the last and the best epoch's.
 
     Args:
-        history: One row an epoch.
-        most: Rows, 3 or more.
+        history: One row per epoch.
+        most: The most rows to return, 3 or more.
 
     Returns:
-        At most so many rows; all of them where there are no more.
+        At most that many rows; all of them if there are no more.
     """
     if len(history) <= most:
         return list(history)
@@ -52,11 +52,11 @@ def load(path: Path) -> list[Row]:
         path: The file.
 
     Returns:
-        One row an epoch.
+        One row per epoch.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidFile: It is not a history.
+        InvalidFile: The file is not a history.
     """
     header, *lines = read_text(path, _MAX_BYTES).splitlines() or [""]
     if tuple(header.split(",")) != HISTORY_COLUMNS:
@@ -77,5 +77,5 @@ def _row(file: str, line: str, epoch: int) -> Row:
     except msgspec.ValidationError as error:
         raise InvalidFile(file, f"row {epoch}, {problem_of(error)}") from error
     if row["epoch"] != epoch:
-        raise InvalidFile(file, f"row {epoch} has the epoch {row['epoch']}")
+        raise InvalidFile(file, f"row {epoch} has the epoch {row['epoch']}; expected {epoch}")
     return row

@@ -1,4 +1,4 @@
-"""Checkpoints of the Hugging Face Hub, fetched by name and revision."""
+"""Checkpoints on the Hugging Face Hub, downloaded by name and revision."""
 
 import re
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class Located:
 
     Attributes:
         folder: Its folder.
-        repo: `USER/NAME` where it came from the Hub, else "".
-        pinned: What names exactly this checkpoint: the folder, or `USER/NAME@COMMIT`.
-        note: What its user should know of how it was found, or "".
+        repo: `USER/NAME` if it came from the Hub, else "".
+        pinned: A name for exactly this version: the folder, or `USER/NAME@COMMIT`.
+        note: What the user should know about how it was found, or "".
     """
 
     folder: Path
@@ -28,28 +28,28 @@ class Located:
 
 
 def require_name(text: str) -> None:
-    """Make sure that a text can name a repository.
+    """Make sure that a text is a valid repository name.
 
     Raises:
-        ValueError: It is not `USER/NAME`.
+        ValueError: The text is not of the form `USER/NAME`.
     """
     if not (parts := _NAME.fullmatch(text)) or parts[2]:
-        raise ValueError(f"'{text}' is no name on the Hugging Face Hub. Expected USER/NAME.")
+        raise ValueError(f"'{text}' is not a name on the Hugging Face Hub. Expected USER/NAME.")
 
 
 def locate(name: str | Path) -> Located:
-    """Find a checkpoint: a local folder, else `USER/NAME[@REVISION]` on the Hub, or in its cache.
+    """Find a checkpoint: a local folder, else `USER/NAME[@REVISION]` on the Hub or in its cache.
 
-    Only a checkpoint's own files are downloaded (safetensors, JSON, CSV, Markdown, PNG). A full
-    commit hash that is cached needs no network. Anything else is resolved by one request of at most
-    `hub.TIMEOUT` seconds; when the Hub cannot be reached, what was cached last is used and `note`
+    Only a checkpoint's own files are downloaded (safetensors, JSON, CSV, Markdown, PNG). A cached
+    full commit hash needs no network. Any other revision is resolved with one request of at most
+    `hub.TIMEOUT` seconds. If the Hub cannot be reached, the version cached last is used and `note`
     says so.
 
     Args:
-        name: A folder, or as text a folder or a name on the Hub.
+        name: A folder, or a text that names a folder or a repository on the Hub.
 
     Returns:
-        Where it is. What can be no name on the Hub (`./roses`) is a folder, even if there is none.
+        Where it is. A text that cannot name a repository (`./roses`) is a folder, even if missing.
 
     Raises:
         HubError: The Hub has no such model, or cannot be reached and nothing is cached.
@@ -65,30 +65,34 @@ def locate(name: str | Path) -> Located:
         raise HubError(f"There is no folder {text}. {error}", error.status) from error
     pinned = f"{repo}@{folder.name}"
     if not note and revision != folder.name:
-        note = f"{repo} is at {folder.name}. The same again: --checkpoint {pinned}"
+        note = (
+            f"{repo} is at commit {folder.name}. To use this version again: --checkpoint {pinned}"
+        )
     return Located(folder, repo, pinned, note)
 
 
 def _find(repo: str, revision: str) -> tuple[Path, str]:
-    """Return a snapshot, named by its commit, and a note where it may not be the newest."""
+    """Return a snapshot's folder, named by its commit, and a note if it may not be the newest."""
     from huggingface_hub import constants
 
     offline = constants.HF_HUB_OFFLINE
     if (offline or COMMIT.fullmatch(revision)) and (folder := _cached(repo, revision)):
-        return folder, f"HF_HUB_OFFLINE: {repo} as it was cached last." if offline else ""
+        return folder, f"HF_HUB_OFFLINE is set: using {repo} as last cached." if offline else ""
     if offline:
-        raise HubError(f"{repo}@{revision} is not in the cache. Unset HF_HUB_OFFLINE to fetch it.")
+        raise HubError(
+            f"{repo}@{revision} is not in the cache. Unset HF_HUB_OFFLINE to download it."
+        )
     try:
         return _download(repo, revision), ""
     except HubError as error:
         folder = None if 0 < error.status < 500 else _cached(repo, revision)
         if folder is None:
             raise
-        return folder, f"{error} Using {repo} as it was cached last, {folder.name}."
+        return folder, f"{error} Using {repo} as last cached, {folder.name}."
 
 
 def _cached(repo: str, revision: str) -> Path | None:
-    """Return the cached snapshot of a revision, if it is whole."""
+    """Return the cached snapshot of a revision, if it is complete."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says to the visitors of its page: a title, and a link about each class."""
+"""Texts of a checkpoint for the visitors of its page: a title, and a link about each class."""
 
 import re
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from model.photographs.class_names import UNPRINTABLE, escaped
 MAX_TITLE, MAX_LINK = 100, 1000  # characters
 
 _PLACES = re.compile(r"\{label\}|\{class_id\}")
-_START = re.compile(r"https?://[^\s{}/?#\\@]+[/?#]")  # whatever a class is called, the host stays
-_SHOWN = 80  # characters of a refused text that a message repeats
+_START = re.compile(r"https?://[^\s{}/?#\\@]+[/?#]")  # so that no class name can change the host
+_SHOWN = 80  # characters of a refused text that a message quotes
 
 
 def title_problem(title: str) -> str:
-    """Say what a title must be, where this one is not; empty where it is one."""
+    """Describe a valid title if this one is invalid; "" if it is valid."""
     if not title.strip() or len(title) > MAX_TITLE or UNPRINTABLE.search(title):
         return f"a line of 1 to {MAX_TITLE} printable characters"
     return ""
 
 
 def link_problem(link: str) -> str:
-    """Say what a link must be, where this one is not; empty where it is one.
+    """Describe a valid link if this one is invalid; "" if it is valid.
 
     Args:
-        link: An address with `{label}` or `{class_id}` where those of a class are to stand.
+        link: An address with `{label}` or `{class_id}` in the places to fill in for each class.
 
     Returns:
-        Such as "a link that begins with https:// or http:// and a host".
+        A text such as "a link that begins with https:// or http:// and a host", or "".
     """
     if len(link) > MAX_LINK or UNPRINTABLE.search(link) or re.search(r"\s", link):
         return f"a link of at most {MAX_LINK:,} printable characters without spaces"
@@ -44,17 +44,17 @@ def _is_address(link: str) -> bool:
     try:
         parts = urlsplit(link)
         return bool(_START.match(link) and parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or a broken IPv6 address
+    except ValueError:  # the port is not a number, or the IPv6 address is broken
         return False
 
 
 @dataclass(frozen=True)
 class PageTexts:
-    """What the page of a checkpoint says to its visitors; empty where that was not stored.
+    """Texts for the visitors of a checkpoint's page; "" for those that were not stored.
 
     Attributes:
         title: The question that the classifier answers, such as "Which of 102 flowers is it?".
-        link: Where to read about a class: `https://` or `http://`, with `{label}` or `{class_id}`.
+        link: An address to read about a class, with `{label}` or `{class_id}` to fill in.
     """
 
     title: str = ""
@@ -64,7 +64,7 @@ class PageTexts:
         """Check the texts.
 
         Raises:
-            ValueError: The title is too long or not one line, or the link cannot be one.
+            ValueError: The title is too long or has several lines, or the link is invalid.
         """
         for option, text, problem in (
             ("--title", self.title, title_problem),
@@ -75,21 +75,21 @@ class PageTexts:
                 raise ValueError(f"{option} '{shown}' must be {expected}.")
 
     def to_json(self) -> dict[str, str]:
-        """Return those that there are."""
+        """Return the texts that are not empty."""
         return {name: text for name, text in vars(self).items() if text}
 
     def changed(self, title: str | None, link: str | None) -> "PageTexts":
-        """Return other texts.
+        """Return a copy with other texts.
 
         Args:
-            title: The new title; None keeps this one, and an empty text removes it.
-            link: The new link; likewise.
+            title: The new title; None keeps the present one, and "" removes it.
+            link: The new link; None and "" have the same effect.
 
         Returns:
-            The texts.
+            The new texts.
 
         Raises:
-            ValueError: A new one is refused.
+            ValueError: A new text is invalid.
         """
         return PageTexts(
             self.title if title is None else title, self.link if link is None else link
@@ -105,7 +105,7 @@ def link_for(link: str, label: str, class_id: str) -> str:
         class_id: The class's folder name.
 
     Returns:
-        The address; label and class id are percent-encoded, so they cannot change its other parts.
+        The address. Label and class id are percent-encoded, so they cannot change its other parts.
     """
     found = {"{label}": label, "{class_id}": class_id}
     return _PLACES.sub(lambda place: quote(found[place[0]], safe=""), link)

@@ -1,4 +1,4 @@
-"""The training history as a figure, drawn with matplotlib."""
+"""Draws the training history with matplotlib."""
 
 import io
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ _TRAIN, VALID, INK = "#9a6fb0", "#2f6f6a", "#333333"
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Make a figure without touching pyplot's state, so that any thread may draw.
+    """Make a figure without pyplot's global state, so that any thread may draw.
 
     Args:
-        width: In inches.
-        height: In inches.
+        width: Width in inches.
+        height: Height in inches.
     """
     from matplotlib.figure import Figure
 
@@ -26,20 +26,20 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def to_png(figure: "Figure") -> bytes:
-    """Return a figure as a PNG file."""
+    """Return a figure as the content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
 def history_png(history: Sequence[Row]) -> bytes:
-    """Plot loss and accuracy of every epoch, train and valid, with the best epoch marked.
+    """Plot training and validation loss and accuracy per epoch, and mark the best epoch.
 
     Args:
-        history: One row an epoch; of very many, some are drawn.
+        history: One row per epoch; a very long history is thinned.
 
     Returns:
-        A PNG file.
+        The content of a PNG file.
     """
     figure = new_figure(9, 3.4)
     best, history = best_epoch(history), thinned(history)

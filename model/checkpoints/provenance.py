@@ -1,4 +1,4 @@
-"""How a checkpoint came about: versions, options, and a sentence for people."""
+"""How a checkpoint was made: versions, options, and a sentence for people."""
 
 import platform
 from importlib.metadata import version
@@ -8,7 +8,7 @@ from model.heads.head import HeadConfig
 
 
 def describe_head(head: FittedHead) -> str:
-    """Say what kind of head was fitted."""
+    """Describe the kind of a fitted head in words."""
     widths = [len(bias) for _, bias in head.head.layers[:-1]]
     if widths:
         return f"MLP ({', '.join(map(str, widths))} hidden units)"
@@ -16,13 +16,13 @@ def describe_head(head: FittedHead) -> str:
 
 
 def describe_training(fitted: FittedHead, config: HeadConfig, *, classic: bool, views: int) -> str:
-    """Say how a head was fitted.
+    """Describe how a head was fitted.
 
     Args:
-        fitted: The head.
-        config: How it was fitted.
-        classic: By the tutorial's recipe.
-        views: Augmented renderings of each photograph beside centre and mirror image.
+        fitted: The fitted head.
+        config: The options of the fit.
+        classic: Whether the tutorial's recipe was used.
+        views: Augmented renderings of each photograph, in addition to centre and mirror image.
 
     Returns:
         Two sentences for the model card.
@@ -41,14 +41,14 @@ def describe_training(fitted: FittedHead, config: HeadConfig, *, classic: bool, 
             f"{config.label_smoothing:g}"
         )
         text = (
-            f"Features of {2 + views} views of each photograph were computed once; the head was "
-            f"fitted on them {how}."
+            f"Features of {2 + views} views of each photograph were computed once, and the head "
+            f"was fitted to them {how}."
         )
     return f"{text} Epoch {fitted.best_epoch}, the best on the validation photographs, was kept."
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what decides a result: Python and the numerical packages."""
+    """Return the versions of Python and the packages that affect results."""
     packages = [
         "torch",
         "torchvision",

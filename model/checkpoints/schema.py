@@ -1,16 +1,16 @@
-"""What the JSON files of a checkpoint hold: every field that anything reads, with its range.
+"""The JSON files of a checkpoint: every field that is read, with its range.
 
-A checkpoint may come from anybody. It is checked here, once, and nowhere behind this door; tensors
-are checked in `tensors`, the history in `history`. Fields that are not listed are left out, as a
-later version may have written them.
+A checkpoint may come from anybody. Its JSON is checked here once and nowhere else; `tensors` checks
+the tensors and `history` the history. Fields that are not listed are ignored, because a later
+version may have written them.
 
-Limits of size admit `MAX_CLASSES` classes. A class takes about 30 bytes in config.json (at most
-1,100, with two names of 255 characters) and 30 more for each of its parents, 190 a split in
-metrics.json (450), 14 a pattern in golden.json and 80 in audit.json. The confusion matrix takes 8
-bytes a cell, so 2 splits of `MAX_MATRIX` classes 16 MB; earlier versions wrote one for any number
-of classes, which can be read up to 2,000. What Python makes of it is larger: an empty list of 3
-bytes takes 64, so lists and objects are counted before they are parsed (25,000 classes make 75,000,
-and 25,000 more with parents).
+The size limits allow `MAX_CLASSES` classes. A class takes about 30 bytes in config.json (at most
+1,100, with two names of 255 characters) and 30 more for each parent, 190 per split in metrics.json
+(at most 450), 14 per pattern in golden.json and 80 in audit.json. The confusion matrix takes 8
+bytes per cell, so two splits with `MAX_MATRIX` classes take 16 MB; earlier versions wrote a matrix
+for any number of classes, which can be read up to 2,000. Python objects are larger than JSON: an
+empty list of 3 bytes takes 64. So lists and objects are counted before they are parsed (25,000
+classes have 75,000, and 25,000 more with parents).
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ _Finite = Annotated[float, Meta(ge=-1e30, le=1e30)]
 _Count = Annotated[int, Meta(ge=0, le=10**12)]
 _Spread = Annotated[float, Meta(ge=0.01, le=1)]
 _Side = Annotated[int, Meta(ge=LEAST_SIZE, le=MAX_SIZE)]
-_Seed = Annotated[int, Meta(ge=0)]  # msgspec takes no bound above 2**63 - 1: `_require_seed`
+_Seed = Annotated[int, Meta(ge=0)]  # `_require_seed` checks the upper bound, beyond msgspec's range
 _Width = Annotated[int, Meta(ge=1, le=MAX_WIDTH)]
 _Sha256 = Annotated[str, Meta(pattern=SHA256)]
 _Line = Annotated[str, Meta(max_length=1000, pattern=PRINTABLE)]
@@ -64,7 +64,7 @@ _Path = Annotated[str, Meta(max_length=4 * 4096, pattern=PRINTABLE)]
 _ClassId = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=PRINTABLE)]
 _Name = Annotated[str, Meta(min_length=1, max_length=1000, pattern=PRINTABLE)]
 _Versions = Annotated[dict[_Line, _Line], Meta(max_length=100)]
-# No Meta in this union: with a list beside it, msgspec 0.22 frees its bounds twice.
+# This union has no Meta, because msgspec 0.22 frees its bounds twice if there is a list beside it.
 _Setting = str | int | float | bool | None
 
 # config.json
@@ -335,7 +335,7 @@ def _require_seed(file: str, field: str, seed: int) -> None:
 
 
 def format_version(folder: Path) -> int:
-    """Read the format version, which all versions of config.json have; as `config`."""
+    """Read the format version, which every version's config.json has; see `config`."""
     return _read(folder, CONFIG, _Version)["format_version"]
 
 
@@ -346,11 +346,11 @@ def config(folder: Path) -> dict[str, Any]:
         folder: The checkpoint folder.
 
     Returns:
-        What is used of it; `backbone` is a `BackboneSpec`.
+        The fields that are used; `backbone` is a `BackboneSpec`.
 
     Raises:
-        FileNotFoundError: It is missing.
-        InvalidFile: The field that is wrong.
+        FileNotFoundError: The file is missing.
+        InvalidFile: The content is invalid; names the field.
     """
     found = _read(folder, CONFIG, _Config)
     try:
@@ -377,24 +377,24 @@ def config(folder: Path) -> dict[str, Any]:
             require_tree(found["class_ids"], dict(zip(found["class_ids"], parents, strict=True)))
         except ValueError as error:
             raise InvalidFile(CONFIG, f"parents: {error}") from error
-        shared = len(in_common(parents))  # left by an earlier version
+        shared = len(in_common(parents))  # an earlier version kept parents that all classes share
         found["parents"] = [names[shared:] for names in parents]
         if not any(found["parents"]):
             del found["parents"]
     if found.get("background") in found["class_ids"]:
-        raise InvalidFile(CONFIG, "background: expected a class that is none of class_ids")
+        raise InvalidFile(CONFIG, "background: expected a class that is not in class_ids")
     for index, view in enumerate(found["views"]):
         if view not in EVALUATION_VIEWS:
             known = ", ".join(EVALUATION_VIEWS)
             raise InvalidFile(CONFIG, f"views[{index}]: expected one of {known}")
     for name in ("doubt", "distance"):
         scale = found["detector"][name]
-        if scale and not scale[1] - scale[0] >= 1e-9:  # by more than rounding: it is divided by
-            raise InvalidFile(CONFIG, f"detector.{name}: expected two numbers that rise")
+        if scale and not scale[1] - scale[0] >= 1e-9:  # the scale divides by this difference
+            raise InvalidFile(CONFIG, f"detector.{name}: expected two increasing numbers")
     try:
         return {**found, "backbone": BackboneSpec.from_json(found["backbone"])}
-    except ValueError as error:  # its networks together are too much
-        raise InvalidFile(CONFIG, f"backbone is refused: {error}") from error
+    except ValueError as error:  # its networks together exceed the limit
+        raise InvalidFile(CONFIG, f"backbone cannot be used: {error}") from error
 
 
 def metrics(folder: Path, num_classes: int, nodes: Sequence[int] = ()) -> dict[str, Any]:
@@ -403,14 +403,14 @@ def metrics(folder: Path, num_classes: int, nodes: Sequence[int] = ()) -> dict[s
     Args:
         folder: The checkpoint folder.
         num_classes: C.
-        nodes: `Levels.nodes` of its classes; of fewer than two levels there are no figures.
+        nodes: `Levels.nodes` of its classes; with fewer than two levels there are no level figures.
 
     Returns:
-        What is used of it.
+        The fields that are used.
 
     Raises:
-        FileNotFoundError: It is missing.
-        InvalidFile: The field that is wrong.
+        FileNotFoundError: The file is missing.
+        InvalidFile: The content is invalid; names the field.
     """
     found = _read(folder, METRICS, _Metrics)
     _require_seed(METRICS, "seed", found["seed"])
@@ -431,15 +431,15 @@ def metrics(folder: Path, num_classes: int, nodes: Sequence[int] = ()) -> dict[s
 
 
 def _check_levels(split: dict[str, Any], place: str, nodes: Sequence[int]) -> None:
-    """Make sure that the figures of levels are whole, and of the levels that there are.
+    """Make sure that the figures by level are complete and match the levels of the classes.
 
-    Those that an earlier version measured with a parent that all classes have are taken out.
+    Figures that an earlier version measured with a parent shared by all classes are removed.
     """
     there = [name for name in _OF_LEVELS if name in split]
     if not there:
         return
     if missing := [name for name in _OF_LEVELS if name not in split]:
-        problem = f"{place}: {there[0]} stands without {missing[0]}"
+        problem = f"{place}: {there[0]} is present without {missing[0]}"
         raise InvalidFile(METRICS, problem)
     levels = split["levels"]
     if levels[0]["nodes"] == 1:
@@ -454,7 +454,7 @@ def _check_levels(split: dict[str, Any], place: str, nodes: Sequence[int]) -> No
 
 
 def golden(folder: Path, num_classes: int) -> dict[str, Any]:
-    """Read and check golden.json; as `metrics`."""
+    """Read and check golden.json; see `metrics`."""
     version = _read(folder, GOLDEN, _PatternsVersion)["patterns_version"]
     if version != patterns.PATTERNS_VERSION:
         raise InvalidFile(
@@ -471,7 +471,7 @@ def golden(folder: Path, num_classes: int) -> dict[str, Any]:
 
 
 def audit(folder: Path) -> dict[str, Any]:
-    """Read and check audit.json; as `metrics`."""
+    """Read and check audit.json; see `metrics`."""
     found = _read(folder, AUDIT, _Audit)
     labels = {}
     for problem, findings in found["findings"].items():
@@ -488,5 +488,5 @@ def audit(folder: Path) -> dict[str, Any]:
 
 
 def hashes(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read and check hashes.json; as `metrics`."""
+    """Read and check hashes.json; see `metrics`."""
     return _read(folder, HASHES, _Hashes)

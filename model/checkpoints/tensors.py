@@ -1,7 +1,7 @@
-"""The tensors of a checkpoint, in safetensors files: the head with its embedding, and the evidence.
+"""The tensors of a checkpoint in safetensors files: the head, its embedding, and the evidence.
 
-Whatever features a backbone gives, what is computed from these tensors is finite: every value is,
-and none is so large that a sum of them overflows.
+The checks guarantee finite results for any features of a backbone: every value is finite, and none
+is so large that a sum of them could overflow.
 """
 
 import math
@@ -30,11 +30,11 @@ _MAX_BYTES = {
 _MAX_HEADER = 1_000_000
 _MAX_PHOTOGRAPHS = 10_000_000
 _MAX_PATH = 4096  # characters
-_MAX_THUMBNAIL = 65_536  # bytes; noise in 96 x 96 px takes 12,000
-_LEAST_STD = 5e-7  # training keeps 1e-6
-_LARGEST_FEATURE = 65_504.0  # the largest of float16, in which training keeps features
-_LARGEST_LOGIT = 1e34  # divided by a temperature of 0.001 it is still below float32's 3.4e38
-_LARGEST_COORDINATE = 1e17  # and so is its square, summed over `MAX_WIDTH` directions
+_MAX_THUMBNAIL = 65_536  # bytes; noise with 96 x 96 px takes 12,000
+_LEAST_STD = 5e-7  # training limits it to at least 1e-6
+_LARGEST_FEATURE = 65_504.0  # the largest float16, the type in which training keeps features
+_LARGEST_LOGIT = 1e34  # even divided by a temperature of 0.001 it is below float32's 3.4e38
+_LARGEST_COORDINATE = 1e17  # so is its square, summed over `MAX_WIDTH` directions
 _LARGEST_SCALE = 0.008  # a coordinate of 1 is 127 scales of 0.00787
 
 _TYPES = {
@@ -48,7 +48,7 @@ _TYPES = {
 
 
 class _File:
-    """A safetensors file that is being read; a tensor's type and shape are checked before it is."""
+    """An open safetensors file; it checks a tensor's type and shape before reading it."""
 
     def __init__(self, name: str, file: Any) -> None:
         self._name, self._file = name, file
@@ -61,7 +61,7 @@ class _File:
         return InvalidFile(self._name, problem)
 
     def get(self, key: str, dtype: str, *shape: int) -> np.ndarray:
-        """Return a tensor, whose floats are finite; -1 in `shape` is any length."""
+        """Return a tensor whose floats are all finite; -1 in `shape` allows any length."""
         if key not in self._keys:
             raise self.error(f"{key} is missing")
         entry = self._file.get_slice(key)
@@ -80,14 +80,14 @@ class _File:
         return values
 
     def require(self, key: str, values: np.ndarray, sound: np.ndarray, expected: str) -> None:
-        """Stop at the first value of a tensor that is not sound."""
+        """Refuse a tensor with any unsound value; names the first one."""
         if not sound.all():
             place = np.unravel_index(int(sound.argmin()), sound.shape)
             index = ", ".join(map(str, place))
             raise self.error(f"{key}[{index}] is {values[place]}; expected {expected}")
 
     def require_reach(self, key: str, reach: float, limit: float) -> None:
-        """Stop at a tensor whose numbers are so large that a result could overflow."""
+        """Refuse a tensor with numbers so large that a result could overflow."""
         if not reach <= limit:
             raise self.error(
                 f"{key} is so large that a result can reach {reach:.0e}; expected at most "
@@ -111,10 +111,10 @@ def _opened(path: Path) -> Iterator[_File]:
 
 
 def _largest(values: np.ndarray) -> float:
-    """Return the largest absolute value; NaN where one is, and 0 where there is none."""
+    """Return the largest absolute value; NaN if there is a NaN, and 0 for no values."""
     if not values.size:
         return 0.0
-    values = values.astype(np.float32, copy=False)  # whose minimum is faster than float16's
+    values = values.astype(np.float32, copy=False)  # its minimum is faster than float16's
     return max(float(values.max()), -float(values.min()))
 
 
@@ -126,27 +126,27 @@ def head(
     *,
     background: bool = False,
 ) -> tuple[Head, Embedding | None]:
-    """Read and check the head, and the embedding where there is one.
+    """Read and check the head, and the embedding if there is one.
 
     Args:
         path: The file.
         num_features: D.
         hidden: Widths of the hidden layers.
         num_classes: C.
-        background: The head has one output more, for a class that is not shown.
+        background: Whether the head has one more output, for the background class.
 
     Returns:
-        Both.
+        The head, and the embedding or None.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidFile: The tensor that is wrong.
+        InvalidFile: A tensor is invalid; names it.
     """
     widths = [num_features, *hidden, num_classes + background]
     with _opened(path) as file:
         mean, std = file.get("mean", "float32", widths[0]), file.get("std", "float32", widths[0])
         file.require("std", std, std >= _LEAST_STD, f"numbers of at least {_LEAST_STD:g}")
-        # How large results can be: the sum of a layer's inputs times the largest weight.
+        # Upper bound of the results: the sum of a layer's inputs times the largest weight.
         features = (_LARGEST_FEATURE + np.abs(mean.astype(np.float64))) / std
         layers, inputs = [], float(features.sum())
         for number, (width, wider) in enumerate(zip(widths[1:], widths[:-1], strict=True)):
@@ -176,19 +176,19 @@ def head(
 
 
 def evidence(path: Path, width: int, num_classes: int) -> Evidence:
-    """Read and check the evidence; no thumbnail is decoded.
+    """Read and check the evidence, without decoding thumbnails.
 
     Args:
         path: The file.
-        width: R of the checkpoint's embedding.
+        width: R, the dimensions of the checkpoint's embedding.
         num_classes: C.
 
     Returns:
-        The evidence; unprintable characters of file names are U+FFFD.
+        The evidence; unprintable characters of file names are replaced by U+FFFD.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidFile: The tensor that is wrong.
+        InvalidFile: A tensor is invalid; names it.
     """
     with _opened(path) as file:
         version, same_below = file.get("version", "int32", 1), file.get("same_below", "int32", 1)
@@ -227,7 +227,7 @@ def _names(file: _File, count: int) -> list[str]:
         raise file.error(f"names is not UTF-8 at byte {error.start:,}") from error
     names = text.split("\0")
     if len(names) != count:
-        raise file.error(f"names has {len(names):,} names; expected {count:,}, as vectors")
+        raise file.error(f"names has {len(names):,} names; expected {count:,}, one per vector")
     if (longest := max(map(len, names))) > _MAX_PATH:
         raise file.error(f"names has one of {longest:,} characters; expected at most {_MAX_PATH:,}")
     if "".join(names).isprintable():
@@ -242,7 +242,7 @@ def _thumbnails(file: _File, count: int) -> tuple[np.ndarray | None, np.ndarray 
     offsets = file.get("offsets", "int64", count + 1)
     if offsets[0] != 0 or offsets[-1] != len(blob):
         raise file.error(
-            f"offsets goes from {offsets[0]} to {offsets[-1]}; expected 0 to {len(blob)}, as blob"
+            f"offsets goes from {offsets[0]} to {offsets[-1]}; expected 0 to {len(blob)}, like blob"
         )
     sound = (offsets[1:] > offsets[:-1]) & (offsets[1:] - offsets[:-1] <= _MAX_THUMBNAIL)
     file.require("offsets", offsets, sound, f"the next to be 1 to {_MAX_THUMBNAIL:,} more")

@@ -1,1 +1,1 @@
-"""What leaves this machine: uploads to the Hugging Face Hub, and ONNX files."""
+"""Everything that leaves this machine: uploads to the Hugging Face Hub, and ONNX files."""

@@ -1,8 +1,8 @@
-"""One ONNX file that answers as the classifier does: framed pixels in, probabilities out.
+"""Exports a classifier as one ONNX file: framed pixels in, probabilities out.
 
-The views are made inside it, and temperature, prediction sets and the unknown score are applied, so
-that a program needs onnxruntime, Pillow and numpy. How a photograph is framed, the class names and
-the thresholds stand in the file's metadata, each as JSON.
+The graph makes the views itself and applies temperature, prediction sets and the unknown score, so
+a program needs only onnxruntime, Pillow and numpy. The file's metadata holds the framing of
+photographs, the class names and the thresholds as JSON.
 """
 
 import json
@@ -26,25 +26,25 @@ from model.trust.levels import SURE
 from model.trust.metrics import softmax
 
 TOLERANCE = 1e-4
-"""How far a probability may be from the classifier's; a score, relative to its size."""
+"""Largest allowed difference of a probability from the classifier's; relative for a score."""
 
 OUTPUTS = ("probabilities", "unknown_score", "set")
 _MAX_BYTES = 2 * 10**9
-_BORDER = 1e-3  # nats; so near to a set's margin, rounding decides
+_BORDER = 1e-3  # nats; this close to a set's margin, rounding decides about membership
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written.
+    """An exported file.
 
     Attributes:
         path: The file.
         size: In bytes.
-        difference: The largest difference of a probability from the classifier's on the golden
-            patterns.
+        difference: The largest difference between its probabilities and the classifier's on the
+            golden patterns.
         image_size: Side of its input, in px.
         num_classes: C.
-        keys: Of its metadata.
+        keys: Keys of its metadata.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Exported:
     keys: tuple[str, ...]
 
     def render(self) -> str:
-        """Say what is in the file, in lines for people."""
+        """Describe the file in lines for people."""
         return "\n".join(
             [
                 f"{self.path}: {self.size / 1e6:.1f} MB, one file",
@@ -63,14 +63,14 @@ class Exported:
                 f"  outputs: probabilities float32 [N, {self.num_classes}], unknown_score float32 "
                 f"[N], set bool [N, {self.num_classes}]",
                 f"  metadata: {', '.join(self.keys)}, each JSON",
-                f"  ONNX Runtime gives the classifier's probabilities to {self.difference:.1e} on "
-                f"{len(golden.SIZES)} golden patterns.",
+                f"  probabilities in ONNX Runtime differ from the classifier's by at most "
+                f"{self.difference:.1e} on {len(golden.SIZES)} golden patterns.",
             ]
         )
 
 
 class _Graph(nn.Module):
-    """Backbone, head and calibration as one module, step for step as `calibrate.assess`."""
+    """Backbone, head and calibration as one module, with the same steps as `calibrate.assess`."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -83,7 +83,7 @@ class _Graph(nn.Module):
         self.extractor = classifier.backbone.module
         self.mirrored = [view == MIRROR for view in checkpoint.views]
         self.count = len(checkpoint.head.layers)
-        self.shown = len(checkpoint.class_ids)  # a background's output stands behind these
+        self.shown = len(checkpoint.class_ids)  # a background class comes after these
         self.detector = checkpoint.calibration.detector
         self.trust = checkpoint.calibration.trust
         self._keep("mean", checkpoint.head.mean)
@@ -129,17 +129,16 @@ class _Graph(nn.Module):
 
 
 def metadata(classifier: Classifier) -> dict[str, Any]:
-    """Return what a user of the file must know.
+    """Return what a user of the file must know, as metadata.
 
     Args:
         classifier: The loaded classifier.
 
     Returns:
-        `class_names`, and where they have some their `parents` (a list for each, the widest
-        first); `transforms` (size in px, framing, crop_pct, interpolation, fill, and
-        least_side as `images.decode` takes it); `thresholds` (temperature, coverage, margin,
-        known_pass_rate, unknown_threshold, and where classes have parents `sure`, the least
-        probability of an answer).
+        `class_names`; `parents` if any class has them (a list for each class, the widest first);
+        `transforms` (size in px, framing, crop_pct, interpolation, fill, and least_side, see
+        `images.decode`); and `thresholds` (temperature, coverage, margin, known_pass_rate,
+        unknown_threshold, and with parents `sure`, the least probability of an answer).
     """
     transforms, parents = classifier.backbone.transforms, classifier.checkpoint.parents
     thresholds = asdict(classifier.checkpoint.calibration.trust)
@@ -159,50 +158,50 @@ def metadata(classifier: Classifier) -> dict[str, Any]:
 
 
 def require_writable(path: Path, overwrite: bool) -> None:
-    """Make sure that the file may be written, before any time is spent on it.
+    """Make sure that the file can be written, before time is spent on exporting.
 
     Args:
-        path: The file to be.
-        overwrite: Whether one that is there may be replaced.
+        path: The future file.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
-        FileNotFoundError: No folder to write into.
-        ValueError: It is a folder, or a file and `overwrite` is off.
+        FileNotFoundError: The folder of the file does not exist.
+        ValueError: The path is a folder, or the file exists and `overwrite` is off.
     """
     if path.is_dir():
-        raise ValueError(f"{path} is a folder. Give --onnx a file, such as flowers.onnx.")
+        raise ValueError(f"{path} is a folder. Choose a file for --onnx, such as flowers.onnx.")
     if path.exists() and not overwrite:
-        raise ValueError(f"{path} exists already. Choose another --onnx, or add --overwrite.")
+        raise ValueError(f"{path} already exists. Choose another --onnx, or add --overwrite.")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"Folder {path.absolute().parent} does not exist.")
 
 
 def export(classifier: Classifier, path: Path, *, overwrite: bool = False) -> Exported:
-    """Write the file, and compare it with the classifier before it is put in its place.
+    """Write the file, and compare it with the classifier before moving it to its place.
 
     Args:
-        classifier: The classifier, opened with `device="cpu"`.
+        classifier: The classifier, which must be opened with `device="cpu"`.
         path: The file; its folder must exist.
-        overwrite: Replace a file that is there.
+        overwrite: Replace an existing file.
 
     Returns:
-        What was written.
+        A description of the file.
 
     Raises:
-        FileNotFoundError: As `require_writable`.
-        ValueError: As `require_writable`; the backbone cannot be exported, or the file does not
-            answer as the classifier does.
+        FileNotFoundError: See `require_writable`.
+        ValueError: See `require_writable`; or the backbone cannot be exported, or the file's
+            answers differ from the classifier's.
     """
     require_writable(path, overwrite)
     if classifier.backbone.device != "cpu":
-        raise ValueError(f"Export wants a classifier on the CPU, not {classifier.backbone.device}.")
+        raise ValueError(f"Export needs a classifier on the CPU, not {classifier.backbone.device}.")
     with atomic_path(path) as temporary:
         try:
             _write(classifier, temporary)
             difference = _compare(classifier, temporary)
         except _DisagreementError as error:
             raise ValueError(f"{path} was not written: {error}") from error
-        except Exception as error:  # torch.onnx's and onnxruntime's have no common class
+        except Exception as error:  # errors of torch.onnx and onnxruntime share no other class
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(
                 f"{path} was not written: backbone {classifier.checkpoint.backbone.name} cannot "
@@ -214,17 +213,17 @@ def export(classifier: Classifier, path: Path, *, overwrite: bool = False) -> Ex
 
 
 class _DisagreementError(Exception):
-    """The file does not answer as the classifier does."""
+    """The answers of the file differ from the classifier's."""
 
 
 def _write(classifier: Classifier, path: Path) -> None:
     size, graph = classifier.backbone.transforms.image_size, _Graph(classifier).eval()
     weights = sum(tensor.nbytes for tensor in graph.state_dict().values())
-    if weights > _MAX_BYTES:  # more would be written into files beside it
+    if weights > _MAX_BYTES:  # torch would write larger weights into separate files
         raise ValueError(
-            f"its weights have {weights / 1e9:.1f} GB, one file holds {_MAX_BYTES / 1e9:g}"
+            f"its weights have {weights / 1e9:.1f} GB, but one file holds {_MAX_BYTES / 1e9:g}"
         )
-    with warnings.catch_warnings():  # the tracer's remarks on shapes that are constant here
+    with warnings.catch_warnings():  # the tracer warns of shapes, which are constant here
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
@@ -243,13 +242,13 @@ def _write(classifier: Classifier, path: Path) -> None:
 
 
 def _compare(classifier: Classifier, path: Path) -> float:
-    """Run the file as its users do, on the golden patterns, together and one alone.
+    """Run the file as its users do on the golden patterns, in one batch and one alone.
 
     Returns:
-        The largest difference of a probability from the classifier's.
+        The largest difference between its probabilities and the classifier's.
 
     Raises:
-        _DisagreementError: An output is not the classifier's.
+        _DisagreementError: An output differs from the classifier's.
     """
     import onnxruntime
 
@@ -265,7 +264,7 @@ def _compare(classifier: Classifier, path: Path) -> float:
 
 
 def _difference(expected: Assessment, found: Sequence[np.ndarray], margin: float) -> float:
-    """Compare the file's outputs with the first of the classifier's, as `_compare` says."""
+    """Compare the file's outputs with the classifier's for the first pictures, see `_compare`."""
     probabilities, scores, sets = found
     count = len(scores)
     logits, before = expected.logits[:count], expected.unknown_scores[:count]
@@ -274,13 +273,13 @@ def _difference(expected: Assessment, found: Sequence[np.ndarray], margin: float
     for name, value in (("probabilities", difference), ("unknown_score", relative)):
         if not value <= TOLERANCE:
             raise _DisagreementError(
-                f"its {name} differ by {value:.1e} from the classifier's, more than {TOLERANCE:g}. "
+                f"its {name} differ from the classifier's by {value:.1e}, more than {TOLERANCE:g}. "
                 "The checkpoint itself is not affected; report this with the backbone's name."
             )
     clear = np.abs(logits.max(axis=1, keepdims=True) - logits - margin) > _BORDER
     if (sets != expected.sets[:count])[clear].any():
         raise _DisagreementError(
-            "its set is not the classifier's. The checkpoint itself is not affected; report this "
-            "with the backbone's name."
+            "its set differs from the classifier's. The checkpoint itself is not affected; report "
+            "this with the backbone's name."
         )
     return difference

@@ -1,4 +1,4 @@
-"""What of a checkpoint may leave this machine: all that is needed to classify, no photographs."""
+"""The public form of a checkpoint: everything needed to classify, but no training photographs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +14,16 @@ LEFT_OUT = "thumbnails, file names and hashes of training photographs"
 
 
 def redact(checkpoint: Checkpoint) -> Checkpoint:
-    """Take out of a checkpoint what shows or names a training photograph.
+    """Remove everything from a checkpoint that shows or names a training photograph.
 
     Evidence keeps its embeddings and the 32-byte signatures that recognise a training photograph
-    when it is sent again; each photograph is named by its class alone. An audit keeps its counts.
+    when it is sent again; each photograph is named only by its class. An audit keeps its counts.
 
     Args:
         checkpoint: The checkpoint; it is not changed.
 
     Returns:
-        A checkpoint that answers alike.
+        A checkpoint that gives the same answers.
     """
     evidence, audit = checkpoint.evidence, checkpoint.audit
     return replace(
@@ -50,22 +50,22 @@ def write(
     title: str | None = None,
     link: str | None = None,
 ) -> Checkpoint:
-    """Write the public form of a checkpoint; `skipped.csv` loses its rows, as they name files.
+    """Write the public form of a checkpoint, with an empty `skipped.csv`, because rows name files.
 
     Args:
         folder: The checkpoint folder.
         out: The folder to write; it must be empty or not exist.
-        name: `USER/NAME` on the Hub: what the card's commands shall name.
+        name: The `USER/NAME` on the Hub that the card's commands should use.
         license_id: The Hub's identifier of the licence, for the card.
-        title: As `PageTexts.changed`; the checkpoint in `folder` is not changed.
-        link: Likewise.
+        title: See `PageTexts.changed`; the checkpoint in `folder` is not changed.
+        link: See `PageTexts.changed`.
 
     Returns:
-        What was written.
+        The checkpoint that was written.
 
     Raises:
-        FileNotFoundError: There is no checkpoint.
-        ValueError: It cannot be used, `out` is not empty, or a text is refused.
+        FileNotFoundError: There is no checkpoint in `folder`.
+        ValueError: The checkpoint cannot be used, `out` is not empty, or a text is invalid.
     """
     stored = checkpoints.load(folder)
     public = replace(redact(stored), page=stored.page.changed(title, link))

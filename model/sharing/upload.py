@@ -1,4 +1,4 @@
-"""Folders put on the Hugging Face Hub, in one commit each; nothing half-made stays behind."""
+"""Uploads folders to the Hugging Face Hub, in one commit each, and leaves nothing incomplete."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 TAG = "frostflower"
-"""The tag in a card that marks what this program made, and may replace."""
+"""The tag in a card that marks repositories of this program, which it may replace."""
 
 _FROM_THE_START = {".gitattributes", "README.md"}
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What an upload made.
+    """The result of an upload.
 
     Attributes:
         url: The repository's page.
         commit: The commit's hash.
-        created: Whether the repository is new.
-        hardware: Where a Space runs, else ""; "" too where the Hub does not say.
+        created: Whether the upload created the repository.
+        hardware: The hardware of a Space; "" for a model, or if the Hub does not say.
     """
 
     url: str
@@ -38,7 +38,7 @@ class Uploaded:
 
 
 def push(folder: Path, repo: str, *, private: bool = False, license_id: str = "") -> Uploaded:
-    """Put the public form of a checkpoint on the Hub as a model.
+    """Upload the public form of a checkpoint to the Hub as a model.
 
     Args:
         folder: The checkpoint folder.
@@ -47,12 +47,12 @@ def push(folder: Path, repo: str, *, private: bool = False, license_id: str = ""
         license_id: The Hub's identifier of the licence, for the card.
 
     Returns:
-        Where it is.
+        Where it was uploaded.
 
     Raises:
-        FileNotFoundError: There is no checkpoint.
+        FileNotFoundError: There is no checkpoint in `folder`.
         HubError: The upload failed.
-        ValueError: The checkpoint cannot be used, or `repo` is no such name.
+        ValueError: The checkpoint cannot be used, or `repo` is not a valid name.
     """
     require_name(repo)
     with tempfile.TemporaryDirectory() as temporary:
@@ -71,24 +71,24 @@ def upload(
     hardware: Sequence[str] = (),
     fit: Callable[[str], None] | None = None,
 ) -> Uploaded:
-    """Put a folder on the Hub in one commit; a repository made for it goes again if that fails.
+    """Upload a folder to the Hub in one commit; if that fails, a new repository is deleted again.
 
     Args:
-        folder: What to upload, whole.
-        repo: `USER/NAME`; one that exists must be of this program, or empty.
+        folder: The folder to upload completely.
+        repo: `USER/NAME`; an existing repository must come from this program or be empty.
         kind: `model` or `space`.
-        private: Make a new repository private; one that exists must be.
-        replaces: Patterns of files that are deleted there unless they are in the folder.
-        hardware: For a new Space: the first of these that needs no payment.
-        fit: Called before the upload with what will be `Uploaded.hardware`; it may change the
-            folder accordingly.
+        private: Make a new repository private; an existing one must already be.
+        replaces: Patterns of files to delete from the repository unless the folder has them.
+        hardware: Choices for a new Space; the first one that needs no payment is used.
+        fit: Called before the upload with the later value of `Uploaded.hardware`; it may change
+            the folder to suit it.
 
     Returns:
-        Where it is.
+        Where it was uploaded.
 
     Raises:
-        HubError: It failed; nothing half-made is left, or the message says what is.
-        ValueError: `repo` is no such name, or holds something else.
+        HubError: The upload failed. Nothing incomplete is left, or the message says what is.
+        ValueError: `repo` is not a valid name, or holds something else.
     """
     from huggingface_hub import HfApi
 
@@ -108,28 +108,28 @@ def upload(
                 commit_message="Upload with Frostflower",
                 delete_patterns=list(replaces) or None,
             )
-    except Exception as error:  # hf_xet, which uploads large files, has errors of its own
-        state = _remove(api, repo, kind) if created else f"{repo} is as it was before."
+    except Exception as error:  # hf_xet, which uploads large files, raises its own errors
+        state = _remove(api, repo, kind) if created else f"{repo} is unchanged."
         raise HubError(f"{error} {state}", getattr(error, "status", 0)) from error
     prefix = "spaces/" if kind == "space" else ""
     return Uploaded(f"{api.endpoint}/{prefix}{repo}", done.oid, created, used)
 
 
 def _find(api: "HfApi", repo: str, kind: str, private: bool) -> str | None:
-    """Find a repository; return its hardware where that is known, else "".
+    """Find a repository and its hardware.
 
     Returns:
-        None where there is no such repository.
+        The hardware, or "" if it is not known; None if there is no such repository.
 
     Raises:
-        HubError: That cannot be found out.
-        ValueError: It exists and must not be replaced.
+        HubError: The Hub cannot be asked.
+        ValueError: The repository exists and must not be replaced.
     """
     try:
         with explained(repo):
             info = api.space_info(repo) if kind == "space" else api.model_info(repo)
     except HubError as error:
-        if error.status in (401, 403, 404):  # what the Hub says of a name it does not know
+        if error.status in (401, 403, 404):  # the Hub's answers for an unknown name
             return None
         raise
     names = {file.rfilename for file in info.siblings or []}
@@ -137,23 +137,23 @@ def _find(api: "HfApi", repo: str, kind: str, private: bool) -> str | None:
     tags = [*(info.tags or []), *(card.get("tags") or [])]
     if TAG not in tags and not names <= _FROM_THE_START:
         raise ValueError(
-            f"{repo} exists already and holds something else (see {min(names - _FROM_THE_START)}). "
+            f"{repo} already exists and holds something else (see {min(names - _FROM_THE_START)}). "
             "Choose another name."
         )
     if private and not info.private:
         raise ValueError(
-            f"{repo} exists already and is public. Make it private in its settings on the Hub, or "
+            f"{repo} already exists and is public. Make it private in its settings on the Hub, or "
             "choose another name."
         )
-    runtime = getattr(info, "runtime", None)  # models have none
+    runtime = getattr(info, "runtime", None)  # models have no runtime
     return (runtime and (runtime.requested_hardware or runtime.hardware)) or ""
 
 
 def _create(api: "HfApi", repo: str, kind: str, private: bool, hardware: Sequence[str]) -> str:
-    """Create a repository; return its hardware.
+    """Create a repository, and return its hardware.
 
     Raises:
-        HubError: The Hub refuses.
+        HubError: The Hub refuses to create it.
     """
     *others, last = hardware or [""]
     for choice in (*others, last):
@@ -171,14 +171,14 @@ def _create(api: "HfApi", repo: str, kind: str, private: bool, hardware: Sequenc
                 raise
         else:
             return choice
-    raise AssertionError("The last choice was neither made nor refused.")
+    raise AssertionError("The Hub neither created nor refused the last choice of hardware.")
 
 
 def _remove(api: "HfApi", repo: str, kind: str) -> str:
-    """Delete the repository that was just made; say how that went."""
+    """Delete the repository that was just created, and return a sentence about its state."""
     try:
         with explained(repo, writing=True):
             api.delete_repo(repo, repo_type=kind)
     except HubError:
-        return f"{repo} was made and is still empty; the same command fills it."
-    return f"{repo}, which was made for it, has been deleted again."
+        return f"{repo} was created and is still empty; run the same command again to fill it."
+    return f"{repo}, which had been created for this, was deleted again."

@@ -138,7 +138,7 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     (
         "config.json",
         put("parents", value=[["c d"], [], []]),
-        "parents: 'c d' is a class, and a parent of class '1'",
+        "parents: 'c d' is both a class and a parent of class '1'",
     ),
     (
         "config.json",
@@ -158,12 +158,12 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     (
         "metrics.json",
         put("splits", "valid", "levels", value=[LEVEL, LEVEL]),
-        "splits.valid: levels stands without answered",
+        "splits.valid: levels is present without answered",
     ),
     (
         "metrics.json",
         put("splits", "valid", "answered", value=0.5),
-        "splits.valid: answered stands without levels",
+        "splits.valid: answered is present without levels",
     ),
     (
         "config.json",
@@ -254,7 +254,7 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     (
         "config.json",
         put("detector", "doubt", value=[1, 1]),
-        "detector.doubt: expected two numbers that rise",
+        "detector.doubt: expected two increasing numbers",
     ),
     (
         "config.json",
@@ -284,7 +284,7 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     (
         "config.json",
         put("training", value=NESTED),
-        "the file has too many lists or objects inside one another",
+        "the file has lists or objects that are nested too deeply",
     ),
     ("config.json", put("page", value=[]), "page: expected an object, got a list"),
     (
@@ -390,7 +390,7 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     (
         "metrics.json",
         put("a\x1b", value=NESTED),
-        "the file has too many lists or objects inside one another",
+        "the file has lists or objects that are nested too deeply",
     ),
     ("golden.json", put("device", value=None), "device: expected a text, got null"),
     (
@@ -460,7 +460,7 @@ def test_a_field_that_is_wrong_is_named(
     ("text", "said"),
     [
         (b"\xff\xfe{}", "the file is not UTF-8 at byte 0"),
-        (b"{", "the file is not valid JSON: it breaks off"),
+        (b"{", "the file is not valid JSON: it ends too early"),
         (b"[1]", "the file: expected an object, got a list"),
         (b'{"a": [nan]}', "the file is not valid JSON in line 1, near: {"),
         (b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}", "the file has too many lists or objects ins"),
@@ -476,7 +476,7 @@ def test_a_file_that_is_no_json_object_is_refused(file: str, text: bytes, said: 
 
 def test_a_file_that_may_be_missing_can_be_removed(folder: Path):
     change(folder, "audit.json", drop("counts"))
-    assert "counts is missing. Remove the file to do without it" in refused(folder)
+    assert "counts is missing. Remove the file to work without it" in refused(folder)
     (folder / "audit.json").unlink()
     assert load(folder).audit is None
 
@@ -534,7 +534,9 @@ def test_the_backbone_may_not_take_longer_than_one_network_of_1024_px(folder: Pa
             )
 
     change(folder, "config.json", add)
-    assert "backbone is refused: The backbone's networks take pictures of 64 px" in refused(folder)
+    assert "backbone cannot be used: The backbone's networks take pictures of 64 px" in refused(
+        folder
+    )
     change(folder, "config.json", put("backbone", "members", 1, "image_size", value=1000))
     assert len(load(folder).backbone.members) == 3
     change(folder, "config.json", put("backbone", "members", 1, "name", value="other1"))

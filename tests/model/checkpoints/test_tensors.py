@@ -99,7 +99,7 @@ def test_names_may_hold_any_character_and_show_the_printable_ones(tmp_path: Path
         ("labels", at(9, 3), "labels[9] is 3; expected 0 to 2"),
         ("digests", lambda a: a[:, :8], "digests is uint8 [30, 8]; expected uint8 [30, 16]"),
         ("signatures", lambda a: a[1:], "signatures is uint8 [29, 32]; expected uint8 [30, 32]"),
-        ("names", lambda a: a[:9], "names has 1 names; expected 30, as vectors"),
+        ("names", lambda a: a[:9], "names has 1 names; expected 30, one per vector"),
         ("names", at(3, 255), "names is not UTF-8 at byte 3"),
         (
             "names",

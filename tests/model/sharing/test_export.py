@@ -205,7 +205,7 @@ def test_a_file_is_replaced_only_with_overwrite(run: Run, tmp_path: Path, capsys
     path = tmp_path / "a.onnx"
     path.write_bytes(b"precious")
     assert run("--onnx", path) == 2
-    assert "exists already. Choose another --onnx, or add --overwrite." in capsys.readouterr().err
+    assert "already exists. Choose another --onnx, or add --overwrite." in capsys.readouterr().err
     assert path.read_bytes() == b"precious"
     assert run("--onnx", path, "--overwrite") == 0
     assert path.stat().st_size > 1000
@@ -227,7 +227,7 @@ SPOILED = {
     "probabilities": (lambda p, u, s: (p + 2e-4, u, s), "its probabilities differ by 2.0e-04"),
     "no numbers": (lambda p, u, s: (p * torch.nan, u, s), "its probabilities differ by nan"),
     "score": (lambda p, u, s: (p, u * 1.01 + 0.01, s), "its unknown_score differ"),
-    "set": (lambda p, u, s: (p, u, ~s), "its set is not the classifier's"),
+    "set": (lambda p, u, s: (p, u, ~s), "its set differs from the classifier's"),
 }
 
 
@@ -267,7 +267,7 @@ def test_what_does_not_fit_into_one_file_is_refused(
     classifier: Classifier, tmp_path: Path, monkeypatch
 ):
     monkeypatch.setattr(exports, "_MAX_BYTES", 1000)
-    with pytest.raises(ValueError, match=r"its weights have .* GB, one file holds 1e-06"):
+    with pytest.raises(ValueError, match=r"its weights have .* GB, but one file holds 1e-06"):
         export(classifier, tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
 
