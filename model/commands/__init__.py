@@ -1,1 +1,1 @@
-"""The commands of `python -m model`, one file each; only here are options parsed."""
+"""The commands of `python -m model`, one file each. No other part of the library parses options."""

@@ -12,12 +12,12 @@ from model.commands.opening import require_folder_of
 from model.photographs import images
 from model.photographs.class_names import escaped
 
-if TYPE_CHECKING:  # importing it takes scikit-learn's time
+if TYPE_CHECKING:  # importing it also imports scikit-learn, which is slow
     from model.audit.findings import Audit
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parsers of `python -m model`."""
+    """Add the `audit` command to the parsers of `python -m model`."""
     command = console.add_command(
         commands,
         "audit",
@@ -36,21 +36,21 @@ def add(commands: Any) -> None:
     data_options.add_data_dir(command)
     console.add_checkpoint(
         command,
-        "use its backbone; its classes need not be DATA's "
-        "(default: the default backbone, which is quick)",
+        "use the backbone of this checkpoint, whose classes may differ from DATA's "
+        "(default: train.py's default backbone, which is fast)",
     )
-    command.add_argument("--top", type=int, default=20, metavar="N", help="rows a table on screen")
+    command.add_argument("--top", type=int, default=20, metavar="N", help="rows per printed table")
     command.add_argument(
         "--csv",
         type=Path,
         metavar="FILE",
-        help="write all findings; label_error ranks every photograph, however sound it looks",
+        help="write all findings; label_error ranks every photograph, even likely correct ones",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument(
         "--save",
         action="store_true",
-        help="write the summary into the checkpoint folder, for the page",
+        help="store the summary in the checkpoint folder, so that the page can show it",
     )
 
 
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         Exit status 0.
 
     Raises:
-        FileNotFoundError: No folder for the table.
+        FileNotFoundError: The folder for the CSV file does not exist.
         ValueError: `--save` without `--checkpoint`, or `--top` below 1.
     """
     from model.audit import audit as audits
@@ -76,15 +76,15 @@ def run(options: argparse.Namespace) -> int:
     if options.top < 1:
         raise ValueError(f"--top {options.top} must be 1 or more.")
     if options.save and not options.checkpoint:
-        raise ValueError("--save writes into a checkpoint folder. Name it with --checkpoint DIR.")
+        raise ValueError("--save needs a checkpoint folder. Name it with --checkpoint DIR.")
     places = {"device": options.device, "cache_dir": options.cache_dir}
     if options.checkpoint:
         found_at = console.find_checkpoint(options.checkpoint)
         if options.save and found_at.repo:
-            raise ValueError("--save writes into a checkpoint folder; this is one of the Hub.")
+            raise ValueError("--save needs a local checkpoint folder, not one on the Hub.")
         backbone = Backbone(checkpoints.load(found_at.folder).backbone, **places)
     else:
-        backbone = open_backbone(pooling="second-order", **places)  # as train.py: one cache
+        backbone = open_backbone(pooling="second-order", **places)  # the same cache as train.py
     listing = list_source(
         options.data,
         data_dir=options.data_dir,
@@ -110,16 +110,16 @@ def run(options: argparse.Namespace) -> int:
         print(f"{options.csv}: {write_csv(found, options.csv):,} rows", file=sys.stderr)
     if options.save:
         path = checkpoints.save_audit(Path(options.checkpoint), found.summary())
-        print(f"{path}: shown on the page's Data tab", file=sys.stderr)
+        print(f"{path} was written for the page's Data tab.", file=sys.stderr)
     return 0
 
 
 def render(found: "Audit", top: int) -> str:
-    """Lay out the findings for a terminal.
+    """Format the findings for a terminal.
 
     Args:
         found: The findings.
-        top: Rows a table.
+        top: Most rows per table.
 
     Returns:
         Lines of text.

@@ -1,4 +1,4 @@
-"""What the command lines share: one-line errors, Ctrl-C, tables, bars."""
+"""Helpers that command lines share: one-line errors, Ctrl-C, tables and bars."""
 
 import argparse
 import errno
@@ -19,12 +19,12 @@ from model.photographs.class_names import escaped
 
 
 def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") -> int:
-    """Run a command line: an error is one line on stderr and exit status 2.
+    """Run a command, turning an error into one line on stderr and exit status 2.
 
     Args:
-        program: The name before the message.
+        program: The program name before the message.
         main: The command.
-        interrupted: What to say after Ctrl-C.
+        interrupted: The message after Ctrl-C.
 
     Returns:
         Its exit status; 2 after an error, 130 after Ctrl-C.
@@ -35,18 +35,18 @@ def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") ->
         return _run(program, main, interrupted)
     finally:
         if threading.current_thread() is threading.main_thread():
-            stopping.at_once(program)  # what is left to do has no one to catch an exception
+            stopping.at_once(program)  # from here on nothing would catch an exception
 
 
 def _run(program: str, main: Callable[[], int], interrupted: str) -> int:
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that has no such character
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe may lack a character
             stream.reconfigure(errors="replace")
     try:
         return main()
     except KeyboardInterrupt:
         return _stopped(program, interrupted)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         sys.stderr.close()
         return 141
     except (ValueError, OSError) as error:  # FileNotFoundError and ConnectionError are OSErrors
@@ -68,11 +68,11 @@ def _stopped(program: str, interrupted: str) -> int:
 
 
 _REMEDIES = {
-    errno.ENOSPC: "Make room there, or choose another place.",
-    errno.EDQUOT: "Make room there, or choose another place.",
+    errno.ENOSPC: "Free some space, or choose another place.",
+    errno.EDQUOT: "Free some space, or choose another place.",
     errno.EACCES: "Change its permissions, or choose another place.",
     errno.EPERM: "Change its permissions, or choose another place.",
-    errno.EROFS: "Choose a place that can be written.",
+    errno.EROFS: "Choose a place that can be written to.",
     errno.ENOENT: "Check the name.",
     errno.ENOTDIR: "Check the name.",
     errno.EISDIR: "Name a file, not a folder.",
@@ -82,10 +82,10 @@ _REMEDIES = {
 
 
 def explain(error: OSError) -> str:
-    """Say which file the system refuses, why, and what to do.
+    """Say which file the operating system refuses, why, and what to do.
 
     Args:
-        error: An error of the system, or one with a message of its own.
+        error: A system error, or an error with its own message.
 
     Returns:
         A sentence or two.
@@ -98,7 +98,7 @@ def explain(error: OSError) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Lay out a table: the first column to the left, the others to the right.
+    """Format a table with the first column aligned left and the others right.
 
     Args:
         header: Column titles.
@@ -120,13 +120,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def bar(share: float, width: int = 24) -> str:
-    """Draw a share of 0-1 as a bar of block characters, to an eighth of a character."""
+    """Draw a share of 0-1 as a bar of block characters, accurate to an eighth of a character."""
     eighths = round(share * width * 8)
     return ("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]).strip().ljust(width)
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Shows a default where there is one that the help does not name itself."""
+    """Shows the default value unless the help text already mentions it."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         silent = action.default in (None, False, argparse.SUPPRESS) or "(default" in (
@@ -138,16 +138,16 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], **texts: str
 ) -> argparse.ArgumentParser:
-    """Add a command to a program of several.
+    """Add a command to a program with several commands.
 
     Args:
-        commands: From `add_subparsers`.
-        name: The command.
-        run: Gets the options, and returns the exit status.
+        commands: The result of `add_subparsers`.
+        name: The name of the command.
+        run: Takes the options and returns the exit status.
         texts: `help` and `description`.
 
     Returns:
-        The command's parser.
+        The parser of the command.
     """
     command = commands.add_parser(name, formatter_class=HelpFormatter, **texts)
     command.set_defaults(run=run)
@@ -166,15 +166,14 @@ def add_cache_dir(parser: argparse._ActionsContainer) -> None:
         type=Path,
         default=default_cache_dir(),
         metavar="DIR",
-        help="where features, thumbnails and exported backbones are kept; may be deleted at "
-        "any time",
+        help="folder for features, thumbnails and exported backbones; may be deleted at any time",
     )
 
 
 def _pixels(text: str) -> int:
     found = re.fullmatch(r"(\d{1,12})(m?)", text.lower())
     if not found or not (pixels := int(found[1]) * (10**6 if found[2] else 1)):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of pixels, such as 60m")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of pixels, such as 60m")
     return pixels
 
 
@@ -185,21 +184,21 @@ def add_max_pixels(parser: argparse._ActionsContainer) -> None:
         type=_pixels,
         default=images.MAX_PIXELS,
         metavar="N",
-        help="largest photograph, width times height, such as 60m (default: 40m)",
+        help="largest photograph in pixels, width times height, such as 60m (default: 40m)",
     )
 
 
 def add_checkpoint(parser: argparse._ActionsContainer, help: str, **options: Any) -> None:
-    """Add `--checkpoint` to a parser: a folder, or a name on the Hub; kept as it was typed."""
+    """Add `--checkpoint`, a folder or a name on the Hub, to a parser; it stays as typed."""
     parser.add_argument("--checkpoint", metavar="DIR|USER/NAME[@REVISION]", help=help, **options)
 
 
 def add_page_texts(parser: argparse._ActionsContainer) -> None:
-    """Add `--title` and `--link` to a parser or a group; None where they are not given."""
+    """Add `--title` and `--link` to a parser or a group; both default to None."""
     parser.add_argument(
         "--title",
         metavar="TEXT",
-        help="what visitors read above the page, such as 'Which of 102 flowers is it?'",
+        help="text above the page for visitors, such as 'Which of 102 flowers is it?'",
     )
     parser.add_argument(
         "--link",
@@ -210,7 +209,7 @@ def add_page_texts(parser: argparse._ActionsContainer) -> None:
 
 
 def find_checkpoint(name: str) -> Located:
-    """Find what `--checkpoint` names, and say on stderr how, where that matters."""
+    """Find the checkpoint that `--checkpoint` names, and print the note about it to stderr."""
     found = locate(name)
     if found.note:
         print(f"Note: {found.note}", file=sys.stderr)

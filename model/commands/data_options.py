@@ -1,4 +1,4 @@
-"""The options by which a command is told where its photographs are and which belong together."""
+"""Options that say where a command's photographs are and which of them belong together."""
 
 import argparse
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ DATA = (
     "(CSV, TSV or Parquet: path,label[,split][,group][,parent]); a zip or tar of class folders; "
     "hf:USER/NAME[@REVISION][:SPLIT] on the Hugging Face Hub; or the name digits or flowers102"
 )
-"""What DATA may be."""
+"""The help text of DATA."""
 
 
 def add_data_dir(parser: argparse._ActionsContainer) -> None:
@@ -22,7 +22,7 @@ def add_data_dir(parser: argparse._ActionsContainer) -> None:
         type=Path,
         default=Path("data"),
         metavar="ROOT",
-        help="for flowers102: the folder that holds flowers-102/, or where it is downloaded to",
+        help="for flowers102: the folder that holds flowers-102/, or into which it is downloaded",
     )
 
 
@@ -30,10 +30,10 @@ _COLUMNS = {
     "path": "the file, absolute or relative to the table",
     "label": "the class",
     "split": "train, valid or test",
-    "group": "what belongs together, such as a person",
+    "group": "what photographs have in common, such as a person",
     "parent": "the group of classes that the class belongs to, or several from the widest to the "
-    "narrowest with / between them; none: there is no such column (default: parent, where it gives "
-    "each class one place)",
+    "narrowest, separated by /; none means no column (default: parent, if it gives each class one "
+    "place)",
 }
 
 
@@ -53,8 +53,8 @@ def add_nested(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--nested",
         action="store_true",
-        help="the lowest folders are the classes, and the folders above them their parents, as "
-        "DATA/iris/yellow iris/",
+        help="the lowest folders are the classes, and the folders above them are their parents, as "
+        "in DATA/iris/yellow iris/",
     )
 
 
@@ -64,14 +64,14 @@ def add_group_by(parser: argparse._ActionsContainer) -> None:
         "--group-by",
         default="auto",
         metavar="auto|folder|none|COLUMN|REGEX",
-        help="which photographs belong together and never lie on two sides of a split; auto: "
-        "copies and near copies, bursts of one camera, frames of one video, and what a table "
-        "groups; folder: the photographs of one folder; none: files with the same bytes only",
+        help="which photographs belong together and stay in one split; auto: copies and near "
+        "copies, bursts from one camera, frames of one video, and groups in a table; folder: the "
+        "photographs of one folder; none: only files with identical bytes",
     )
 
 
 def columns(options: argparse.Namespace) -> Columns:
-    """Return what a table's columns are called; `--group-by` may name one, too."""
+    """Return the names of a table's columns, one of which `--group-by` may give."""
     found = Columns(
         options.path_column,
         options.label_column,

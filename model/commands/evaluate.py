@@ -15,14 +15,14 @@ from model.photographs.dataset import SPLITS, Listing
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parsers of `python -m model`."""
+    """Add the `evaluate` command to the parsers of `python -m model`."""
     command = console.add_command(
         commands,
         "evaluate",
         run,
         help="measure a checkpoint on labelled photographs",
-        description="Measure a checkpoint on labelled photographs, matched by class id, "
-        "then by class name.",
+        description="Measure a checkpoint on labelled photographs. Labels are matched with its "
+        "class ids, then with its class names.",
     )
     console.add_device(command)
     console.add_cache_dir(command)
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--split",
         choices=SPLITS,
-        help="only the photographs of this split, where DATA has splits",
+        help="use only the photographs of this split, if DATA has splits",
     )
     data_options.add_nested(command)
     data_options.add_columns(command)
@@ -41,7 +41,8 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--unknown",
         metavar="DATA",
-        help="photographs of none of the classes, whatever their labels: how many are recognised",
+        help="photographs of none of the classes, whatever their labels: measures how many are "
+        "called 'none of these'",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -65,8 +66,7 @@ def run(options: argparse.Namespace) -> int:
     listing = _listing(options, classifier.checkpoint, places)
     if not options.split and any(entry.split == "train" for entry in listing.entries):
         print(
-            f"Note: {options.data} has splits, and train is measured as well. Choose one: --split "
-            "test.",
+            f"Note: {options.data} has splits, and train is included. Choose one: --split test.",
             file=sys.stderr,
         )
     unknown = list_unlabelled(options.unknown, **places) if options.unknown else None
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
             f"{result['background_rejected']:.2%} called 'none of these'"
         )
     for true, predicted, count in result["most_confused"]:
-        print(f"  {count} x {true} taken for {predicted}")
+        print(f"  {count} x {true} classified as {predicted}")
     if options.unknown:
         print(
             f"{result['unknown_photographs']:,} unknown photographs: AUROC "
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
 def _listing(
     options: argparse.Namespace, checkpoint: Checkpoint, places: dict[str, Any]
 ) -> Listing:
-    """List the photographs; where the upper folders are the checkpoint's parents, as nested."""
+    """List the photographs; if the upper folders are the checkpoint's parents, as nested."""
     from model.photographs.sources import list_source
 
     places = {"splits": bool(options.split), **places}
@@ -132,6 +132,5 @@ def _listing(
         return list_source(options.data, nested=True, **places)
     except ValueError as error:
         raise ValueError(
-            f"Folders in {options.data} hold the folders of classes, as the checkpoint's parents "
-            f"do. {error}"
+            f"Folders in {options.data} hold class folders, like the checkpoint's parents. {error}"
         ) from error

@@ -11,19 +11,19 @@ from model.commands.opening import CHECKPOINT, open_classifier
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parsers of `python -m model`."""
+    """Add the `export` command to the parsers of `python -m model`."""
     command = console.add_command(
         commands,
         "export",
         run,
         help="write a checkpoint as one ONNX file",
         description="Write backbone, head, views, temperature, sets and the unknown score as one "
-        "ONNX file, with class names, framing and thresholds in its metadata. It is compared with "
-        "the classifier before it is put in its place.",
+        "ONNX file, with class names, framing and thresholds in its metadata. The file is compared "
+        "with the classifier before it replaces anything.",
     )
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
-    command.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="the file")
-    command.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    command.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="file to write")
+    command.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     console.add_cache_dir(command)
 
 

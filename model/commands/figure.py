@@ -1,4 +1,4 @@
-"""A photograph beside where the classifier looked and its top classes: `predict --figure`."""
+"""Draws a photograph with its heat map and its top classes, for `predict --figure`."""
 
 import numpy as np
 from PIL import Image
@@ -12,12 +12,12 @@ from model.explain.heat_map import overlay
 def prediction_png(
     image: Image.Image, prediction: Prediction, transforms: Transforms, title: str
 ) -> bytes:
-    """Draw a photograph, where the classifier looked, and the bars of the most probable classes.
+    """Draw a photograph, its heat map, and bars for the most probable classes.
 
     Args:
         image: The decoded photograph.
-        prediction: What the classifier says of it, with its heat map.
-        transforms: How it was framed.
+        prediction: The prediction, including its heat map.
+        transforms: The framing of the photograph for the classifier.
         title: A line above the photograph, such as its file name.
 
     Returns:
@@ -25,7 +25,7 @@ def prediction_png(
     """
     pictures = {title: image}
     if prediction.heat:
-        pictures[f"what speaks for {prediction.top[0].label}"] = overlay(
+        pictures[f"heat map for {prediction.top[0].label}"] = overlay(
             image, prediction.heat, transforms
         )
     figure = new_figure(6 + 3.2 * len(pictures), 3.6)

@@ -20,7 +20,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line.
 
     Args:
-        arguments: What stands behind `python -m model`; by default the process's own.
+        arguments: The arguments after `python -m model`; by default those of this process.
 
     Returns:
         The options; `run` is the command's function.
@@ -35,10 +35,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def run() -> int:
-    """Run the command that the process was given.
+    """Run the command given on this process's command line.
 
     Returns:
-        Its exit status.
+        The exit status of the command.
     """
     parsed = parse()
     return console.run(f"python -m model {parsed.command}", lambda: parsed.run(parsed))

@@ -1,4 +1,4 @@
-"""`--only FILE`: a text file of the classes that may be answered, one a line."""
+"""`--only FILE`: a text file with the classes that may be answered, one per line."""
 
 import argparse
 from pathlib import Path
@@ -17,8 +17,8 @@ class Line(NamedTuple):
     """A line that names a class.
 
     Attributes:
-        number: Its number, from 1.
-        name: The id or name of a class.
+        number: The line number, from 1.
+        name: The id or the name of a class.
     """
 
     number: int
@@ -31,23 +31,23 @@ def add(parser: argparse._ActionsContainer) -> None:
         "--only",
         type=Path,
         metavar="FILE",
-        help="answer only with the classes in this text file: an id or name a line, # for comments",
+        help="answer only with the classes in this text file: one id or name per line, # comments",
     )
 
 
 def read(file: Path) -> list[Line]:
-    """Read the classes that may be answered, before anything is computed.
+    """Read the classes that may be answered, before time is spent on anything else.
 
     Args:
-        file: UTF-8 text, an id or name a line; empty lines and those that begin with # are left
-            out.
+        file: UTF-8 text with one id or name per line; empty lines and lines that begin with # are
+            ignored.
 
     Returns:
-        The lines.
+        The lines that name a class.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such text, names no class, or has more lines than there may be classes.
+        ValueError: The file is not such a text, names no class, or names too many.
     """
     if not file.exists():
         raise FileNotFoundError(f"--only {file} does not exist.")
@@ -62,11 +62,11 @@ def read(file: Path) -> list[Line]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"--only {file}, line {line}, is not UTF-8 text.") from None
-    # a class's name may begin or end with a space
+    # only the line end is removed, because a class name may begin or end with a space
     named = [Line(number, name.rstrip("\r")) for number, name in enumerate(text.split("\n"), 1)]
     lines = [line for line in named if line.name.strip() and line.name.strip()[0] != "#"]
     if not lines:
-        raise ValueError(f"--only {file} names no class; write an id or name on each line.")
+        raise ValueError(f"--only {file} names no class. Write an id or name on each line.")
     if len(lines) > MAX_CLASSES:
         raise ValueError(
             f"--only {file}, line {lines[MAX_CLASSES].number}: more than {MAX_CLASSES:,} lines "
@@ -76,15 +76,15 @@ def read(file: Path) -> list[Line]:
 
 
 def restrict(classifier: "Classifier", file: Path, lines: list[Line]) -> None:
-    """Let a classifier answer with these classes only.
+    """Make a classifier answer only with these classes.
 
     Args:
         classifier: The classifier.
-        file: Where they were named, for messages.
-        lines: What `read` returned.
+        file: The file that names them, for messages.
+        lines: The result of `read`.
 
     Raises:
-        ValueError: A line names no class; the message says which.
+        ValueError: A line does not name a class of the classifier; says which line.
     """
     checkpoint = classifier.checkpoint
     finder = ClassFinder(checkpoint.class_ids, checkpoint.class_names)

@@ -1,4 +1,4 @@
-"""What several commands do first: open a checkpoint, and make sure that files can be written."""
+"""First steps of several commands: open a checkpoint, and make sure that files can be written."""
 
 import argparse
 import sys
@@ -11,10 +11,10 @@ CHECKPOINT = "checkpoint folder, or one on the Hub (default: the shipped flowers
 
 
 def require_folder_of(*files: Path | None) -> None:
-    """Make sure that files can be written, before anything is computed.
+    """Make sure that files can be written, before time is spent on computing.
 
     Raises:
-        FileNotFoundError: The folder of one does not exist.
+        FileNotFoundError: The folder of a file does not exist.
     """
     for file in files:
         if file and not file.absolute().parent.is_dir():
@@ -24,16 +24,16 @@ def require_folder_of(*files: Path | None) -> None:
 def open_classifier(
     options: argparse.Namespace, device: str, *, threads: int | None = None, replay: bool = False
 ) -> Classifier:
-    """Open `--checkpoint`; what was downloaded is asked its golden questions again.
+    """Open `--checkpoint`, and replay the golden answers of a downloaded checkpoint.
 
     Args:
-        options: `checkpoint` and `cache_dir`.
-        device: As `Classifier`.
-        threads: As `Classifier`.
-        replay: Ask a local checkpoint, too.
+        options: The options, with `checkpoint` and `cache_dir`.
+        device: See `Classifier`.
+        threads: See `Classifier`.
+        replay: Also replay the golden answers of a local checkpoint.
 
     Returns:
-        The classifier; where it does not answer as it did when made, stderr says so.
+        The classifier; if its answers have changed, a warning is printed to stderr.
     """
     found = console.find_checkpoint(options.checkpoint)
     classifier = Classifier(

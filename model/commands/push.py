@@ -1,4 +1,4 @@
-"""`python -m model push`: put a checkpoint on the Hugging Face Hub."""
+"""`python -m model push`: upload a checkpoint to the Hugging Face Hub."""
 
 import argparse
 from typing import Any
@@ -7,15 +7,15 @@ from model.commands import console
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parsers of `python -m model`."""
+    """Add the `push` command to the parsers of `python -m model`."""
     command = console.add_command(
         commands,
         "push",
         run,
-        help="put a checkpoint on the Hugging Face Hub",
-        description="Put a checkpoint on the Hugging Face Hub as a model, without thumbnails, file "
-        "names and hashes of training photographs. The token comes from: hf auth login, or the "
-        "variable HF_TOKEN.",
+        help="upload a checkpoint to the Hugging Face Hub",
+        description="Upload a checkpoint to the Hugging Face Hub as a model, without thumbnails, "
+        "file names and hashes of training photographs. The token comes from `hf auth login` or "
+        "the variable HF_TOKEN.",
     )
     command.add_argument("name", metavar="USER/NAME", help="the model's name on the Hub")
     console.add_checkpoint(command, "checkpoint folder", required=True)
@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Put a checkpoint on the Hugging Face Hub.
+    """Upload a checkpoint to the Hugging Face Hub.
 
     Returns:
         Exit status 0.
@@ -38,6 +38,6 @@ def run(options: argparse.Namespace) -> int:
     done = push_checkpoint(
         folder, options.name, private=options.private, license_id=options.license
     )
-    print(f"{done.url} {'made' if done.created else 'updated'}, without {LEFT_OUT}.")
+    print(f"{done.url} {'created' if done.created else 'updated'}, without {LEFT_OUT}.")
     print(f"\n  python -m model predict PHOTOGRAPH --checkpoint {options.name}@{done.commit}")
     return 0

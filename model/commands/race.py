@@ -1,4 +1,4 @@
-"""`python -m model race`: which backbone suits these photographs."""
+"""`python -m model race`: find the backbone that suits some photographs best."""
 
 import argparse
 import math
@@ -11,22 +11,22 @@ from model.photographs import images
 from model.photographs.class_names import escaped
 from model.recipes import BEST
 
-if TYPE_CHECKING:  # importing it takes scipy's time
+if TYPE_CHECKING:  # importing it also imports scipy, which is slow
     from model.race import Entrant
 
 _PHOTOGRAPHS = 1000
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parsers of `python -m model`."""
+    """Add the `race` command to the parsers of `python -m model`."""
     command = console.add_command(
         commands,
         "race",
         run,
         help="compare backbones on a data folder, before training",
         description="Compare backbones on photographs in class folders. Each photograph is left "
-        "out of a ridge head in turn, together with its group, and then recognised by it; nothing "
-        "is trained, and nothing but the cache is written.",
+        "out of a ridge head in turn, together with its group, and then classified by that head. "
+        "Nothing is trained, and only the cache is written to.",
     )
     console.add_device(command)
     console.add_cache_dir(command)
@@ -36,27 +36,27 @@ def add(commands: Any) -> None:
         "--backbones",
         default=",".join([*PACKAGED, BEST["backbone"]]),
         metavar="A,B,C",
-        help="as train.py's --backbone, with commas between them",
+        help="backbones, in the form of train.py's --backbone, separated by commas",
     )
     command.add_argument(
         "--seconds",
         type=float,
         default=300,
         metavar="N",
-        help="time for features; then what all have seen is compared",
+        help="time limit for features; photographs that all have seen by then are compared",
     )
     command.add_argument(
         "--photographs",
         type=int,
         default=_PHOTOGRAPHS,
         metavar="N",
-        help="photographs to compare on, of each class its share",
+        help="photographs to compare on, drawn from each class by its share",
     )
     data_options.add_nested(command)
     data_options.add_columns(command)
     data_options.add_group_by(command)
     data_options.add_data_dir(command)
-    command.add_argument("--seed", type=int, default=0, help="of the draw")
+    command.add_argument("--seed", type=int, default=0, help="seed of the draw")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ConnectionError: Weights cannot be downloaded.
-        ValueError: A wrong option, or too few photographs.
+        ValueError: An option is wrong, or there are too few photographs.
     """
     from model.features.read import read_photos
     from model.heads.choose_pooling import MOST
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     images.allow(options.max_pixels)
     names = [name.strip() for name in options.backbones.split(",") if name.strip()]
     if not names:
-        raise ValueError("--backbones names none.")
+        raise ValueError("--backbones names none. Expected at least one name.")
     if not (math.isfinite(options.seconds) and options.seconds > 0):
         raise ValueError(f"--seconds {options.seconds} must be above 0.")
     if not 2 <= options.photographs <= MOST:
@@ -108,14 +108,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def render(entrants: list["Entrant"], data: str) -> str:
-    """Lay out the result for a terminal.
+    """Format the result for a terminal.
 
     Args:
         entrants: The backbones, the most accurate first.
-        data: What the command named.
+        data: DATA as it was typed.
 
     Returns:
-        A table, and what follows from it.
+        A table, and the conclusion from it.
     """
     rows = [
         (
@@ -128,7 +128,7 @@ def render(entrants: list["Entrant"], data: str) -> str:
         )
         for one in entrants
     ]
-    header = ("Backbone", "Accuracy", "95 % interval", "Pooling", "Features", "ms a picture")
+    header = ("Backbone", "Accuracy", "95 % interval", "Pooling", "Features", "ms/picture")
     best = entrants[0]
     close = [one for one in entrants if one.accuracy >= best.interval[0]]
     quick = min(close, key=lambda one: one.milliseconds)
@@ -138,9 +138,9 @@ def render(entrants: list["Entrant"], data: str) -> str:
     ]
     if quick is not best:
         lines.append(
-            f"{quick.name} is within the interval of {best.name} and takes "
+            f"{quick.name} is within the 95 % interval of {best.name} and takes "
             f"{quick.milliseconds / best.milliseconds:.0%} of its time."
         )
-    lines.append("Train with the winner:\n")
+    lines.append("Train with the most accurate backbone:\n")
     lines.append(f"  python train.py {shlex.quote(data)} --backbone {best.name}")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: one sentence instead of a traceback, at any moment.
 
-Nothing is imported here that takes time, so that a program can begin with it.
+This module imports nothing slow, so a program can import it first.
 """
 
 import os
@@ -9,16 +9,16 @@ import sys
 from types import FrameType
 
 STATUS = 130
-"""Exit status of a program that was stopped, as shells have it for Ctrl-C."""
+"""Exit status of a program that was stopped, the same that shells use for Ctrl-C."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def at_once(program: str, said: str = "stopped.") -> None:
-    """End the process with a sentence when it is stopped: while it imports, or has done its work.
+    """Make a signal end the process at once with a sentence, for use during imports and at the end.
 
     Args:
-        program: The name before the sentence.
+        program: The program name before the sentence.
         said: The sentence.
     """
 
@@ -34,7 +34,7 @@ _asked = False
 
 
 def by_exception() -> None:
-    """Raise KeyboardInterrupt when the process is stopped, so that what is open is closed."""
+    """Make a signal raise KeyboardInterrupt, so that open files and pools are closed."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         global _asked
@@ -46,5 +46,5 @@ def by_exception() -> None:
 
 
 def was_asked() -> bool:
-    """Tell whether the process was stopped: an import that is interrupted raises something else."""
+    """Return whether a signal came; an interrupted import may raise something else instead."""
     return _asked

@@ -1,4 +1,4 @@
-"""The options of train.py, and the configuration that they stand for."""
+"""The options of train.py, and how they become a configuration."""
 
 import argparse
 import re
@@ -21,8 +21,8 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MORE",
-        help="more photographs, from anything that DATA may be; may be repeated; where a "
-        "photograph has another label there, that one counts",
+        help="more photographs, in any form that DATA may have; may be repeated; if a photograph "
+        "has another label there, the later label counts",
     )
     data_options.add_nested(group)
     data_options.add_columns(group)
@@ -31,29 +31,29 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         "--background",
         default="",
         metavar="NAME",
-        help="a class of things that are none of the others: trained against, never shown, part "
-        'of "none of these"',
+        help="a class of things that belong to no other class; the head learns it but never "
+        'answers with it; it raises the score of "none of these"',
     )
     data_options.add_data_dir(group)
     group.add_argument(
         "--class-names",
         type=Path,
         metavar="FILE.json",
-        help="display names, {class folder: name}; otherwise a cat_to_name.json in or above DATA",
+        help="display names, {class folder: name}; default: a cat_to_name.json in or above DATA",
     )
     group.add_argument(
         "--valid-fraction",
         type=float,
         default=0.2,
         metavar="SHARE",
-        help="share of each class for valid, where DATA has no such folder",
+        help="share of each class for valid, if DATA has no such folder",
     )
     group.add_argument(
         "--test-fraction",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of each class for test, where DATA has no such folder",
+        help="share of each class for test, if DATA has no such folder",
     )
     group.add_argument("--strict", action="store_true", help="stop if any file cannot be used")
 
@@ -64,13 +64,13 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("default", "classic"),
         default="default",
-        help="classic: the tutorial's training, step for step, nothing cached",
+        help="classic: the tutorial's training, step by step, without caching",
     )
     group.add_argument(
         "--quality",
         choices=("fast", "best"),
         default="fast",
-        help="fast: one network, two views; best: two networks, six views a photograph, about "
+        help="fast: one network, two views per photograph; best: two networks, six views, about "
         "ten times the time",
     )
     group.add_argument(
@@ -83,13 +83,13 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
         "--stages",
         type=int,
         metavar="N",
-        help="last stages whose mean-pooled outputs stand beside the final layer's (default: 3)",
+        help="number of last stages to pool in addition to the final layer (default: 3)",
     )
     group.add_argument(
         "--pooling",
         choices=("auto", "mean", "second-order"),
-        help="second-order: which channels of a stage fire together, beside their means; auto: "
-        "where that recognises more training photographs that were left out (default: auto)",
+        help="second-order: add features for which channels of a stage are active together; auto: "
+        "use them if they classify more held-out training photographs correctly (default: auto)",
     )
     group.add_argument(
         "--image-size", type=int, metavar="PX", help="input size (default: the backbone's own)"
@@ -97,14 +97,14 @@ def _add_backbone_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--framing",
         choices=("crop", "pad", "squash"),
-        help="centre crop, whole photograph on a plain ground, or squashed "
+        help="centre crop, whole photograph on a plain ground, or whole photograph distorted "
         "(default: the backbone's own, mostly crop)",
     )
     group.add_argument(
         "--views",
         type=int,
         metavar="K",
-        help="augmented renderings a photograph, beside centre and mirror image (default: "
+        help="augmented renderings per photograph, besides centre and mirror image (default: "
         f"{recipes.FAST['views']}; best: {recipes.BEST['views']})",
     )
 
@@ -115,8 +115,8 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         "--head",
         choices=get_args(HeadType),
         help="linear: cross-entropy by AdamW; ridge: least squares; mlp: hidden layers; auto: "
-        "ridge where photographs are fewer than 3,000 and than half the features, else linear "
-        "(default: auto; classic recipe: mlp)",
+        "ridge if there are fewer than 3,000 photographs and fewer than half as many as features, "
+        "else linear (default: auto; classic recipe: mlp)",
     )
     group.add_argument(
         "--hidden",
@@ -129,12 +129,12 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         "--dropout",
         type=float,
         metavar="SHARE",
-        help=f"of the MLP's hidden layers, 0-1 (default: {HeadConfig.dropout})",
+        help=f"dropout of the MLP's hidden layers, 0-1 (default: {HeadConfig.dropout})",
     )
     numbers = {
         "epochs": "passes over the training photographs",
-        "batch_size": "photographs a step",
-        "lr": "learning rate, highest of the one-cycle schedule",
+        "batch_size": "photographs per step",
+        "lr": "learning rate, the highest of the one-cycle schedule",
         "weight_decay": "weight decay",
         "label_smoothing": "share of the target spread over all classes, 0-1",
     }
@@ -161,41 +161,41 @@ def _add_head_options(parser: argparse.ArgumentParser) -> None:
         "--balance",
         action="store_const",
         const=True,
-        help="weigh classes inversely to their number of photographs",
+        help="weight classes inversely to their number of photographs",
     )
     group.add_argument(
         "--patience",
         type=int,
         metavar="EPOCHS",
-        help="stop after so many epochs without a better one on valid (default: 0, never)",
+        help="stop after this many epochs without improvement on valid (default: 0, never)",
     )
 
 
 def _add_trust_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("honesty")
+    group = parser.add_argument_group("calibration and evidence")
     group.add_argument(
         "--coverage",
         type=float,
         default=0.99,
         metavar="SHARE",
-        help="share of photographs whose set of classes shall hold the right one",
+        help="share of photographs whose set of classes should contain the right one",
     )
     group.add_argument(
         "--known-pass-rate",
         type=float,
         default=0.99,
         metavar="SHARE",
-        help='share of photographs of known classes that shall not be called "none of these"',
+        help='share of photographs of known classes that should not be called "none of these"',
     )
     group.add_argument(
         "--no-evidence",
         action="store_true",
-        help="keep no embeddings and no 96-px thumbnails of the training photographs",
+        help="keep neither embeddings nor 96-px thumbnails of the training photographs",
     )
     group.add_argument(
         "--no-thumbnails",
         action="store_true",
-        help="keep embeddings but no thumbnails, for a checkpoint to be given away",
+        help="keep embeddings but no thumbnails, for a checkpoint that will be shared",
     )
 
 
@@ -209,13 +209,15 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="checkpoint folder (default: runs/NAME_OF_DATA)"
     )
     group.add_argument("--overwrite", action="store_true", help="replace an earlier checkpoint")
-    group.add_argument("--seed", type=int, default=0, help="of split, views, weights and order")
-    group.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA, else the CPU")
+    group.add_argument(
+        "--seed", type=int, default=0, help="seed of the split, views, weights and order"
+    )
+    group.add_argument("--device", choices=DEVICES, default="auto", help="auto: CUDA or CPU")
     group.add_argument(
         "--workers",
         type=int,
         metavar="N",
-        help="threads that decode (default: one a core); classic recipe: processes (default: 4)",
+        help="decoding threads (default: one per core); classic recipe: processes (default: 4)",
     )
     cluster_options.add(group)
     console.add_cache_dir(group)
@@ -226,11 +228,11 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
     """Parse the command line of train.py.
 
     Args:
-        description: What stands above the options in the help.
-        arguments: What stands behind `train.py`; by default the process's own.
+        description: Text above the options in the help.
+        arguments: The arguments after `train.py`; by default those of this process.
 
     Returns:
-        The options, with those filled in that depend on the recipe.
+        The options, with the recipe's values for those that were not given.
     """
     parser = argparse.ArgumentParser(
         prog="train.py", description=description, formatter_class=console.HelpFormatter
@@ -251,20 +253,20 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
     options = parser.parse_args(arguments)
     classic = options.recipe == "classic"
     if classic and options.quality == "best":
-        parser.error("--quality best is no part of the classic recipe")
+        parser.error("--quality best cannot be used with --recipe classic")
     if classic and options.cluster is not None:
-        parser.error("--cluster is no part of the classic recipe")
+        parser.error("--cluster cannot be used with --recipe classic")
     for name, value in recipes.resolve(options.recipe, options.quality).items():
         given = getattr(options, name)
         foreign = classic and name not in recipes.CLASSIC
-        plain = (("stages", 0), ("pooling", "mean"))  # as the classic recipe has it
+        plain = (("stages", 0), ("pooling", "mean"))  # the classic recipe's own values
         if foreign and given is not None and (name, given) not in plain:
-            parser.error(f"--{name.replace('_', '-')} is no part of the classic recipe")
+            parser.error(f"--{name.replace('_', '-')} cannot be used with --recipe classic")
         if given is None:
             setattr(options, name, value)
     for name in ("hidden", "dropout"):
         if options.head != "mlp" and getattr(options, name) is not None:
-            parser.error(f"--{name} is for --head mlp")
+            parser.error(f"--{name} needs --head mlp")
     options.hidden = options.hidden or list(HeadConfig.hidden)
     options.dropout = HeadConfig.dropout if options.dropout is None else options.dropout
     if options.out is None:
@@ -277,7 +279,7 @@ def parse(description: str | None, arguments: list[str] | None = None) -> argpar
 
 
 def configure(options: argparse.Namespace) -> TrainConfig:
-    """Turn options into a configuration.
+    """Turn the options into a training configuration.
 
     Raises:
         ValueError: A number is out of range.
@@ -314,13 +316,13 @@ def configure(options: argparse.Namespace) -> TrainConfig:
 
 
 def published_command(arguments: list[str]) -> str:
-    """Write the command for the model card: folders by their last name, no cache, no cluster.
+    """Return the training command for the model card, without this machine's folders and cache.
 
     Args:
-        arguments: What stood behind `train.py`.
+        arguments: The arguments after `train.py`.
 
     Returns:
-        The command, with nothing in it of where this machine keeps its files.
+        The command; of each folder only the last part of its path is kept.
     """
     shown = ["python", "train.py"]
     for previous, argument in zip(["", *arguments], arguments, strict=False):
@@ -331,7 +333,7 @@ def published_command(arguments: list[str]) -> str:
         option, equals, value = (
             argument.partition("=") if argument[:2] == "--" else (previous, "", argument)
         )
-        # an expression, a class, a title and a link may have a / in them and are no paths
+        # expressions, classes, titles and links may contain a / without being paths
         texts = ("--group-by", "--background", "--title", "--link")
         no_path = option in texts or value.startswith("hf:")
         if "/" in value and not no_path:

@@ -1,4 +1,4 @@
-"""`python -m model verify`: are a checkpoint's files and answers as they were?"""
+"""`python -m model verify`: check whether a checkpoint's files and answers are unchanged."""
 
 import argparse
 import json
@@ -14,14 +14,14 @@ from model.commands.opening import CHECKPOINT
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parsers of `python -m model`."""
+    """Add the `verify` command to the parsers of `python -m model`."""
     command = console.add_command(
         commands,
         "verify",
         run,
-        help="check that a checkpoint's files and answers are as they were",
+        help="check that a checkpoint's files and answers are unchanged",
         description="Compare a checkpoint's files with their stored hashes, and its answers to "
-        "drawn patterns with those stored when it was trained. Exit status 1 when one differs.",
+        "drawn patterns with those stored when it was trained. Exit status 1 if any differ.",
     )
     console.add_device(command)
     console.add_cache_dir(command)
@@ -31,15 +31,15 @@ def add(commands: Any) -> None:
     output.add_argument(
         "--accept",
         action="store_true",
-        help="store the files and answers as they are now, after an edit that was meant",
+        help="store the present files and answers as correct, after an intended edit",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check a checkpoint's files and answers, or accept them as they are.
+    """Check a checkpoint's files and answers, or accept them in their present state.
 
     Returns:
-        1 when a file or an answer is not as it was, else 0.
+        1 if a file or an answer has changed, else 0.
     """
     folder = console.find_checkpoint(options.checkpoint).folder
     places = {"device": options.device, "cache_dir": options.cache_dir}
@@ -55,15 +55,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def render(folder: Path, report: verify.Report) -> str:
-    """Lay out a report as tables: files, then answers."""
+    """Format a report as tables: files, then answers."""
     rows = []
     for name in sorted({*checkpoints.HASHED, *report.problems}):
         there = (folder / name).is_file()
         if name in report.problems:
             state = "changed" if there else "missing"
         elif there:
-            state = "not checked" if hashes.FILE in report.problems else "as written"
-        else:  # one that a checkpoint may do without
+            state = "not checked" if hashes.FILE in report.problems else "unchanged"
+        else:  # an optional file
             continue
         rows.append((name, f"{(folder / name).stat().st_size:,}" if there else "-", state))
     parts = [console.table(("File", "Bytes", "State"), rows)]
@@ -74,19 +74,19 @@ def render(folder: Path, report: verify.Report) -> str:
                 f"{answer.pattern} ({width} x {height} px)",
                 *(f"{name} {share:.4f}" for name, share in (answer.expected_top, answer.found_top)),
                 f"{answer.difference:.1e}",
-                "drift" if answer.beyond else "as recorded",
+                "different" if answer.beyond else "reproduced",
             )
             for answer, (width, height) in zip(report.answers, golden.SIZES, strict=True)
         ]
         header = ("Pattern", "Recorded", "Now", "Difference", "State")
         parts.append(f"\n{console.table(header, rows)}")
         parts.append(
-            f"Recorded with {report.recorded_on}, replayed with {report.replayed_on}. Difference: "
-            "the largest of any class's probability; "
-            f"up to {report.answers[0].tolerance:g} is sound."
+            f"Recorded with {report.recorded_on}, replayed with {report.replayed_on}. Difference "
+            "is the largest for any class's probability; up to "
+            f"{report.answers[0].tolerance:g} is acceptable."
         )
         if drifts := [answer for answer in report.answers if answer.beyond]:
             parts.append(f"\n{verify.warning(drifts)}")
     else:
-        parts.append("Files that are not as written are not used, so no pattern was replayed.")
+        parts.append("Changed or missing files are not used, so no pattern was replayed.")
     return "\n".join(parts)

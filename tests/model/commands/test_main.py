@@ -380,7 +380,7 @@ def test_evaluate_prints_a_table_and_the_confusions(
     columns += ["ECE", "Coverage", "Set size", "Known pass"]
     assert lines[0].split() == " ".join(columns).split()
     assert lines[2].split()[0] == "8"
-    assert lines[3].endswith("x Garden tulip taken for Dog rose")
+    assert lines[3].endswith("x Garden tulip classified as Dog rose")
 
 
 def test_evaluate_names_bad_files_and_measures_the_others(

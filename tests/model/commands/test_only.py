@@ -51,7 +51,7 @@ def test_comments_empty_lines_and_a_byte_order_mark_are_left_out(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("# nothing\n\n", "classes.txt names no class; write an id or name on each line."),
+        ("# nothing\n\n", "classes.txt names no class. Write an id or name on each line."),
         (b"rose\n\xff\xfe", "classes.txt, line 2, is not UTF-8 text."),
         ("\n#\nrose\nros", "classes.txt, line 4: none of the 3 classes has the id or name 'ros' "),
     ],
