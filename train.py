@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """Train an image classifier: labelled photographs in, a checkpoint folder out.
 
-python train.py photographs/                        one folder of photographs a class
+python train.py photographs/                        one folder of photographs per class
 python train.py photographs/ --out runs/roses --quality best
 python train.py labels.csv                          a table: path,label[,split][,group][,parent]
 python train.py garden/ --nested                    garden/iris/yellow iris/: classes have parents
-python train.py roses.zip --add more-roses/         an archive, and photographs that came later
+python train.py roses.zip --add more-roses/         an archive, and photographs added later
 python train.py flowers102 --data-dir data          Oxford 102 Flowers, official split
 python train.py                                     scikit-learn's digits, no network needed
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from model.commands import stopping
 
 if __name__ == "__main__":
-    stopping.at_once("train.py")  # until there is something to keep
+    stopping.at_once("train.py")  # there is nothing to keep yet
 
 from model import loading, training
 from model.backbones.backbone import Backbone
@@ -39,11 +39,11 @@ from model.photographs.dataset import DataSet
 from model.splits.split import SplitOptions
 from model.training import TrainConfig
 
-INTERRUPTED = "stopped. Features computed so far are kept: the same command goes on from there."
+INTERRUPTED = "stopped. Features computed so far are kept, so the same command resumes from there."
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; by default the process's own."""
+    """Parse the command line, by default that of this process."""
     return train_options.parse(__doc__, arguments)
 
 
@@ -62,9 +62,10 @@ def print_data(loaded: DataSet) -> None:
     for note in loaded.notes[:20]:
         print(f"Note: {note}")
     if len(loaded.notes) > 20:
-        print(f"Note: {len(loaded.notes) - 20} more like these.")
+        print(f"Note: {len(loaded.notes) - 20} more notes of this kind.")
     if loaded.skipped:
-        print(f"{len(loaded.skipped)} files are left out:")
+        what = "file is" if len(loaded.skipped) == 1 else "files are"
+        print(f"{len(loaded.skipped):,} {what} left out:")
     for bad in loaded.skipped[:20]:
         print(escaped(f"  {bad.path} {bad.reason}"))
     if len(loaded.skipped) > 20:
@@ -72,7 +73,7 @@ def print_data(loaded: DataSet) -> None:
 
 
 def levels_text(loaded: DataSet) -> str:
-    """Say which parents the classes have."""
+    """Describe the parents of the classes in a line."""
     tops = sorted({parents[0] for parents in loaded.parents if parents})
     alone = sum(not parents for parents in loaded.parents)
     words = "class has none" if alone == 1 else "classes have none"
@@ -81,7 +82,7 @@ def levels_text(loaded: DataSet) -> str:
 
 
 def print_epoch(row: Row) -> None:
-    """Print one epoch's line."""
+    """Print the line of one epoch."""
     if row["epoch"] == 1:
         print("\nEpoch  Train loss  accuracy  Valid loss  accuracy  Learning rate  Seconds")
     print(
@@ -119,9 +120,9 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
         print(
             f"\nEvidence: {len(trained.evidence.names):,} training photographs as embeddings"
             f"{'' if trained.evidence.blob is None else ' and thumbnails'}, {size / 1e6:.1f} MB in "
-            f"{checkpoint.EVIDENCE} (--no-evidence, --no-thumbnails leave them out)."
+            f"{checkpoint.EVIDENCE} (--no-evidence or --no-thumbnails would leave them out)."
         )
-    print(f"\nCheckpoint {out} written; {seconds:.0f} s in all. Serve it with:\n")
+    print(f"\nCheckpoint {out} written in {seconds:.0f} s. Serve it with:\n")
     print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")
 
 
@@ -136,8 +137,8 @@ def load_data(
     Args:
         options: The command line.
         config: What to train.
-        backbone: Whose features are computed while the files are read.
-        cluster: Whose workers do so; None for this process.
+        backbone: Its features are computed while the files are read.
+        cluster: Workers that compute them; None for this process.
 
     Returns:
         The data set.
@@ -176,20 +177,20 @@ def load_data(
 def make(
     options: argparse.Namespace, config: TrainConfig, backbone: Backbone, cluster: Cluster | None
 ) -> tuple[DataSet, checkpoint.Checkpoint]:
-    """Load the data, train, and print what is decided on the way.
+    """Load the data and train, printing decisions on the way.
 
     Args:
         options: The command line.
         config: What to train.
         backbone: From `training.open_for`.
-        cluster: As `load_data`.
+        cluster: See `load_data`.
 
     Returns:
         The data set and the checkpoint.
     """
     loaded = load_data(options, config, backbone, cluster)
     print_data(loaded)
-    classic_text = f"{backbone.device.upper()} (torch)"  # it trains in torch wherever it runs
+    classic_text = f"{backbone.device.upper()} (torch)"  # the classic recipe always uses torch
     device_text = classic_text if config.recipe == "classic" else backbone.device_text
     print(
         f"Backbone: {backbone.spec.name}, {backbone.embed_dim:,} features, "
@@ -211,13 +212,13 @@ def make(
 
 
 def main(options: argparse.Namespace) -> int:
-    """Train as the options say.
+    """Train with the given options.
 
     Returns:
         Exit status 0.
     """
     started = time.perf_counter()
-    # Modules are not garbage: going through them again and again took 1.2 s at 100,000 photographs.
+    # Modules are never garbage; scanning them again and again took 1.2 s at 100,000 photographs.
     gc.freeze()
     config, page = configure(options), PageTexts().changed(options.title, options.link)
     images.allow(options.max_pixels)

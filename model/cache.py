@@ -1,4 +1,4 @@
-"""Where Frostflower keeps what it need not compute again, and its progress bar."""
+"""The cache folder, safe temporary files in it, and the progress bar."""
 
 import contextlib
 import errno
@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 _TEMPORARY = ".frostflower-"
 KEPT = ".saving"
-"""End of the names of temporary folders that hold more than can be made again."""
+"""Suffix of temporary folders whose content cannot be computed again, so it must be kept."""
 
-_ABANDONED_SECONDS = 24 * 3600  # for files of other machines, whose processes cannot be asked for
+_ABANDONED_SECONDS = 24 * 3600  # for files of other machines, whose processes cannot be checked
 
 
 def default_cache_dir() -> Path:
@@ -28,7 +28,7 @@ def default_cache_dir() -> Path:
 
 
 def default_workers() -> int:
-    """Return how many threads decode and compute: the cores this process may use, 16 at most."""
+    """Return how many threads decode and compute: the cores of this process, at most 16."""
     if hasattr(os, "sched_getaffinity"):
         return min(16, len(os.sched_getaffinity(0)))
     return min(16, os.cpu_count() or 1)
@@ -39,8 +39,8 @@ def progress_bar(total: int, title: str, done: int = 0) -> tqdm:
 
     Args:
         total: Number of photographs.
-        title: What is done to them.
-        done: How many are done already; they do not count for the speed.
+        title: What is being done to them.
+        done: How many are already done; they do not count towards the speed.
 
     Returns:
         A tqdm bar. In a file or pipe it writes a line every 15 s instead of redrawing.
@@ -59,21 +59,21 @@ def progress_bar(total: int, title: str, done: int = 0) -> tqdm:
 
 
 def checksum(content: bytes) -> str:
-    """Return what the name of a cache file ends with: its CRC-32, 8 hexadecimal digits.
+    """Return the CRC-32 with which a cache file's name ends, as 8 hexadecimal digits.
 
-    A disk may give back other bytes than were written. 3 GB are summed up in a second.
+    A disk may return other bytes than were written. Checking 3 GB takes a second.
     """
     return f"{zlib.crc32(content):08x}"
 
 
 def _mark() -> str:
-    """Begin the names of this process's temporary files: whose they are, on which machine."""
+    """Return the prefix of this process's temporary files; it names the machine and the process."""
     machine = zlib.crc32(socket.gethostname().encode())
     return f"{_TEMPORARY}{machine:08x}.{os.getpid()}-"
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Tell whether no process is there any more that would move or remove a temporary file."""
+    """Return whether the process that would move or remove a temporary file no longer exists."""
     owner, _, _ = path.name.removeprefix(_TEMPORARY).partition("-")
     machine, _, process = owner.partition(".")
     try:
@@ -90,20 +90,20 @@ def _is_abandoned(path: Path) -> bool:
 
 
 def abandoned(folder: Path, suffix: str = "") -> list[Path]:
-    """Find what killed processes have left in a folder: files and folders of the two below.
+    """Find temporary files and folders that killed processes left in a folder.
 
     Args:
-        folder: The folder; its folders are not searched.
-        suffix: End of the names.
+        folder: The folder to search, without its subfolders.
+        suffix: The suffix of their names.
     """
     return [path for path in folder.glob(f"{_TEMPORARY}*{suffix}") if _is_abandoned(path)]
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes have left in a folder, but for what is to be kept.
+    """Remove what killed processes left in a folder, except folders that must be kept.
 
     Args:
-        folder: As `abandoned`.
+        folder: See `abandoned`.
     """
     for path in abandoned(folder):
         if path.name.endswith(KEPT):
@@ -116,10 +116,10 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Name what a block writes in the system's errors; those of a full disk name nothing.
+    """Add a path to system errors raised in a block; an error of a full disk has none.
 
     Args:
-        path: What is written.
+        path: The file or folder that the block writes.
     """
     try:
         yield
@@ -134,8 +134,8 @@ def temporary_folder(parent: Path, name: str = "") -> Iterator[Path]:
     """Yield a new hidden folder that is removed when the block ends, or by a later run.
 
     Args:
-        parent: Where to make it; it is swept.
-        name: Ends the folder's name; where that ends with `KEPT`, no later run removes it.
+        parent: Where to create it; folders abandoned there are removed.
+        name: Suffix of the folder's name; if it ends with `KEPT`, later runs do not remove it.
 
     Yields:
         The folder.
@@ -147,13 +147,13 @@ def temporary_folder(parent: Path, name: str = "") -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and move it there when the block ends well.
+    """Yield a temporary path beside `path`, and move it there if the block succeeds.
 
     Args:
-        path: The file to write; its folder is made, and swept.
+        path: The file to write; its folder is created, and abandoned files there are removed.
 
     Yields:
-        The temporary path. After an error it is removed and `path` is as it was.
+        The temporary path. After an error it is removed, and `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
@@ -163,7 +163,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         with named_errors(path):
             yield temporary
-        temporary.chmod(0o644)  # mkstemp's files are its owner's only
+        temporary.chmod(0o644)  # mkstemp lets only the owner read its files
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The classifier: photographs in, predictions out. All that the page, the CLI and the API need."""
+"""The classifier: photographs in, predictions out. The page, the CLI and the API all use it."""
 
 import functools
 import time
@@ -24,7 +24,7 @@ from model.trust.metrics import softmax
 from model.trust.restrict import Allowed, ClassFinder
 
 SIMILAR = 5
-"""How many training photographs stand as evidence."""
+"""How many training photographs are returned as evidence."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Similar:
-    """A training photograph that is like the one classified.
+    """A training photograph that is similar to the classified one.
 
     Attributes:
-        label: Its class's name.
+        label: The name of its class.
         class_id: Its class.
-        distance: 0 (the same) to 2.
-        name: Its path inside the data folder.
-        thumbnail: JPEG, at most 96 px a side; None where the checkpoint keeps none.
+        distance: Cosine distance, 0 (the same) to 2.
+        name: Its path in the data folder.
+        thumbnail: JPEG, at most 96 px per side; None if the checkpoint keeps none.
     """
 
     label: str
@@ -57,12 +57,12 @@ class Similar:
 
 @dataclass(frozen=True)
 class AnswerEvidence:
-    """The training photographs nearest to one.
+    """The training photographs most similar to the classified one.
 
     Attributes:
-        similar: Nearest first.
-        disagree: Most of them are of another class than the answer.
-        training_photograph: Name of the one that this is a copy of, or None.
+        similar: The photographs, the nearest first.
+        disagree: Whether most of them belong to another class than the answer.
+        training_photograph: Name of the training photograph that this is a copy of, or None.
     """
 
     similar: list[Similar]
@@ -83,13 +83,13 @@ class AnswerEvidence:
 
 @dataclass(frozen=True)
 class Restricted:
-    """What a restriction to some classes did to one answer.
+    """The effect on one answer of allowing only some classes.
 
     Attributes:
-        allowed: How many classes could be answered.
-        classes: Of how many.
-        set_aside: The others' share of the probability, 0-1.
-        best: The most probable of the others, with its probability among all classes.
+        allowed: The number of allowed classes.
+        classes: The number of all classes.
+        set_aside: The share of the probability that the other classes had, 0-1.
+        best: The most probable of the other classes, with its probability among all classes.
     """
 
     allowed: int
@@ -105,22 +105,22 @@ class Restricted:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the classifier says of one photograph.
+    """The classifier's answer for one photograph.
 
     Attributes:
         top: The most probable classes, highest first.
         label_set: The prediction set, most probable first; never empty.
-        coverage: Share of photographs whose set holds the right class, as promised, 0-1.
+        coverage: Share of photographs whose set should contain the right class, 0-1.
         none_of_these: Whether the photograph is unlike everything the classifier knows.
-        unknown_score: How unlike: 0 for the median of known photographs, 1 for the oddest
-            twentieth; `none_of_these` begins at the checkpoint's `unknown_threshold`.
-        seconds: Time from decoded photograph to probabilities, in s.
-        evidence: Training photographs like it; None where the checkpoint keeps none.
-        heat: Where it looked for the first answer; None unless it was asked for.
-        answer: The lowest class or parent that is sure enough; None where no class has a parent.
-        restricted: Where some classes only could be answered, what that set aside. `top` and
-            `label_set` are then among these, with probabilities that sum to 1;
-            `none_of_these` and the similar photographs are as they are without.
+        unknown_score: How unlike it is: 0 for the median of known photographs, 1 for the oddest
+            twentieth. `none_of_these` is true above the checkpoint's `unknown_threshold`.
+        seconds: Time from the decoded photograph to the probabilities, in s.
+        evidence: Similar training photographs; None if the checkpoint keeps none.
+        heat: Heat map of the first answer; None unless it was requested.
+        answer: The lowest class or parent that is certain enough; None if no class has a parent.
+        restricted: The effect of allowing only some classes; None if all are allowed. `top` and
+            `label_set` then contain only allowed classes, whose probabilities sum to 1, while
+            `none_of_these` and the similar photographs are unaffected.
     """
 
     top: list[Candidate]
@@ -136,7 +136,7 @@ class Prediction:
 
     @property
     def parent(self) -> Answer | None:
-        """The answer, where that is a parent of classes; None where it is a class, or unsure."""
+        """The answer if it is a parent; None if it is a class, or nothing is certain enough."""
         answer = self.answer
         return answer if answer and answer.level and answer.class_id is None else None
 
@@ -147,11 +147,11 @@ class Prediction:
 
     @property
     def set_aside(self) -> float | None:
-        """The probability of the classes that could not be answered, 0-1; None for all classes."""
+        """The probability of the classes that are not allowed, 0-1; None if all are allowed."""
         return self.restricted.set_aside if self.restricted else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, without heat map and thumbnails."""
+        """Return plain JSON values, without the heat map and thumbnails."""
         values = {
             "top": [asdict(candidate) for candidate in self.top],
             "set": self.label_set,
@@ -169,13 +169,13 @@ class Prediction:
 
 
 def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]) -> np.ndarray:
-    """Frame photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
+    """Frame photographs: uint8 `[N * V, S, S, 3]`, with all views of one next to each other."""
     views, names = backbone.transforms.views, checkpoint.views
     return np.stack([view for image in images for view in views(image, names)])
 
 
 def _answers(checkpoint: Checkpoint, features: np.ndarray, count: int) -> calibrate.Assessment:
-    """Score features float32 `[N * V, D]` of `count` objects, whose views are averaged."""
+    """Score features float32 `[N * V, D]` of `count` objects, averaging over views."""
     rows = features.reshape(count, -1, features.shape[1])
     return calibrate.assess(checkpoint.calibration, checkpoint.head, rows)
 
@@ -183,12 +183,12 @@ def _answers(checkpoint: Checkpoint, features: np.ndarray, count: int) -> calibr
 def assess(
     checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]
 ) -> calibrate.Assessment:
-    """Score decoded photographs; the views' logits are averaged.
+    """Score decoded photographs, averaging the logits of their views.
 
     Args:
-        checkpoint: The checkpoint, which need not be saved yet.
-        backbone: Its backbone, opened.
-        images: N upright RGB photographs, as `images.decode` returns them.
+        checkpoint: The checkpoint, which may not have been saved yet.
+        backbone: Its opened backbone.
+        images: N upright RGB photographs from `images.decode`.
 
     Returns:
         Calibrated logits, sets and "none of these".
@@ -198,7 +198,7 @@ def assess(
 
 
 class Classifier:
-    """A checkpoint, ready to predict."""
+    """A checkpoint that is ready to predict."""
 
     def __init__(
         self,
@@ -213,19 +213,19 @@ class Classifier:
         """Load a checkpoint and its backbone.
 
         Args:
-            folder: The checkpoint folder, by default the shipped one; as text also
+            folder: The checkpoint folder, by default the shipped one. A text may also be
                 `USER/NAME[@REVISION]` on the Hugging Face Hub.
             device: `auto`, `cpu`, `cuda` or `mps`.
             cache_dir: Keeps the exported backbone; by default the user's cache folder.
-            threads: Threads for one batch on a CPU; by default the cores, at most 4.
-            verify: As `checkpoint.load`.
-            backbones: Opened ones, of other classifiers. One that computes the same features on the
-                same device is used, with its own threads, instead of being opened again.
+            threads: Threads for one batch on a CPU; by default one per core, at most 4.
+            verify: See `checkpoint.load`.
+            backbones: Opened backbones of other classifiers. One that computes the same features
+                on the same device is reused, with its own threads, instead of opened again.
 
         Raises:
             ConnectionError: The backbone's weights cannot be downloaded.
             FileNotFoundError: There is no checkpoint.
-            HubError: The Hub does not give it.
+            HubError: The Hub refuses the checkpoint or cannot be reached.
             ValueError: The checkpoint or the device cannot be used.
         """
         self.checkpoint = load(locate(folder).folder, verify=verify)
@@ -245,10 +245,10 @@ class Classifier:
                 f"backbone {self.checkpoint.backbone.name} gives {found}."
             )
         self.allowed: Allowed | None = None
-        """The classes that are answered at all; None for all. May be set, as `resolve` gives it."""
+        """The classes that may be answered; None for all. May be set to a result of `resolve`."""
 
     def resolve(self, only: Sequence[str]) -> Allowed | None:
-        """Turn a list of classes that may be answered into what `predict_each` takes.
+        """Turn a list of classes that may be answered into the form that `predict_each` takes.
 
         Args:
             only: Class ids or names, one or more.
@@ -257,19 +257,19 @@ class Classifier:
             The classes; None for all.
 
         Raises:
-            ValueError: The list is empty, or names a class that there is not, or one that is not
-                answered here at all.
+            ValueError: The list is empty, or contains a class that does not exist or that this
+                classifier does not answer.
         """
         found = restrict.resolve(only, self._finder, self.allowed)
         return None if len(found) == self._finder.count else found
 
     @functools.cached_property
     def _finder(self) -> ClassFinder:
-        """Made once, as it takes all names in several spellings; a call may come for each photo."""
+        """Created only once, because it indexes several spellings of all names."""
         return ClassFinder(self.checkpoint.class_ids, self.checkpoint.class_names)
 
     def assess(self, images: Sequence[Image.Image]) -> calibrate.Assessment:
-        """Score decoded photographs; see the function of the same name."""
+        """Score decoded photographs; see the module's `assess`."""
         return assess(self.checkpoint, self.backbone, images)
 
     def predict(
@@ -283,16 +283,16 @@ class Classifier:
         """Classify decoded photographs.
 
         Args:
-            images: N upright RGB photographs, as `images.decode` returns them.
-            top: How many classes to name; more than there are means all.
-            explain: Say where it looked, too.
+            images: N upright RGB photographs from `images.decode`.
+            top: The most classes to return; more than there are means all.
+            explain: Also compute a heat map.
             only: Ids or names of the classes that may be answered; None for all.
 
         Returns:
             N predictions.
 
         Raises:
-            ValueError: `top` is below 1, or as `resolve`.
+            ValueError: `top` is below 1; or see `resolve`.
         """
         allowed = None if only is None else self.resolve(only)
         return self.predict_each(images, [allowed] * len(images), top, explain=explain)
@@ -305,13 +305,13 @@ class Classifier:
         *,
         explain: bool = False,
     ) -> list[Prediction]:
-        """Classify decoded photographs in one pass, each among classes of its own.
+        """Classify decoded photographs in one pass, each with its own allowed classes.
 
         Args:
-            images: As `predict`.
-            allowed: N times what `resolve` returns.
-            top: As `predict`.
-            explain: As `predict`.
+            images: See `predict`.
+            allowed: N results of `resolve`.
+            top: See `predict`.
+            explain: See `predict`.
 
         Returns:
             N predictions.
@@ -342,19 +342,19 @@ class Classifier:
         explain: bool = False,
         only: Sequence[str] | None = None,
     ) -> Prediction:
-        """Classify one object from several photographs of it, whose logits are averaged.
+        """Classify one object from several photographs of it, averaging their logits.
 
         Args:
-            images: N upright RGB photographs of the same object, the most telling first.
-            top: How many classes to name; more than there are means all.
-            explain: Say where it looked for the answer in the first photograph, too.
-            only: As `predict`.
+            images: N upright RGB photographs of the same object, the clearest first.
+            top: The most classes to return; more than there are means all.
+            explain: Also compute a heat map of the answer in the first photograph.
+            only: See `predict`.
 
         Returns:
-            One prediction; `seconds` is the time for all photographs.
+            One prediction; its `seconds` covers all photographs.
 
         Raises:
-            ValueError: There are no photographs, `top` is below 1, or as `resolve`.
+            ValueError: There are no photographs or `top` is below 1; or see `resolve`.
         """
         if top < 1:
             raise ValueError(f"top is {top}; expected 1 or more.")
@@ -372,7 +372,7 @@ class Classifier:
     def _features(
         self, images: Sequence[Image.Image], explain: bool
     ) -> tuple[np.ndarray, Sequence[Maps] | None]:
-        """Return features float32 `[N * V, D]`, and with `explain` the maps behind them."""
+        """Return features float32 `[N * V, D]`, and with `explain` their maps."""
         pixels = _frame(self.checkpoint, self.backbone, images)
         if explain:
             return self.backbone.maps(pixels)
@@ -381,7 +381,7 @@ class Classifier:
     def _heats(
         self, features: np.ndarray, maps: Sequence[Maps] | None, found: calibrate.Assessment
     ) -> Sequence[HeatMap | None]:
-        """Return where it looked in each photograph for its object's first answer."""
+        """Return a heat map of each photograph for the first answer of its object."""
         count = len(features) // len(self.checkpoint.views)
         if maps is None:
             return [None] * count
@@ -393,7 +393,7 @@ class Classifier:
     def _limited(
         self, found: calibrate.Assessment, allowed: Sequence[Allowed | None]
     ) -> tuple[calibrate.Assessment, list[Restricted | None]]:
-        """Take out what may not be answered, and say what that sets aside."""
+        """Remove classes that are not allowed, and report what that sets aside."""
         limits = [self.allowed if one is None else one for one in allowed]
         restricted = [
             None if limit is None else self._restricted(row, limit)
@@ -440,7 +440,7 @@ class Classifier:
         names, ids = self.checkpoint.class_names, self.checkpoint.class_ids
         probabilities = softmax(found.logits[number])
         order = np.argsort(-probabilities, kind="stable")
-        order = order[found.logits[number, order] > -np.inf]  # see `restrict`
+        order = order[found.logits[number, order] > -np.inf]  # `restrict` removes classes like this
         return Prediction(
             top=[Candidate(names[i], ids[i], float(probabilities[i])) for i in order[:top]],
             label_set=[names[i] for i in order if found.sets[number, i]],

@@ -1,6 +1,6 @@
-"""The Hugging Face Hub: how a repository is named there, and what its errors mean.
+"""The Hugging Face Hub: names of repositories, and errors explained in a sentence.
 
-The token is huggingface_hub's own affair: the variable HF_TOKEN, or what `hf auth login` stored.
+huggingface_hub manages the token: the variable HF_TOKEN, or what `hf auth login` stored.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 TIMEOUT = 5.0
-"""Seconds for the one request that resolves a revision; after that the cache is used."""
+"""Time limit in s of the one request that resolves a revision; after that the cache is used."""
 
 REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
 """Pattern of `USER/NAME`."""
@@ -18,14 +18,14 @@ REVISION = r"\w[\w./-]*"
 """Pattern of a branch, a tag or a commit."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-"""A full commit hash: what it names never changes, so that a cached copy needs no request."""
+"""Pattern of a full commit hash; its content never changes, so a cached copy needs no request."""
 
 
 class HubError(OSError):
-    """The Hub refuses or cannot be reached; the message says what to do.
+    """The Hub refuses a request or cannot be reached; the message says what to do.
 
     Attributes:
-        status: The HTTP status, or 0 without one.
+        status: The HTTP status; 0 if there is none.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -35,7 +35,7 @@ class HubError(OSError):
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of huggingface_hub's HTTP library, which has changed its name before."""
+    """Return the errors of huggingface_hub's HTTP library, which differs between its versions."""
     errors = []
     for name in ("httpx", "httpx2", "requests"):
         with contextlib.suppress(ImportError):
@@ -46,7 +46,7 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
 
 def resolve(repo: str, revision: str, *, kind: str) -> str:
-    """Ask the Hub which commit a revision is at, by one request of at most `TIMEOUT` seconds.
+    """Ask the Hub for the commit of a revision, with one request of at most `TIMEOUT` seconds.
 
     Args:
         repo: `USER/NAME`.
@@ -61,10 +61,10 @@ def resolve(repo: str, revision: str, *, kind: str) -> str:
     """
     from huggingface_hub import HfApi
 
-    with explained(repo):  # a download would go on trying for 24 s
+    with explained(repo):  # a download would retry for 24 s
         found = HfApi().repo_info(repo, repo_type=kind, revision=revision, timeout=TIMEOUT)
     if not COMMIT.fullmatch(commit := found.sha or ""):
-        raise HubError(f"The Hugging Face Hub names no commit for {repo}@{revision}. Repeat later.")
+        raise HubError(f"The Hugging Face Hub names no commit for {repo}@{revision}. Try later.")
     return commit
 
 
@@ -75,14 +75,14 @@ def list_files(repo: str, commit: str, *, kind: str, most: int) -> dict[str, int
         repo: `USER/NAME`.
         commit: The full commit hash.
         kind: `model` or `dataset`.
-        most: How many files there may be.
+        most: The most files that there may be.
 
     Returns:
-        Path in the repository -> size in bytes. Paths that lead elsewhere are left out.
+        Path in the repository -> size in bytes. Paths that lead out of it are left out.
 
     Raises:
         HubError: The Hub refuses or cannot be reached.
-        ValueError: There are more files.
+        ValueError: There are more files than allowed.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
@@ -93,20 +93,20 @@ def list_files(repo: str, commit: str, *, kind: str, most: int) -> dict[str, int
             if isinstance(entry, RepoFile) and not {"", ".", ".."} & set(entry.path.split("/")):
                 files[entry.path] = entry.size
             if len(files) > most:
-                raise ValueError(f"{repo} has more than {most:,} files, which is the limit.")
+                raise ValueError(f"{repo} has more than {most:,} files, the limit.")
     return files
 
 
 @contextlib.contextmanager
 def explained(repo: str, *, writing: bool = False) -> Iterator[None]:
-    """Turn what huggingface_hub raises in this context into one sentence with its remedy.
+    """Turn errors that huggingface_hub raises in this context into one sentence with a remedy.
 
     Args:
         repo: `USER/NAME`.
-        writing: Something is to be changed there.
+        writing: Whether the context changes the repository.
 
     Raises:
-        HubError: What went wrong and what to do.
+        HubError: The cause and the remedy.
     """
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -120,32 +120,32 @@ def explained(repo: str, *, writing: bool = False) -> Iterator[None]:
     except (ConnectionError, TimeoutError, LocalEntryNotFoundError, *transport_errors()) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HubError(
-            f"The Hugging Face Hub cannot be reached ({reason}). Check the network and repeat."
+            f"The Hugging Face Hub cannot be reached ({reason}). Check the network and try again."
         ) from error
 
 
 _HIDDEN = (
-    "The Hugging Face Hub has no {repo} at that revision that you can see ({status}). Check the "
-    "name; for a private one sign in with: hf auth login"
+    "The Hugging Face Hub has no {repo} at that revision that you can access ({status}). Check the "
+    "name. If it is private, sign in with: hf auth login"
 )
 _SENTENCES = {
-    401: "The Hugging Face Hub does not accept your token, or there is none (401). Make one with "
-    "write access on https://huggingface.co/settings/tokens, then: hf auth login",
+    401: "The Hugging Face Hub does not accept your token, or there is none (401). Create one with "
+    "write access on https://huggingface.co/settings/tokens, then run: hf auth login",
     402: "The Hugging Face Hub asks for payment (402): a Space on cpu-basic needs a paid account; "
-    "a free one may have two on ZeroGPU. Choose --hardware zero-a10g, delete an old Space, or see "
-    "https://huggingface.co/pricing",
-    403: "Your token may not change {repo} (403). Put it under your own user name, with a token "
-    "that has write access.",
+    "a free account may have two Spaces on ZeroGPU. Choose --hardware zero-a10g, delete an old "
+    "Space, or see https://huggingface.co/pricing",
+    403: "Your token may not change {repo} (403). Use your own user name, and a token with write "
+    "access.",
     404: _HIDDEN,
-    409: "{repo} exists already, or is being changed at this moment (409). Repeat the command, or "
-    "choose another name.",
-    429: "The Hugging Face Hub asks for fewer requests (429). Repeat in some minutes.",
+    409: "{repo} already exists, or is being changed at this moment (409). Try again, or choose "
+    "another name.",
+    429: "The Hugging Face Hub asks for fewer requests (429). Try again in a few minutes.",
 }
 
 
 def _sentence(status: int, repo: str, writing: bool, said: str) -> str:
     if status >= 500:
-        return f"The Hugging Face Hub failed ({status}). Repeat the command in some minutes."
+        return f"The Hugging Face Hub failed ({status}). Try again in a few minutes."
     said = " ".join(said.split())[:200] or "no reason given"
     refused = f"The Hugging Face Hub refused ({status}: {said}). Check the name and the token."
     sentence = _SENTENCES.get(status, refused) if writing or status not in (401, 403) else _HIDDEN

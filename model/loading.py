@@ -1,4 +1,4 @@
-"""Photographs of one source or several, read, grouped and split: what training begins with."""
+"""Loads the photographs of one or several sources: lists, reads, groups and splits them."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -20,17 +20,17 @@ from model.splits.split import SplitOptions, require_splittable, split_photos
 
 @dataclass(frozen=True)
 class Source:
-    """Which photographs are wanted.
+    """Which photographs to load.
 
     Attributes:
-        data: As `sources.list_source`.
-        added: More of these; where two hold the same photograph, the later one's label counts.
-        columns: What a table's columns are called; `group` is the one that `group_by` names, if it
-            names one.
+        data: See `sources.list_source`.
+        added: More sources; if two sources hold the same photograph, the later label counts.
+        columns: The names of a table's columns; `group` is the one in `group_by`, if that names a
+            column.
         class_names: JSON file of display names, in place of the source's own.
-        data_dir: The folder that holds `flowers-102/`, or where it is downloaded to.
-        group_by: As `groups.group`.
-        nested: As `sources.list_source`.
+        data_dir: The folder that holds `flowers-102/`, or into which it is downloaded.
+        group_by: See `groups.group`.
+        nested: See `sources.list_source`.
     """
 
     data: str
@@ -43,10 +43,10 @@ class Source:
 
 
 class LeftOutError(ValueError):
-    """The photographs cannot be split; `skipped` tells which files were left out."""
+    """The photographs cannot be split; `skipped` lists the files that were left out."""
 
     def __init__(self, message: str, skipped: list[Skipped]) -> None:
-        """Keep the message and the files."""
+        """Store the message and the files."""
         super().__init__(message)
         self.skipped = skipped
 
@@ -62,17 +62,17 @@ def load(
     strict: bool = False,
     cluster: Cluster | None = None,
 ) -> DataSet:
-    """List photographs, read them, group them, and split them.
+    """List photographs, read them, group them and split them.
 
     Args:
-        source: Which photographs.
-        options: How to split where the source has no splits.
+        source: Which photographs to load.
+        options: How to split photographs without splits.
         cache_dir: The cache folder.
-        backbone: Whose features are computed while the files are read; None for none.
-        summaries: Make signatures and thumbnails on the way, whether or not groups need them.
-        workers: Threads; by default one a core.
-        strict: Stop at bad files instead of leaving them out.
-        cluster: As `read_photos`.
+        backbone: Its features are computed while the files are read; None for no features.
+        summaries: Also compute signatures and thumbnails, even if grouping does not need them.
+        workers: Threads; by default one per core.
+        strict: Stop at the first bad file instead of leaving it out.
+        cluster: See `read_photos`.
 
     Returns:
         The data set.
@@ -80,8 +80,8 @@ def load(
     Raises:
         ConnectionError: A data set cannot be downloaded.
         FileNotFoundError: There is no such source.
-        LeftOutError: The photographs that can be read cannot be split.
-        ValueError: What else is wrong with the source, or with `group_by`.
+        LeftOutError: The readable photographs cannot be split.
+        ValueError: Anything else is wrong with the source or with `group_by`.
     """
     list_one = functools.partial(
         list_source,
@@ -119,10 +119,10 @@ def load(
 
 @contextmanager
 def _telling(skipped: list[Skipped]) -> Iterator[None]:
-    """Let an error say which files were left out before it came to that.
+    """Make an error carry the list of files that had been left out when it occurred.
 
     Raises:
-        LeftOutError: Instead of a ValueError.
+        LeftOutError: In place of a ValueError.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Photographs in files classified: found, decoded ahead, and the answers as JSON and CSV."""
+"""Classifies files: finds them, decodes them ahead, and returns the answers as JSON and CSV."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,20 +22,20 @@ _ANSWER_COLUMNS = ("answer", "answer_level", "answer_probability")
 def find(
     names: Sequence[str], *, data_dir: Path, cache_dir: Path, columns: Columns = DEFAULT_COLUMNS
 ) -> Iterator[Path]:
-    """Yield files, and the photographs in folders, tables, archives and data sets of the Hub.
+    """Yield files, and the photographs in folders, tables, archives and data sets on the Hub.
 
     Args:
-        names: Files (whatever their ending), or as `sources.list_unlabelled`.
-        data_dir: As `list_unlabelled`.
-        cache_dir: As `list_unlabelled`.
-        columns: As `list_unlabelled`.
+        names: Files with any ending, or sources of `sources.list_unlabelled`.
+        data_dir: See `list_unlabelled`.
+        cache_dir: See `list_unlabelled`.
+        columns: See `list_unlabelled`.
 
     Yields:
-        Files; those that a table names and that are not there, too.
+        Files, including those that a table lists but that do not exist.
 
     Raises:
-        ConnectionError: As `list_unlabelled`.
-        ValueError: As `list_unlabelled`.
+        ConnectionError: See `list_unlabelled`.
+        ValueError: See `list_unlabelled`.
     """
     for name in names:
         if not is_source(name):
@@ -49,15 +49,15 @@ def find(
 def decode_all(
     paths: Sequence[Path], workers: int, least_side: int
 ) -> Iterator[list[tuple[Path, Image.Image | images.BadImageError]]]:
-    """Decode files in threads, a batch ahead of what is asked for.
+    """Decode files in threads, one batch ahead of the caller.
 
     Args:
         paths: N files.
         workers: Threads.
-        least_side: As `images.decode`.
+        least_side: See `images.decode`.
 
     Yields:
-        Batches of (path, decoded photograph or the reason it cannot be), in order.
+        Batches of (path, decoded photograph or the reason why there is none), in order.
     """
 
     def decode(path: Path) -> tuple[Path, Image.Image | images.BadImageError]:
@@ -80,10 +80,10 @@ def predict_all(
     """Classify files batch by batch.
 
     Args:
-        classifier: The classifier; where its `allowed` is set, it answers with these classes only.
+        classifier: The classifier; if its `allowed` is set, it answers only with these classes.
         paths: N files.
-        top: How many classes to name.
-        explain: Say where it looked, too.
+        top: The most classes to return.
+        explain: Also compute heat maps.
 
     Yields:
         Path, photograph and prediction; or path, None and the reason, in order.
@@ -114,17 +114,17 @@ def csv_row(
     parents: bool = False,
     restricted: bool = False,
 ) -> list[object]:
-    """Return a prediction, or the reason why there is none, as a row of the table.
+    """Return a prediction, or the reason why there is none, as a row of a CSV table.
 
     Args:
         path: The file.
         outcome: The prediction, or the reason.
-        top: How many classes are named; cells of those that there are not stay empty.
-        parents: As `csv_header`.
-        restricted: As `csv_header`.
+        top: The most classes to name; the cells of missing ones are empty.
+        parents: See `csv_header`.
+        restricted: See `csv_header`.
 
     Returns:
-        The cells; those of the answer are empty where nothing is sure enough.
+        The cells; those of the answer are empty if nothing is certain enough.
     """
     more = _more_columns(parents, restricted)
     if isinstance(outcome, images.BadImageError):
@@ -147,15 +147,15 @@ def csv_row(
 
 
 def csv_header(top: int, *, parents: bool = False, restricted: bool = False) -> list[str]:
-    """Return the table's columns.
+    """Return the column names of the CSV table.
 
     Args:
-        top: How many classes are named.
-        parents: Whether classes have parents, so that there is an answer of its own.
-        restricted: Whether only some classes may be answered: then `set_aside` is a column.
+        top: The most classes to name.
+        parents: Whether any class has a parent, so that the table has columns for the answer.
+        restricted: Whether only some classes are allowed, so that the table has `set_aside`.
 
     Returns:
-        Their names.
+        The names of the columns.
     """
     columns = ("label", "class_id", "probability")
     return [
@@ -168,5 +168,5 @@ def csv_header(top: int, *, parents: bool = False, restricted: bool = False) -> 
 
 
 def _more_columns(parents: bool, restricted: bool) -> list[str]:
-    """Return the columns that only some tables have; they come last."""
+    """Return the optional columns, which come last."""
     return [*(_ANSWER_COLUMNS if parents else ()), *(("set_aside",) if restricted else ())]

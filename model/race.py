@@ -1,4 +1,4 @@
-"""A race between backbones: which recognises most of your photographs, before any training."""
+"""Compares backbones: which one recognises most of your photographs, before any training."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,17 +16,17 @@ from model.photographs.dataset import Collection, Listing
 from model.splits.looks import group_photographs
 
 _BLOCK = 100  # photographs between two looks at the clock
-_TIMED = 7  # pictures whose time is taken
+_TIMED = 7  # pictures that are timed
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """How one backbone did.
+    """The result of one backbone.
 
     Attributes:
-        name: As `--backbone` takes it.
-        choice: Accuracy with each pooling, on photographs that were left out one after the other.
-        milliseconds: Median time of one picture, in ms.
+        name: Its name, in the form that `--backbone` takes.
+        choice: Accuracy with each pooling, by leaving each photograph out in turn.
+        milliseconds: Median time per picture, in ms.
         width: D, the number of features with the better pooling.
     """
 
@@ -42,27 +42,27 @@ class Entrant:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % interval (Wilson's)."""
+        """The 95 % confidence interval of the accuracy (Wilson's)."""
         count = self.choice.photographs
         found = binomtest(round(self.accuracy * count), count).proportion_ci(method="wilson")
         return float(found.low), float(found.high)
 
 
 def sample(listing: Listing, count: int, seed: int) -> Listing:
-    """Draw photographs, of each class its share, and none of a test split.
+    """Draw photographs, each class by its share and none from a test split.
 
     Args:
         listing: The photographs.
-        count: How many at most.
+        count: The most photographs to draw.
         seed: Seed of the draw.
 
     Returns:
-        A listing of these, in an order in which every beginning is such a draw, too.
+        A listing of these photographs, in an order in which every prefix is such a draw as well.
     """
     rng = np.random.default_rng(seed)
     places: dict[str, list[int]] = {}
     for index, entry in enumerate(listing.entries):
-        if entry.split == "test":  # nothing is chosen by those
+        if entry.split == "test":  # test photographs must not influence the choice of a backbone
             continue
         places.setdefault(entry.class_id, []).append(index)
     ranked = [
@@ -84,24 +84,24 @@ def race(
     cache_dir: Path,
     on_note: Callable[[str], None] | None = None,
 ) -> list[Entrant]:
-    """Compare backbones on the same photographs by a ridge head that leaves each one out.
+    """Compare backbones on the same photographs, with a ridge head that leaves each one out.
 
     Args:
-        data: From a listing of `sample`, so that its first photographs stand for all.
-        names: Backbones, as `open_backbone`.
-        seconds: When the time is up, what all backbones have seen by then is compared.
-        group_by: As `groups.group`: what is left out together.
-        seed: As `choose_pooling`.
-        device: As `device.resolve_device`.
+        data: Photographs of a listing from `sample`, so that the first ones represent all.
+        names: Backbones, see `open_backbone`.
+        seconds: Time limit in s; the comparison uses the photographs that all have seen by then.
+        group_by: Photographs to leave out together, see `groups.group`.
+        seed: See `choose_pooling`.
+        device: See `device.resolve_device`.
         cache_dir: The cache folder.
-        on_note: Called with a sentence where the time was up.
+        on_note: Called with a sentence if the time limit was reached.
 
     Returns:
         The backbones, the most accurate first.
 
     Raises:
         ConnectionError: Weights cannot be downloaded.
-        ValueError: An unknown name, or fewer than 2 classes or 2 photographs of each.
+        ValueError: A name is unknown, or there are fewer than 2 classes or 2 photographs per class.
     """
     started = time.perf_counter()
     backbones = [
@@ -112,7 +112,7 @@ def race(
     if len(data.class_ids) < 2 or count < 2 * len(data.class_ids):
         raise ValueError(
             f"{data.name} has {count} usable photographs of {len(data.class_ids)} classes; a race "
-            "wants 2 classes or more, and 2 photographs or more of each."
+            "needs at least 2 classes, and at least 2 photographs of each."
         )
     groups = group_photographs(data, group_by, cache_dir=cache_dir).numbers
     least = min(count, max(_BLOCK, 4 * len(data.class_ids)))
@@ -126,7 +126,7 @@ def race(
             features.append(rows[:, 0])
         done += len(block)
     if done < count and on_note:
-        on_note(f"After {seconds:g} s all have seen {done:,} of {count:,} photographs.")
+        on_note(f"After {seconds:g} s, all backbones have seen {done:,} of {count:,} photographs.")
     labels = data.photos.labels[:done]
     entrants = []
     for backbone, features in zip(backbones, found, strict=True):

@@ -1,6 +1,6 @@
-"""The figures of the recipes: fast and best on cached features, and the tutorial's.
+"""The default options of each recipe: fast and best on cached features, and the tutorial's.
 
-Plain values, so that a command line can show them without loading torch.
+These are plain values, so a command can show them without loading torch.
 """
 
 from typing import Any
@@ -11,16 +11,16 @@ FAST: dict[str, Any] = {
     "head": "auto",
     "epochs": 30,
 }
-"""The default: one network, seconds once the features are there."""
+"""The default: one network, and seconds of training once the features are computed."""
 
 BEST: dict[str, Any] = {
     "backbone": "efficientnet_lite0+efficientnet_lite2",
     "views": 4,
     "head": "auto",
     "epochs": 60,
-    "batch_size": 128,  # 108 wrong of 6,552 by 5-fold cross-validation; with 256 115
+    "batch_size": 128,  # 5-fold cross-validation: 108 of 6,552 wrong; 115 with a batch of 256
 }
-"""What trains the shipped checkpoint."""
+"""The options that trained the shipped checkpoint."""
 
 SHARED: dict[str, Any] = {
     "stages": 3,
@@ -34,7 +34,7 @@ SHARED: dict[str, Any] = {
     "weight_decay": 1.0,
     "label_smoothing": 0.1,
 }
-"""What fast and best have in common."""
+"""Options that fast and best share."""
 
 CLASSIC: dict[str, Any] = {
     "backbone": "efficientnet_lite0",
@@ -45,12 +45,12 @@ CLASSIC: dict[str, Any] = {
     "weight_decay": 0.0,
     "label_smoothing": 0.0,
 }
-"""The tutorial's head and schedule; its backbone is whatever it is compared on. The other options
-are no part of it."""
+"""The tutorial's head and schedule, and the backbone to compare them on. The other options cannot
+be used with it."""
 
 
 def resolve(recipe: str, quality: str) -> dict[str, Any]:
-    """Return the values of all options that are not given.
+    """Return the default value of every option.
 
     Args:
         recipe: `default` or `classic`.

@@ -1,8 +1,8 @@
-"""A checkpoint that checks itself: its files are those that were written, its answers as they were.
+"""Checks a checkpoint: whether its files are unchanged, and whether it still answers the same.
 
-Other packages, another engine or another processor may compute other features from the same files.
-So a checkpoint stores what it answered to drawn patterns (`golden`) when it was made; `replay` asks
-again, by the way that photographs go.
+Other versions of packages, another engine or another processor may compute different features from
+the same files. So a new checkpoint stores its answers to drawn patterns (`golden`), and `replay`
+asks for them again, through the same code that handles photographs.
 """
 
 import math
@@ -21,31 +21,31 @@ from model.classifier import Classifier, assess
 from model.trust.metrics import softmax
 
 TOLERANCE = 1e-3
-"""How far a probability may be from the stored one in full precision.
+"""Largest difference from a stored probability in full precision.
 
-Measured on the patterns, with the shipped and with a default classifier: ONNX Runtime differs from
+Measured on the patterns with the shipped classifier and a default one: ONNX Runtime differs from
 torch by at most 3e-6, and not at all with other numbers of threads; Pillow 11.3 and 12.3 frame to
-the same pixels. What must be seen is far above, the smaller of the two's: another interpolation
-0.28, another framing 0.52, one view instead of two 0.24, 1 % more cropped 0.14, a temperature
-2 % higher 0.008, every pixel brighter by 1/255 0.003.
+the same pixels. Differences that must be noticed are far larger (the smaller one of both
+classifiers): another interpolation 0.28, another framing 0.52, one view instead of two 0.24, a crop
+1 % smaller 0.14, a temperature 2 % higher 0.008, every pixel brighter by 1/255 0.003.
 """
 
 HALF_TOLERANCE = 3e-2
-"""The same where CUDA's half precision computed either: float16 on a CPU differs by 0.012."""
+"""The same if CUDA's half precision computed either one: float16 on a CPU differs by 0.012."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How the answer to one pattern compares with the stored one.
+    """Compares the answer to one pattern with the stored answer.
 
     Attributes:
-        pattern: Its number, from 1.
+        pattern: Number of the pattern, from 1.
         label: The class whose probability differs most.
         expected: Its stored probability, 0-1.
         found: Its probability now, 0-1.
         expected_top: The stored first answer, name and probability.
         found_top: The first answer now.
-        tolerance: How much may differ.
+        tolerance: The largest difference allowed.
     """
 
     pattern: int
@@ -58,23 +58,23 @@ class Drift:
 
     @property
     def difference(self) -> float:
-        """The largest difference of a probability, which bounds that of the first answers."""
+        """The largest difference of a probability; first answers differ by no more than this."""
         return abs(self.found - self.expected)
 
     @property
     def beyond(self) -> bool:
-        """Whether it is more than engines may differ; what is no number is."""
+        """Whether the difference exceeds the tolerance; NaN always does."""
         return not self.difference <= self.tolerance
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is wrong with a checkpoint folder.
+    """The result of checking a checkpoint folder.
 
     Attributes:
-        problems: File -> what is wrong with it, as `checkpoint.problems`.
-        answers: One entry a pattern; empty where files are not sound, as they are not used then.
-        recorded_on: The device and engine that the stored answers are of.
+        problems: File -> what is wrong with it, see `checkpoint.problems`.
+        answers: One entry per pattern; empty if a file is not intact, because nothing is run then.
+        recorded_on: The device and engine that gave the stored answers.
         replayed_on: The device and engine now.
     """
 
@@ -97,14 +97,14 @@ class Report:
 
 
 def record(checkpoint: Checkpoint, backbone: Backbone) -> Golden:
-    """Ask a checkpoint for its golden answers.
+    """Compute the golden answers of a checkpoint.
 
     Args:
-        checkpoint: The checkpoint, which need not be saved yet.
+        checkpoint: The checkpoint, which may not have been saved yet.
         backbone: Its backbone.
 
     Returns:
-        The answers, to be stored in it.
+        The golden answers to store in it.
     """
     patterns = golden.patterns()
     logits = assess(checkpoint, backbone, patterns).logits
@@ -123,10 +123,10 @@ def measure(classifier: Classifier) -> list[Drift]:
         classifier: The loaded classifier.
 
     Returns:
-        One entry a pattern.
+        One entry per pattern.
 
     Raises:
-        ValueError: Golden answers are missing, or the patterns are not those of the checkpoint.
+        ValueError: Golden answers are missing, or are for other patterns.
     """
     names, stored = classifier.checkpoint.class_names, classifier.checkpoint.golden
     if stored is None:
@@ -153,7 +153,7 @@ def measure(classifier: Classifier) -> list[Drift]:
 
 
 def replay(classifier: Classifier) -> list[Drift]:
-    """Return the golden answers that are not as they were; none where all is well.
+    """Return the golden answers that have changed; an empty list means that all is well.
 
     Args:
         classifier: The loaded classifier.
@@ -162,38 +162,38 @@ def replay(classifier: Classifier) -> list[Drift]:
         The entries of `measure` that are `beyond` their tolerance.
 
     Raises:
-        ValueError: As `measure`.
+        ValueError: See `measure`.
     """
     return [answer for answer in measure(classifier) if answer.beyond]
 
 
 def warning(drifts: list[Drift]) -> str:
-    """Say in a sentence what `replay` found: the largest difference, with both values."""
+    """Describe the result of `replay`: the largest difference, with both values."""
     worst = max(drifts, key=lambda d: math.inf if math.isnan(d.difference) else d.difference)
     return (
-        f"This classifier does not answer as it did when it was made: on test pattern "
+        f"This classifier does not answer as it did when it was made: for test pattern "
         f"{worst.pattern} the probability of '{worst.label}' is {worst.found:.4f} instead of "
         f"{worst.expected:.4f}, and {len(drifts)} of {len(golden.SIZES)} patterns differ by more "
-        f"than {worst.tolerance:g}, so its measured accuracy may not hold (more: python -m model "
-        "verify)."
+        f"than {worst.tolerance:g}, so its measured accuracy may not hold (details: python -m "
+        "model verify)."
     )
 
 
 def check(folder: Path, *, device: str = "auto", cache_dir: Path | None = None) -> Report:
-    """Check a checkpoint folder: its files first, then its answers.
+    """Check a checkpoint folder: first its files, then its answers.
 
     Args:
         folder: The folder.
-        device: As `Classifier`.
-        cache_dir: As `Classifier`.
+        device: See `Classifier`.
+        cache_dir: See `Classifier`.
 
     Returns:
-        What was found.
+        The result of the check.
 
     Raises:
-        ConnectionError: As `Classifier`.
+        ConnectionError: See `Classifier`.
         FileNotFoundError: There is no such folder.
-        ValueError: As `Classifier`, of a folder whose files are those that were written.
+        ValueError: The files are intact, but see `Classifier`.
     """
     if folder.is_dir() and (problems := checkpoints.problems(folder)):
         return Report(problems, [])
@@ -203,20 +203,20 @@ def check(folder: Path, *, device: str = "auto", cache_dir: Path | None = None) 
 
 
 def accept(folder: Path, *, device: str = "auto", cache_dir: Path | None = None) -> str:
-    """Take a folder's files and answers as they are now for what is meant, and store that.
+    """Accept a folder's present files and answers, and store their hashes and golden answers.
 
     Args:
-        folder: The checkpoint folder; it must be one that can be used, whatever its hashes say.
-        device: As `Classifier`.
-        cache_dir: As `Classifier`.
+        folder: The checkpoint folder; it must be usable apart from its hashes.
+        device: See `Classifier`.
+        cache_dir: See `Classifier`.
 
     Returns:
-        What was accepted, in lines for people.
+        A description of what was accepted, in lines for people.
 
     Raises:
-        ConnectionError: As `Classifier`.
-        FileNotFoundError: As `Classifier`.
-        ValueError: As `Classifier`.
+        ConnectionError: See `Classifier`.
+        FileNotFoundError: See `Classifier`.
+        ValueError: See `Classifier`.
     """
     classifier = Classifier(folder, device=device, cache_dir=cache_dir, verify=False)
     lines = [f"Accepted: {name} {text}." for name, text in checkpoints.problems(folder).items()]
@@ -226,6 +226,6 @@ def accept(folder: Path, *, device: str = "auto", cache_dir: Path | None = None)
         change = np.abs(now.probabilities - before.probabilities).max()
         lines.append(f"Golden answers differ by at most {change:.2g} from the earlier ones.")
     except (OSError, ValueError):
-        lines.append("Golden answers were recorded; there were none that could be read.")
+        lines.append("Golden answers were recorded; no earlier ones could be read.")
     checkpoints.save_golden(folder, now)
-    return "\n".join([*lines, f"{folder} is now what it shall be."])
+    return "\n".join([*lines, f"{folder} now matches its stored hashes."])

@@ -60,7 +60,7 @@ def test_cuda_without_a_gpu_is_one_line_and_exit_status_2():
     assert result.returncode == 2
     assert result.stdout == ""
     assert result.stderr == (
-        "cuda.py: error: Device 'cuda' was asked for, but torch finds none. Use --device cpu.\n"
+        "cuda.py: error: Device 'cuda' was requested, but torch finds none. Use --device cpu.\n"
     )
 
 

@@ -122,7 +122,7 @@ def test_the_commands_on_the_hub_run_on_a_stand_in(server: hub_stand_in.Server, 
     for line in filter(is_hub, commands()):
         done = run(line, tmp_path, more, **hub)
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-        assert "The same again: hf:AI-Lab-Makerere/beans@" in done.stdout
+        assert "To use this version again: hf:AI-Lab-Makerere/beans@" in done.stdout
     metrics = json.loads((tmp_path / "runs" / "beans-train" / "metrics.json").read_text())
     assert list(metrics["splits"]) == ["valid"]
 

@@ -76,7 +76,7 @@ def test_it_prints_splits_epochs_results_and_the_serving_command(
     assert ["train", "12", "3"] in lines
     assert ["valid", "3", "3"] in lines
     assert ["test", "3", "3"] in lines
-    assert "1 files are left out:" in printed
+    assert "1 file is left out:" in printed
     assert f"{folder / 'rose' / 'empty.jpg'} is empty (0 bytes)" in printed
     moments = 48 * 49 // 2 + 64 * 65 // 2  # of its stages of 48 and 96 channels
     width = f"{432 + moments:,} features"
@@ -429,7 +429,7 @@ def test_the_classic_recipe_refuses_what_is_no_part_of_it(arguments: list[str], 
     with pytest.raises(SystemExit) as stopped:
         train.parse(["photographs", "--recipe", "classic", *arguments])
     assert stopped.value.code == 2
-    assert f"{arguments[0]} is no part of the classic recipe" in capsys.readouterr().err
+    assert f"{arguments[0]} cannot be used with --recipe classic" in capsys.readouterr().err
 
 
 def test_the_classic_recipe_has_the_tutorials_figures():
@@ -539,7 +539,7 @@ def test_the_published_command_says_nothing_of_where_files_are():
 def test_options_of_the_mlp_are_refused_for_a_linear_head(arguments: list[str], capsys):
     with pytest.raises(SystemExit):
         train.parse(["photographs", *arguments])
-    assert f"{arguments[0]} is for --head mlp" in capsys.readouterr().err
+    assert f"{arguments[0]} needs --head mlp" in capsys.readouterr().err
 
 
 def start_training(photos_dir: Callable[..., Path], tmp_path: Path) -> "subprocess.Popen[str]":

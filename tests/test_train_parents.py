@@ -100,8 +100,8 @@ def test_the_model_card_has_a_table_by_level(garden: Path):
     card = (garden / "README.md").read_text(encoding="utf-8")
     assert "\n\nBy level, on valid:\n\n| Level | Groups |" in card
     assert "\n| level 1 | 3 | " in card and "\n| classes | 4 | " in card
-    assert "The answer is the lowest class or parent that has 80 % or more: " in card
-    assert "answers are right.\n\n## Use" in card
+    assert "The answer is the lowest class or parent with a probability of at least 80 %: " in card
+    assert "answers are correct.\n\n## Use" in card
 
 
 def test_a_sure_class_is_answered_by_its_path(
@@ -179,9 +179,7 @@ def test_evaluation_says_why_it_reads_folders_as_nested(
     draw_class(data / "iris", 1, 5, 1)
     assert run("evaluate", data) == 2
     said = capsys.readouterr().err
-    assert (
-        f"Folders in {data} hold the folders of classes, as the checkpoint's parents do. " in said
-    )
+    assert f"Folders in {data} hold class folders, like the checkpoint's parents. " in said
     assert said.endswith("/iris/other iris.\n")
 
 
@@ -241,8 +239,8 @@ def test_a_folder_above_all_classes_is_no_parent_and_parents_have_display_names(
 def test_evaluation_prints_a_table_by_level(garden: Path, run: Run, capsys):
     assert run("evaluate", garden.parent / "garden") == 0
     shown = capsys.readouterr().out
-    assert "\nLevel    Groups " in shown and " Answers  Of these right\n" in shown
-    assert "The answer is the lowest class or parent that has 80 % or more: " in shown
+    assert "\nLevel    Groups " in shown and " Answers  Correct answers\n" in shown
+    assert "The answer is the lowest class or parent with a probability of at least 80 %: " in shown
 
 
 def test_a_table_with_parents_and_photographs_without_any_are_trained_together(
@@ -277,6 +275,6 @@ def test_a_class_that_is_a_parent_stops_the_run_with_one_sentence(
     assert console.run("train.py", lambda: train.main(options)) == 2
     said = capsys.readouterr().err
     assert said.startswith(
-        f"train.py: error: {data}/iris holds photographs and the folder bearded, so"
+        f"train.py: error: {data}/iris holds photographs and also the folder bearded, so"
     )
     assert said.count("\n") == 1

@@ -61,7 +61,7 @@ def test_every_beginning_of_a_sample_holds_of_each_class_its_share(
         (["--seconds", "0"], "--seconds 0.0 must be above 0"),
         (["--seconds", "nan"], "--seconds nan must be above 0"),
         (["--photographs", "1"], "--photographs 1 is outside 2 to 2000"),
-        (["--photographs", "4"], "4 usable photographs of 3 classes; a race wants"),
+        (["--photographs", "4"], "4 usable photographs of 3 classes; a race needs"),
     ],
 )
 def test_wrong_options_are_a_sentence(

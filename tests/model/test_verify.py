@@ -164,8 +164,8 @@ def test_verify_prints_a_table_and_exits_0(run: Run, capsys):
     assert run() == 0
     out = capsys.readouterr().out
     for name in ("config.json", "head.safetensors", "golden.json", "evidence.safetensors"):
-        assert any(row.startswith(name) and row.endswith("as written") for row in out.splitlines())
-    assert out.count("as recorded") == 4
+        assert any(row.startswith(name) and row.endswith("unchanged") for row in out.splitlines())
+    assert out.count("reproduced") == 4
     assert "1 (400 x 260 px)" in out and "CPU (ONNX Runtime)" in out
 
 
@@ -173,8 +173,8 @@ def test_verify_exits_1_on_drift_with_both_values(run: Run, folder: Path, capsys
     edit(folder, "golden.json", shift, hide=True)
     assert run() == 1
     out = capsys.readouterr().out
-    assert out.count("as recorded") == 3
-    assert "  drift" in out and "instead of" in out
+    assert out.count("reproduced") == 3
+    assert "  different" in out and "instead of" in out
 
 
 @pytest.mark.parametrize("name", sorted(checkpoints.HASHED))
@@ -248,7 +248,7 @@ def test_accept_says_how_far_answers_moved(run: Run, folder: Path, capsys):
 def test_accept_completes_a_checkpoint_that_has_neither(run: Run, folder: Path, capsys):
     (folder / "golden.json").unlink()
     (folder / "hashes.json").unlink()
-    with pytest.raises(ValueError, match=r"hashes\.json is missing\. If that is meant"):
+    with pytest.raises(ValueError, match=r"hashes\.json is missing\. If the change is intended"):
         checkpoints.load(folder)
     assert run() == 1
     assert run("--accept") == 0
@@ -287,7 +287,7 @@ def test_a_file_that_was_added_is_named(folder: Path):
     (folder / "evidence.safetensors").unlink()
     checkpoints.write_hashes(folder)
     (folder / "evidence.safetensors").write_bytes(content)
-    with pytest.raises(ValueError, match=r"evidence\.safetensors was not there when"):
+    with pytest.raises(ValueError, match=r"evidence\.safetensors did not exist when"):
         checkpoints.load(folder)
 
 
