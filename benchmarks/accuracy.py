@@ -1,13 +1,14 @@
-"""How accurate the recipes are, on which photographs, and what they cost.
+"""Measures how accurate the recipes are, on which photographs, and what they cost.
 
     python benchmarks/accuracy.py "$FLOWERS102_DIR"
     python benchmarks/accuracy.py "$FLOWERS102_DIR" --rows fast best
     python benchmarks/accuracy.py "$FLOWERS102_DIR" --signs "$SIGNS_DIR" --rows hands
 
-Every row is a whole `python train.py`. FLOWERS holds `train`, `valid` and the data's `setid.mat`.
-Rows share one feature cache, so a row's seconds are those from cold only for the first that needs a
-photograph's features. `--keep DIR` keeps finished rows, and a second run goes on from them. The
-classic recipe takes about an hour on two cores; without it all rows take about half of one.
+Every row is a complete `python train.py`. FLOWERS holds `train`, `valid` and the data's
+`setid.mat`. Rows share one feature cache, so only the first row that needs a photograph's features
+includes the time to compute them. `--keep DIR` keeps finished rows, and a second run continues from
+them. The classic recipe takes about an hour on two cores; all other rows together take about half
+an hour.
 """
 
 import argparse
@@ -26,8 +27,8 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.stats import binomtest
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
-# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`, which torch imports.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -44,11 +45,11 @@ class Row:
     """One training run.
 
     Attributes:
-        table: The table that it stands in.
+        table: The table that it belongs to.
         name: Its first cell.
         data: Makes the data folder inside a given empty folder; None for `digits`.
         options: Options of train.py.
-        split: Where it is measured.
+        split: The split that is measured.
     """
 
     table: str
@@ -67,7 +68,7 @@ def link(photographs: list[Path], folder: Path) -> None:
 
 
 def official(flowers: Path, out: Path) -> Path:
-    """Lay out the data set's own split, as far as its photographs are in `flowers`."""
+    """Lay out the data set's official split, with those of its photographs that `flowers` has."""
     ids = loadmat(flowers / "setid.mat")
     split_of = {
         number: split
@@ -80,7 +81,7 @@ def official(flowers: Path, out: Path) -> Path:
 
 
 def few(flowers: Path, out: Path, count: int, seed: int) -> Path:
-    """Draw `count` training photographs a class; `valid` stays whole."""
+    """Draw `count` training photographs per class; `valid` stays complete."""
     rng = np.random.default_rng(seed)
     for folder in sorted((flowers / "train").iterdir()):
         paths = sorted(folder.iterdir())
@@ -90,9 +91,9 @@ def few(flowers: Path, out: Path, count: int, seed: int) -> Path:
 
 
 def scarce(flowers: Path, out: Path, seed: int) -> Path:
-    """Set 10 photographs of one kind of flower against 1,000 of all others.
+    """Link 10 training photographs of one kind of flower and 1,000 of all others.
 
-    `valid` holds 50 of that kind and 200 others, none of them in `train`.
+    `valid` has 50 of that kind and 200 others, and none of them are in `train`.
     """
     rng = np.random.default_rng(seed)
     groups = {f.name: sorted(f.iterdir()) for f in sorted((flowers / "train").iterdir())}
@@ -114,7 +115,7 @@ def scarce(flowers: Path, out: Path, seed: int) -> Path:
 
 
 def people(signs: Path, out: Path, fold: int) -> Path:
-    """Hold out every fifth person of the photographs of hands."""
+    """Hold out every fifth person in the photographs of hands."""
     with (signs / "labels.csv").open(encoding="utf-8", newline="") as file:
         person = {row["path"]: row["group"] for row in csv.DictReader(file)}
     names = np.random.default_rng(0).permutation(sorted(set(person.values())))
@@ -126,7 +127,7 @@ def people(signs: Path, out: Path, fold: int) -> Path:
 
 
 def rows(flowers: Path, signs: Path | None) -> list[Row]:
-    """List all runs."""
+    """List all rows."""
     best = ["--quality", "best"]
     main, own, unequal = "Recipes", "Official split", "Few or unequal photographs"
     found = [
@@ -138,8 +139,8 @@ def rows(flowers: Path, signs: Path | None) -> list[Row]:
         Row("Other data", "digits fast", None),
         Row("Other data", "digits best", None, best),
         Row(unequal, "fast --balance", lambda out: flowers, ["--balance"]),
-        Row(unequal, "5 a class fast", lambda out: few(flowers, out, 5, 0)),
-        Row(unequal, "5 a class best", lambda out: few(flowers, out, 5, 0), best),
+        Row(unequal, "5 per class fast", lambda out: few(flowers, out, 5, 0)),
+        Row(unequal, "5 per class best", lambda out: few(flowers, out, 5, 0), best),
     ]
     for seed in range(3):
         name = f"{PLENTY:,} beside {SCARCE}, draw {seed}"
@@ -164,7 +165,7 @@ def rows(flowers: Path, signs: Path | None) -> list[Row]:
 
 
 def run(row: Row, keep: Path, cache: Path, seed: int) -> dict[str, Any]:
-    """Train a row unless it is there already.
+    """Train a row unless it is already finished.
 
     Returns:
         The checkpoint's `metrics.json`, with `wall` and the `backbone` of its configuration.
@@ -186,13 +187,13 @@ def run(row: Row, keep: Path, cache: Path, seed: int) -> dict[str, Any]:
 
 
 def cost(backbone: dict[str, Any]) -> tuple[float, float]:
-    """Count what one view costs.
+    """Compute the cost of one view.
 
     Args:
-        backbone: As in a checkpoint's `config.json`.
+        backbone: The backbone in a checkpoint's `config.json`.
 
     Returns:
-        Multiply-adds in 10^9, and parameters in 10^6, of all its networks.
+        Multiply-adds in 10^9, and parameters in 10^6, of all its networks together.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -212,7 +213,7 @@ def cost(backbone: dict[str, Any]) -> tuple[float, float]:
 
 
 def cells(row: Row, result: dict[str, Any]) -> list[str]:
-    """Lay out a row of a table."""
+    """Format a row of a table."""
     values = result["splits"][row.split]
     count = values["photographs"]
     interval = binomtest(round(values["top1"] * count), count).proportion_ci(method="wilson")
@@ -248,10 +249,10 @@ def main() -> int:
         help="photographs of hands, with a labels.csv of people",
     )
     parser.add_argument(
-        "--rows", nargs="+", metavar="NAME", help="only rows whose names begin so (default: all)"
+        "--rows", nargs="+", metavar="NAME", help="only rows whose names begin with these"
     )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep and reuse finished rows")
-    parser.add_argument("--seed", type=int, default=0, help="of every run")
+    parser.add_argument("--seed", type=int, default=0, help="seed of every run")
     console.add_cache_dir(parser)
     options = parser.parse_args()
     if not (options.flowers / "setid.mat").is_file() or "train" not in scan.split_folders(
@@ -264,13 +265,13 @@ def main() -> int:
         if not options.rows or row.name.startswith(tuple(options.rows))
     ]
     if not wanted:
-        raise ValueError(f"No row's name begins with {' or '.join(options.rows)}.")
+        raise ValueError(f"No row has a name that begins with {' or '.join(options.rows)}.")
     with tempfile.TemporaryDirectory() as temporary:
         keep = options.keep or Path(temporary)
         keep.mkdir(parents=True, exist_ok=True)
         done = [(row, run(row, keep, options.cache_dir, options.seed)) for row in wanted]
     header = ["Row", "Train", "Measured on", "Top-1", "95 % interval", "Mean recall"]
-    header += ["GMACs a view", "Parameters, M", "Seconds"]
+    header += ["GMACs per view", "Parameters, M", "Seconds"]
     for table in dict.fromkeys(row.table for row in wanted):
         print(f"\n{table}")
         inside = [(row, found) for row, found in done if row.table == table]

@@ -1,12 +1,12 @@
-"""How much of what is planted in a data set `python -m model audit` finds.
+"""Measures how many problems planted in a data set `python -m model audit` finds.
 
     python benchmarks/audit.py "$FLOWERS102_DIR"
 
 In a temporary folder of links, a share of the photographs is moved to a random other class, and
 copies are added: resized to 50-80 %, recompressed at JPEG quality 30-75, mirrored, cropped to 90 %
-of both sides anywhere, and all of it at once. A pair is false when neither the planting nor the
-same audit of the folder as it is explains it. In the flowers as they are it finds 86 pairs; all
-were looked at, and every one shows one photograph twice.
+of both sides at a random place, and all of these together. A pair counts as false if it was not
+planted and the same audit of the original folder does not report it. In the original flowers the
+audit reports 86 pairs; we looked at all of them, and each one shows the same photograph twice.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
-# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`, which torch imports.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -40,7 +40,7 @@ def alter(image: Image.Image, kind: str, rng: np.random.Generator) -> tuple[Imag
     """Make a near duplicate.
 
     Returns:
-        The picture, and the JPEG quality to save it with.
+        The picture, and the JPEG quality for saving it.
     """
     whole = kind == "all"
     if kind == "cropped" or whole:
@@ -63,7 +63,7 @@ def plant(
     """Link the photographs into class folders with wrong labels and near duplicates.
 
     Returns:
-        The links with a wrong label; near duplicate -> (the link it was made of, kind).
+        The links with a wrong label; near duplicate -> (the link it was made from, its kind).
     """
     photos, num_classes = data.photos, len(data.class_ids)
     flipped = set(rng.choice(len(photos), round(flips * len(photos)), replace=False).tolist())
@@ -85,20 +85,20 @@ def plant(
 
 
 def pairs_of(found: Audit) -> list[tuple[Path, Path]]:
-    """Return all pairs of duplicates, the second first."""
+    """Return all pairs of duplicates, each with the second photograph first."""
     problems = ("exact_duplicate", "near_duplicate")
     return [(row.path, row.other_path) for p in problems for row in found.findings[p]]  # type: ignore
 
 
 def groups(pairs: Sequence[tuple[Path, Path]], paths: Sequence[Path]) -> dict[Path, int]:
-    """Number the groups that pairs make of photographs; each other one is a group of its own."""
+    """Number the groups of photographs that pairs connect; each other one is its own group."""
     index = {path: i for i, path in enumerate(paths)}
     joined = np.array([(index[a], index[b]) for a, b in pairs], np.int64).reshape(-1, 2)
     return dict(zip(paths, copies.groups_of(joined, len(paths)).tolist(), strict=True))
 
 
 def main() -> int:
-    """Plant, look, count.
+    """Plant problems, run the audit, and count what it finds.
 
     Returns:
         Exit status 0.
@@ -106,10 +106,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=console.HelpFormatter, prog="audit.py"
     )
-    parser.add_argument("photos", type=Path, metavar="FOLDER", help="as `python -m model audit`")
+    parser.add_argument("photos", type=Path, metavar="FOLDER", help="a folder of class folders")
     parser.add_argument("--flips", type=float, default=0.03, help="share with a wrong label")
     parser.add_argument("--copies", type=int, default=250, help="near duplicates")
-    parser.add_argument("--seed", type=int, default=0, help="of what is planted")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the planted problems")
     console.add_cache_dir(parser)
     options = parser.parse_args()
     cache_dir = options.cache_dir
@@ -135,7 +135,7 @@ def main() -> int:
     rows = [(k, kinds.count(k), kinds.count(k) - missed.count(k)) for k in KINDS]
     print(console.table(("Near duplicates", "Planted", "Found"), rows))
     print(f"{len(flipped)} of {len(data.photos):,} labels flipped, seed {options.seed}")
-    print(f"{len(own)} pairs in the data as it is, {len(reported)} with those planted")
+    print(f"{len(own)} pairs in the original data, {len(reported)} with the planted ones")
     print(
         f"label errors {labels:.1%} duplicates {1 - len(missed) / len(planted):.1%} "
         f"false pairs {len(false) / max(1, len(reported)):.1%}"

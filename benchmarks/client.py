@@ -1,4 +1,4 @@
-"""The demo in a process of its own, a visitor over HTTP, and the memory that it takes."""
+"""Runs the demo in its own process, visits it over HTTP, and reads the memory that it takes."""
 
 import contextlib
 import http.client
@@ -25,11 +25,11 @@ def serve(*arguments: str, **variables: str) -> Iterator[tuple[str, subprocess.P
     """Run `python -m demo` on a free port of this machine until the block ends.
 
     Args:
-        arguments: More of the command's options.
-        variables: More of its environment.
+        arguments: More options of the command.
+        variables: More environment variables of the command.
 
     Yields:
-        The page's address, and the process. The page may not be there yet; see `first_page`.
+        The page's address, and the process. The page may not answer yet; see `first_page`.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -51,7 +51,7 @@ def first_page(address: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until the page is served.
 
     Raises:
-        OSError: The process ended, or there is no page after some minutes.
+        OSError: The process ended, or the page does not answer within some minutes.
     """
     started = time.monotonic()
     while time.monotonic() - started < _GIVE_UP_SECONDS:
@@ -62,14 +62,14 @@ def first_page(address: str, process: subprocess.Popen[bytes]) -> None:
                 page.read()
             return
         time.sleep(0.02)
-    raise OSError(f"No page at {address} after {_GIVE_UP_SECONDS} s.")
+    raise OSError(f"The page at {address} did not answer within {_GIVE_UP_SECONDS} s.")
 
 
 class Client:
-    """One visitor over one kept-alive connection."""
+    """One visitor with one kept-alive connection."""
 
     def __init__(self, address: str) -> None:
-        """Connect to the page at an address."""
+        """Connect to a page."""
         self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=120)
 
     def _ask(self, method: str, path: str, body: bytes | None, kind: str) -> bytes:
@@ -77,14 +77,14 @@ class Client:
         response = self._connection.getresponse()
         content = response.read()
         if response.status != 200:
-            raise ValueError(f"{path} answers {response.status}: {content[:80]!r}")
+            raise ValueError(f"{path} answered {response.status}: {content[:80]!r}")
         return content
 
     def predict(self, photograph: bytes) -> str:
         """Upload a photograph and wait for the answer.
 
         Returns:
-            The first answer's name.
+            The name of the first answer.
 
         Raises:
             ValueError: The server answers with an error.
@@ -106,11 +106,11 @@ class Client:
 
 
 def memory(process: subprocess.Popen[bytes], field: str = "VmRSS") -> float:
-    """Return the resident memory of a process, in MB; 0 where the system does not tell so.
+    """Return the resident memory of a process, in MB; 0 if the system does not report it.
 
     Args:
         process: The process.
-        field: `VmRSS` for now, `VmHWM` for its peak.
+        field: `VmRSS` for the present value, `VmHWM` for the peak.
     """
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
@@ -120,7 +120,7 @@ def memory(process: subprocess.Popen[bytes], field: str = "VmRSS") -> float:
 
 
 def descriptors(process: subprocess.Popen[bytes]) -> int:
-    """Return how many files and connections a process has open; 0 where nobody can tell."""
+    """Return how many files and connections a process has open; 0 if the system does not say."""
     with contextlib.suppress(OSError):
         return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
     return 0

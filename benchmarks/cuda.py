@@ -1,28 +1,29 @@
-"""CUDA beside the CPU and beside plain timm: the same features, how fast, and how long is training.
+"""Compares CUDA with the CPU and with plain timm: features, speed, and training time.
 
     python benchmarks/cuda.py
     python benchmarks/cuda.py --device cpu     a trial without a GPU: fewer photographs
 
-All goes through Frostflower's own code, on photographs drawn on the spot, without a network. Every
-table is printed as soon as it is measured. The parts:
+Everything runs through Frostflower's own code, on drawn photographs, without a network. Every table
+is printed as soon as it is measured. The parts:
 
-1. The shipped classifier by CUDA's mixed precision against the CPU engine (ONNX Runtime): cosine of
-   the features, and whether the first answers agree. With FLOWERS102_DIR set, on its `valid`.
+1. The shipped classifier in CUDA's mixed precision, against the CPU engine (ONNX Runtime): cosine
+   of the features, and whether the first answers agree. If FLOWERS102_DIR is set, on its `valid`.
 2. Photographs/s from framed pixels in memory to features in memory, and the same network in plain
-   timm: the same weights and pixels, channels_last, mean and std applied on the card, and timm's
-   pooled final layer alone (here three stages are pooled beside it, and half precision is checked
-   for overflow). timm runs in the fastest of three ways: autocast float16 with pixels copied from
-   pinned or from pageable memory, and full precision. The last line is the median of the batch
-   sizes' ratios, here to timm.
+   timm: the same weights and pixels, channels_last, mean and std applied on the GPU, and only
+   timm's pooled final layer (Frostflower also pools three stages, and checks half precision for
+   overflow). timm runs in the fastest of three ways: autocast float16 with pixels copied from
+   pinned or from pageable memory, and full precision. The last line is the median over batch sizes
+   of the ratio of Frostflower to timm.
 3. Photographs/s from JPEG files to features (`features.extract`, all cores), centre view only.
 4. `Classifier.predict` on one photograph.
-5. What else may run on a GPU, once: heat maps, golden answers, an MLP head, the classic recipe.
-6. Training as `train.py` does it, on CUDA and then on the same machine's CPU.
+5. Everything else that may run on a GPU, once: heat maps, golden answers, an MLP head, the classic
+   recipe.
+6. Training like `train.py`, on CUDA and then on the CPU of the same machine.
 
-gradio, altair and transformers are not needed. A machine that has torch, torchvision, timm,
+gradio, altair and transformers are not needed. A machine that already has torch, torchvision, timm,
 onnxruntime, scikit-learn, scipy, pandas, matplotlib, safetensors, tqdm and huggingface_hub still
-lacks msgspec, platformdirs, pillow-heif and the weights. Where there is a network, fetch them for
-the machine's Python (here 3.12 on Linux), and install them there into a folder:
+needs msgspec, platformdirs, pillow-heif and the weights. Download them on a machine with a network
+for the Python of the GPU machine (here 3.12 on Linux), and install them there into a folder:
 
     pip download --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
         --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 -d wheels msgspec \
@@ -50,8 +51,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there, this
-# file would be taken for NVIDIA's package `cuda`.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# this file would hide NVIDIA's package `cuda`.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -77,14 +78,14 @@ PHOTOGRAPHS = {"cuda": 10_000, "cpu": 400}
 _COMPARED, _EXTRACTED = 0.1, 0.4  # shares of the photographs
 CALLS = {"cuda": 200, "cpu": 20}
 ROUNDS = {"cuda": 11, "cpu": 3}
-_REPEATS = {"cuda": (3, 32), "cpu": (1, 8)}  # calls in a round: at least, and at batch 1
-_PART = {"cuda": 128, "cpu": 8}  # pixels compared at a time; torch on a CPU is slow with more
+_REPEATS = {"cuda": (3, 32), "cpu": (1, 8)}  # least number of calls per round, and that at batch 1
+_PART = {"cuda": 128, "cpu": 8}  # pictures compared at a time; torch on a CPU is slow with more
 
 OURS, PEERS = "Frostflower", ("timm, pinned", "timm, pageable", "timm, float32")
 
 
 def in_torch(backbone: Backbone, pixels: np.ndarray) -> np.ndarray:
-    """Compute features in torch, on the CPU too, where the backbone would use its engine."""
+    """Compute features in torch, even on the CPU, where the backbone would use ONNX Runtime."""
     if backbone.device == "cuda":
         return backbone.features(pixels)
     import torch
@@ -124,7 +125,7 @@ def compare(bench: Bench) -> float:
     precision = "mixed precision" if bench.device == "cuda" else "full precision"
     rows = [
         ("photographs", f"{len(files):,} {'real' if flowers else 'drawn'}"),
-        ("views a photograph", len(checkpoint.views)),
+        ("views per photograph", len(checkpoint.views)),
         ("cosine of a view's features, least", f"{cosines.min():.6f}"),
         ("cosine of a view's features, median", f"{np.median(cosines):.6f}"),
         ("same first answer", f"{same.mean():.4f}"),
@@ -136,16 +137,14 @@ def compare(bench: Bench) -> float:
     say(console.table((f"1. Shipped classifier: {where} against ONNX Runtime", ""), rows))
     for row in np.flatnonzero(~same)[:5]:
         two = np.sort(before[row])[:-3:-1]
-        say(
-            f"another answer: {files[row].name}; the CPU's first two had {two[0]:.3f}, {two[1]:.3f}"
-        )
+        say(f"different answer: {files[row].name}; on the CPU {two[0]:.3f}, then {two[1]:.3f}")
     return float(same.mean())
 
 
 def plain_timm(
     bench: Bench, backbone: Backbone, mixed: bool = True
 ) -> Callable[["torch.Tensor"], "torch.Tensor"]:
-    """Return what a user of timm writes: uint8 `[N, S, S, 3]` -> features on the device."""
+    """Return what a user of timm would write: uint8 `[N, S, S, 3]` -> features on the device."""
     import torch
 
     network: Any = packaged_network(bench.backbone)[0].eval().to(bench.device)
@@ -167,7 +166,7 @@ def plain_timm(
 
 
 def programs(bench: Bench, backbone: Backbone, pixels: np.ndarray) -> dict[str, Callable]:
-    """Return what to time on some pixels: name -> a call that returns features."""
+    """Return the programs to time on some pixels: name -> a call that returns features."""
     import torch
 
     plain, given = plain_timm(bench, backbone), torch.from_numpy(pixels)
@@ -185,15 +184,15 @@ def programs(bench: Bench, backbone: Backbone, pixels: np.ndarray) -> dict[str, 
         full = plain_timm(bench, backbone, mixed=False)
         found[PEERS[0]] = lambda: plain(given.pin_memory()).cpu().numpy()
         found[PEERS[2]] = lambda: full(given).cpu().numpy()
-        found[f"{OURS}, on the card"] = ours
-        found["timm, on the card"] = lambda: plain(there)
+        found[f"{OURS}, on the GPU"] = ours
+        found["timm, on the GPU"] = lambda: plain(there)
     return found
 
 
 def interleaved(
     bench: Bench, work: dict[str, Callable], batch: int, rounds: int
 ) -> dict[str, list[float]]:
-    """Time programs in turn: name -> seconds a photograph of each round."""
+    """Time programs in turn: name -> seconds per photograph for each round."""
     least, most = _REPEATS[bench.device]
     repeats = max(least, most // batch)
     seconds: dict[str, list[float]] = {name: [] for name in work}
@@ -203,24 +202,24 @@ def interleaved(
         for _ in range(repeats):
             run()
         bench.synchronize()
-        if number:  # the first round warms up
+        if number:  # the first round is a warm-up
             seconds[name].append((time.perf_counter() - started) / repeats / batch)
     return seconds
 
 
 def from_memory(bench: Bench, rounds: int) -> float:
-    """Time pixels to features here and in plain timm, interleaved.
+    """Time pixels to features in Frostflower and in plain timm, interleaved.
 
     Returns:
-        The median of the batch sizes' ratios of photographs/s, here to timm.
+        The median over batch sizes of the ratio of photographs/s, Frostflower to timm.
     """
     backbone = bench.open()
     some = framed(backbone, [path for path, _ in bench.made[:32]], [CENTER])
-    columns = (OURS, *PEERS, f"{OURS}, on the card", "timm, on the card")
+    columns = (OURS, *PEERS, f"{OURS}, on the GPU", "timm, on the GPU")
     rows, ratios = [], []
     for batch in BATCHES[bench.device]:
         given = some[np.arange(batch) % len(some)]
-        gc.collect()  # so that nothing else counts as peak memory
+        gc.collect()  # so that earlier objects do not count towards peak memory
         peak = bench.peak(functools.partial(backbone.features, given))
         seconds = interleaved(bench, programs(bench, backbone, given), batch, rounds)
         speeds = {name: 1 / statistics.median(times) for name, times in seconds.items()}
@@ -234,22 +233,22 @@ def from_memory(bench: Bench, rounds: int) -> float:
     say(
         f"\n2. {bench.backbone}, {size} px, {backbone.device_text}; photographs/s, uint8 to float32"
     )
-    header = ("Batch", OURS, *PEERS, "ratio", "on the card", "timm there", "peak GPU MB")
+    header = ("Batch", OURS, *PEERS, "ratio", "on the GPU", "timm on GPU", "peak GPU MB")
     say(console.table(header, rows))
     return statistics.median(ratios)
 
 
 def photos_of(made: list[tuple[Path, int]]) -> Photos:
-    """Hash photographs, as checking them does."""
+    """Hash photographs, as reading them for training does."""
     paths = [path for path, _ in made]
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     return Photos(paths, np.array([number for _, number in made], np.int64), digests)
 
 
 def from_files(bench: Bench) -> None:
-    """Time JPEG files to features, and the part of it that no GPU does."""
+    """Time JPEG files to features, and the part of it that never runs on a GPU."""
     backbone, photos = bench.open(), photos_of(bench.made[: int(_EXTRACTED * len(bench.made))])
-    backbone.features(framed(backbone, photos.paths[:8], [CENTER]))  # warm
+    backbone.features(framed(backbone, photos.paths[:8], [CENTER]))  # warm-up
     started = time.perf_counter()
     framed(backbone, photos.paths, [CENTER])
     decoded = time.perf_counter() - started
@@ -258,7 +257,7 @@ def from_files(bench: Bench) -> None:
     whole = time.perf_counter() - started
     size = sum(path.stat().st_size for path in photos.paths) / len(photos)
     rows = [
-        ("decode and frame alone", f"{len(photos) / decoded:,.0f}", "-"),
+        ("decode and frame only", f"{len(photos) / decoded:,.0f}", "-"),
         ("features.extract", f"{len(photos) / whole:,.0f}", peak),
     ]
     say(f"\n3. {len(photos):,} JPEG files of {size / 1e3:.0f} kB, {default_workers()} threads")
@@ -282,7 +281,7 @@ def predict(bench: Bench) -> None:
 
 
 def train_all(bench: Bench, device: str) -> None:
-    """Train as `train.py` does, from cold, and print where the time went."""
+    """Train like `train.py`, with empty caches, and print how long each part took."""
     import train
     from model import training
     from model.checkpoints import checkpoint
@@ -338,23 +337,23 @@ def main() -> int:
         Exit status: 1 if a part failed, else 0.
 
     Raises:
-        ValueError: There is no such device.
+        ValueError: The requested device does not exist.
     """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=console.HelpFormatter, prog="cuda.py"
     )
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument(
-        "--backbone", choices=list(PACKAGED), default="efficientnet_lite0", help="for speed"
+        "--backbone", choices=list(PACKAGED), default="efficientnet_lite0", help="for speed tests"
     )
     parser.add_argument(
-        "--rounds", type=int, metavar="N", help="of interleaved runs (default: 11; on a CPU 3)"
+        "--rounds", type=int, metavar="N", help="interleaved rounds (default: 11; on a CPU 3)"
     )
     parser.add_argument(
         "--photographs",
         type=int,
         metavar="N",
-        help="to draw and train on, 100 or more (default: 10000; on a CPU 400)",
+        help="photographs to draw and train on, 100 or more (default: 10000; on a CPU 400)",
     )
     options = parser.parse_args()
     device = resolve_device(options.device)

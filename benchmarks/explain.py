@@ -1,17 +1,18 @@
-"""Are the heat maps faithful, and what do they cost?
+"""Measures whether the heat maps are faithful, and what they cost.
 
     python benchmarks/explain.py PHOTOS --photographs 100
 
-Of each photograph the top fifth of the map's places is removed, and as many random ones (mean of
-3 draws); what counts is how far the probability of the predicted class falls. `fill` removes a
-place by continuing its surroundings smoothly into it, `blur` and `mean` by the blurred photograph
-or its mean colour. The last two leave hard edges: a scattered fifth of edges disturbs a network
-by itself, whatever is behind it, so the ratio is that of `fill`. `centre` is a map that knows
-nothing: the places nearest to the middle. That command on the flowers, with the shipped
-classifier, printed 21 for `fill`, 8.1 for `blur`, 2.6 for `mean`, and a cost ratio of 0.97.
+For each photograph the fifth of the positions with the highest values in the map is removed, and
+for comparison a random fifth (mean of 3 draws). The measure is how far the probability of the
+predicted class falls. `fill` replaces a position by a smooth continuation of its surroundings,
+`blur` and `mean` by the blurred photograph or its mean colour. The last two leave hard edges: edges
+around a scattered fifth of the positions disturb a network whatever was removed, so the ratio uses
+`fill`. `centre` is a map without information: the positions nearest to the middle. On the flowers
+with the shipped classifier, the command above printed 21 for `fill`, 8.1 for `blur`, 2.6 for
+`mean`, and a cost ratio of 0.97.
 
 Source of `fill`: Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution
-Methods", ICML 2022 (there with noise).
+Methods", ICML 2022 (which adds noise).
 """
 
 import argparse
@@ -26,8 +27,8 @@ from PIL import Image, ImageFilter
 from scipy.sparse import csc_array, diags_array
 from scipy.sparse.linalg import splu
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
-# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`, which torch imports.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -43,7 +44,7 @@ SHARE, DRAWS, TIMINGS = 0.2, 3, 40
 
 
 def fill(frame: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Replace hidden pixels by the mean of their four neighbours, all at once.
+    """Replace all hidden pixels together by the mean of their four neighbours.
 
     Args:
         frame: uint8 `[S, S, 3]`.
@@ -53,7 +54,7 @@ def fill(frame: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         uint8 `[S, S, 3]`.
     """
     rows, columns = np.nonzero(hidden)
-    number = np.full(np.add(hidden.shape, 2), -2)  # -2 outside the frame, -1 kept
+    number = np.full(np.add(hidden.shape, 2), -2)  # -2 outside the frame, -1 for kept pixels
     number[1:-1, 1:-1] = -1
     number[rows + 1, columns + 1] = np.arange(len(rows))
     padded = np.pad(frame, ((1, 1), (1, 1), (0, 0))).astype(np.float64)
@@ -73,7 +74,7 @@ def fill(frame: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
 
 def removals(frame: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Return the ways to remove hidden pixels from a frame, by name."""
+    """Return the ways to remove hidden pixels from a frame: name -> function."""
     radius = len(frame) / 12
     blurred = np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(radius)))
     mean = frame.mean((0, 1)).astype(np.uint8)
@@ -85,7 +86,7 @@ def removals(frame: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]
 
 
 def hide(values: np.ndarray, size: int) -> np.ndarray:
-    """Mark the pixels of the fifth of the places with the highest values: bool `[size, size]`."""
+    """Mark the pixels of the fifth of positions with the highest values: bool `[size, size]`."""
     count, side = round(SHARE * values.size), len(values)
     chosen = np.zeros(values.size, bool)
     chosen[np.argsort(-values.ravel(), kind="stable")[:count]] = True
@@ -102,7 +103,7 @@ def views(classifier: Classifier, frame: np.ndarray) -> np.ndarray:
 def drops(
     classifier: Classifier, frame: np.ndarray, rng: np.random.Generator
 ) -> dict[str, tuple[float, float, float]]:
-    """Return how far the probability falls without the map's, the central and random places."""
+    """Return how far the probability falls without the map's, the central and random positions."""
     backbone, head = classifier.backbone, classifier.checkpoint.head
     names = classifier.checkpoint.views
     heat = heat_maps(backbone, head, views(classifier, frame)[None], names)[0]
@@ -123,7 +124,7 @@ def drops(
 
 
 def cost(classifier: Classifier, frame: np.ndarray) -> float:
-    """Return the time of a prediction with a heat map as a multiple of one without."""
+    """Return the time of a prediction with a heat map, relative to one without."""
     backbone, head = classifier.backbone, classifier.checkpoint.head
     names = classifier.checkpoint.views
     pixels = views(classifier, frame)
@@ -148,9 +149,9 @@ def main() -> int:
         description=__doc__, formatter_class=console.HelpFormatter, prog="explain.py"
     )
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of class folders")
-    parser.add_argument("--photographs", type=int, default=100, help="drawn from `valid`, or all")
+    parser.add_argument("--photographs", type=int, default=100, help="number to draw from `valid`")
     parser.add_argument("--checkpoint", type=Path, default=checkpoint.SHIPPED, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the random places")
+    parser.add_argument("--seed", type=int, default=0, help="seed of photographs and positions")
     console.add_cache_dir(parser)
     options = parser.parse_args()
     classifier = Classifier(options.checkpoint, device="cpu", cache_dir=options.cache_dir)

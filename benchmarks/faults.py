@@ -1,13 +1,13 @@
-"""What can go wrong outside, injected: who loses anything, and what does the user see?
+"""Injects faults from outside, and checks that nothing is lost and what the user sees.
 
     python benchmarks/faults.py
 
-Five kinds, each with its seed: damaged photographs among sound ones, edits of a checkpoint,
+There are five kinds, each with its seed: damaged photographs among sound ones, edited checkpoints,
 photographs that are replaced while a run reads them, runs that are killed at any moment, and full
-disks. A fault is held when sound photographs are answered, a refusal is one sentence, the next run
-gives the same weights, bit for bit, as one that was never disturbed, and nothing is left behind.
-It takes about 20 minutes on two cores. The full disks are tmpfs mounts of 1 to 6 MB, which need
-root; where they cannot be mounted it says so.
+disks. A fault counts as held if sound photographs get answers, every refusal is one sentence, the
+next run gives the same weights, bit for bit, as an undisturbed run, and nothing is left behind. It
+takes about 20 minutes on two cores. The full disks are tmpfs mounts of 1 to 6 MB, which need
+root; if they cannot be mounted, the benchmark says so.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -40,19 +40,19 @@ from benchmarks.fault_parts.runs import Place
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console
 
-_SOUND = 5  # photographs among damaged ones
+_SOUND = 5  # sound photographs among the damaged ones
 _EDIT_SECONDS = 30
 
 
 @dataclass
 class Tally:
-    """One kind of fault.
+    """Counts one kind of fault.
 
     Attributes:
-        name: The kind.
+        name: The kind of fault.
         tried: How often it was injected.
-        lost: What was not held, in words.
-        seen: What the user saw, and how often.
+        lost: Descriptions of faults that were not held.
+        seen: What the user saw -> how often.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Tally:
     seen: Counter[str] = field(default_factory=Counter)
 
     def add(self, seen: str, problem: str = "") -> None:
-        """Count a fault, and what was wrong where it was not held."""
+        """Count a fault, and describe the problem if it was not held."""
         self.tried += 1
         self.seen[seen] += 1
         if problem:
@@ -69,7 +69,7 @@ class Tally:
 
 
 def damaged_files(home: Path, count: int, seed: int) -> Tally:
-    """Classify a folder of damaged photographs, with sound ones among them."""
+    """Classify a folder of damaged photographs that also has sound ones."""
     tally = Tally("damaged photographs")
     folder = home / "damaged"
     folder.mkdir()
@@ -101,14 +101,14 @@ def damaged_files(home: Path, count: int, seed: int) -> Tally:
 
 
 def edited_checkpoints(home: Path, count: int, seed: int) -> Tally:
-    """Load, use and show the shipped checkpoint, edited."""
+    """Load, use and show edited copies of the shipped checkpoint."""
     tally = Tally("edited checkpoints")
     for number in range(count):
         (edit,) = random_edits(SHIPPED, 1, seed + number)
         place = f"{edit.file}: {edit.what}"
         started, problem, message = time.monotonic(), "", ""
         folder = edited(SHIPPED, edit, home / "edited")
-        try:  # a process of its own, so that one that dies is seen
+        try:  # in a process of its own, so that a crash is noticed
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 message = pool.submit(outcome, folder, home / "cache").result(timeout=120)
         except (BrokenProcessPool, Exception) as error:
@@ -122,7 +122,7 @@ def edited_checkpoints(home: Path, count: int, seed: int) -> Tally:
 
 
 def changed_files(home: Path, data: Path, undisturbed: float, count: int, seed: int) -> Tally:
-    """Replace a photograph while a run reads, and compare with a run that finds it so."""
+    """Replace a photograph while a run reads it, and compare with a run that starts with it."""
     tally = Tally("photographs changed while read")
     rng = np.random.default_rng(seed)
     photographs = sorted(data.rglob("*.jpg"))
@@ -151,7 +151,7 @@ def changed_files(home: Path, data: Path, undisturbed: float, count: int, seed: 
 def killed_runs(
     home: Path, data: Path, undisturbed: float, head: bytes, count: int, seed: int
 ) -> Tally:
-    """Kill runs, run them again, and compare with one that was not killed."""
+    """Kill runs, run them again, and compare the results with an undisturbed run."""
     tally = Tally("runs killed")
     rng = np.random.default_rng(seed)
     for _ in range(count):
@@ -172,10 +172,10 @@ def killed_runs(
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """Mount a file system of some megabytes at a new folder, until the block ends.
+    """Mount a file system of some megabytes at a new folder until the block ends.
 
     Raises:
-        PermissionError: It may not be mounted here.
+        PermissionError: Mounting is not allowed here.
     """
     folder.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
@@ -189,12 +189,12 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
 
 
 def full_disks(home: Path, data: Path, head: bytes) -> Tally:
-    """Train with a full disk below the cache and the checkpoint; upload to a full folder."""
+    """Train with a full disk under the cache and the checkpoint; upload to a full folder."""
     tally = Tally("full disks")
     place = Place.below(home / "full", data)
     disk = home / "disk"
     if not hasattr(os, "geteuid") or os.geteuid():
-        print("Full disks are not tried: mounting one needs root.")
+        print("Full disks are not tested, because mounting one needs root.")
         return tally
     for kind in ("cache", "checkpoint"):
         with small_disk(disk / kind, 1):
@@ -216,7 +216,7 @@ def full_disks(home: Path, data: Path, head: bytes) -> Tally:
 
 
 def _full_upload_folder(folder: Path, home: Path) -> str:
-    """Upload to a full folder, then to one with room again; return what went wrong."""
+    """Upload to a full folder, then again when it has room; return a description of any problem."""
     photograph = home / "noise.png"
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
     runs.Image.fromarray(noise).save(photograph)
@@ -228,7 +228,7 @@ def _full_upload_folder(folder: Path, home: Path) -> str:
                 (folder / "filler").write_bytes(bytes(4_500_000))
                 try:
                     Client(address).predict(photograph.read_bytes())
-                    return "uploads: a full folder took the photograph"
+                    return "uploads: a full folder accepted the photograph"
                 except ValueError as error:
                     if "no room" not in str(error):
                         return f"uploads: {error}"
@@ -248,15 +248,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=int, default=100, help="edited checkpoints")
     parser.add_argument("--changes", type=int, default=20, help="photographs changed while read")
     parser.add_argument("--kills", type=int, default=50, help="runs killed")
-    parser.add_argument("--seed", type=int, default=0, help="everything follows from it")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Inject, count, print.
+    """Inject the faults, count them, and print the table.
 
     Returns:
-        Exit status 0 where everything was held, else 1.
+        Exit status 0 if every fault was held, else 1.
     """
     options = parse()
     with tempfile.TemporaryDirectory() as name:
@@ -268,7 +268,7 @@ def main() -> int:
             edited_checkpoints(home, options.checkpoints, options.seed),
         ]
         place = Place.below(home / "undisturbed", data)
-        runs.train(place)  # the file system's caches are warm afterwards
+        runs.train(place)  # warms the file system's caches
         place = Place.below(home / "undisturbed", data)
         seconds, head = runs.train(place).seconds, place.head()
         tallies += [

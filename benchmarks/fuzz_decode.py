@@ -1,12 +1,12 @@
-"""Damaged files of every format that is read, decoded in child processes: does any end one?
+"""Decodes damaged files of every supported format in child processes, and checks that none dies.
 
     python benchmarks/fuzz_decode.py --seconds 600
 
-Photographs are drawn and saved in every way that the formats allow, then damaged: bits flipped,
-pieces cut out, doubled or exchanged with another file of the format, numbers in headers set to
-extreme values, ends cut off. `decode` and `check` must give a photograph or a BadImageError, within
-20 seconds and 2 GB; what passes `check` must pass `decode`. Every file follows from the seed, and
-those that failed are kept in --keep.
+Photographs are drawn and saved in every variant of the formats, then damaged: bits are flipped,
+pieces are cut out, doubled or exchanged with another file of the format, numbers in headers are set
+to extreme values, and ends are cut off. `decode` and `check` must give a photograph or a
+BadImageError within 20 seconds and 2 GB, and what passes `check` must pass `decode`. Every file
+follows from the seed, and files that failed are kept in --keep.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from pathlib import Path
 
 from PIL import Image
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there, this
-# file's neighbour would be taken for NVIDIA's package `cuda`.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -30,13 +30,13 @@ from benchmarks.fault_parts.damaged_files import files, originals
 from model.commands import console
 from model.photographs import images
 
-_SECONDS = 20  # for one file
-_MEMORY = 2_000_000_000  # bytes of address space beyond what the child has at its start
-_FILES = 60  # a child; a new process then
+_SECONDS = 20  # time limit per file
+_MEMORY = 2_000_000_000  # bytes of address space that a child may add after its start
+_FILES = 60  # files per child process
 
 
 def _try(content: bytes) -> str:
-    """Check and decode a file: `decoded`, `refused`, or what went wrong."""
+    """Check and decode a file; return `decoded`, `refused`, or a description of the problem."""
     outcome = {}
     for name, call in (("check", images.check), ("decode", images.decode)):
         try:
@@ -52,11 +52,11 @@ def _try(content: bytes) -> str:
 
 
 def _child(home: Path, seed: int, count: int) -> None:
-    """Try damaged copies; the one at hand lies in the folder, should this process end."""
+    """Try damaged copies, keeping the current one in the folder in case this process dies."""
     undamaged = [path.read_bytes() for path in sorted(home.glob("original-*"))]
     first = io.BytesIO()
     Image.new("RGB", (8, 8)).save(first, "PNG")
-    images.decode(first.getvalue())  # registers the formats, which takes memory
+    images.decode(first.getvalue())  # registers the formats before memory is limited
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + _MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -70,15 +70,15 @@ def _child(home: Path, seed: int, count: int) -> None:
 
 
 def run_child(home: Path, seed: int, count: int) -> tuple[list[str], str]:
-    """Try damaged copies of a format's files in a process of its own.
+    """Try damaged copies of a format's files in a child process.
 
     Args:
-        home: A folder of undamaged files `original-*`; gets the file at hand as `file`.
-        seed: Of the damage.
-        count: How many files.
+        home: A folder of undamaged files `original-*`; the current damaged one is kept as `file`.
+        seed: Seed of the damage.
+        count: The number of files.
 
     Returns:
-        An outcome a file, and what ended the process early, or "".
+        One outcome per file, and what ended the process early, or "".
     """
     command = [sys.executable, __file__, "--child", str(home), str(seed), str(count)]
     try:
@@ -95,18 +95,18 @@ def run_child(home: Path, seed: int, count: int) -> tuple[list[str], str]:
 
 
 def main() -> int:
-    """Damage and decode until the time is over.
+    """Damage and decode files until the time is up.
 
     Returns:
-        Exit status: 1 if something went wrong, else 0.
+        Exit status 1 if something went wrong, else 0.
     """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=console.HelpFormatter, prog="fuzz_decode.py"
     )
-    parser.add_argument("--seconds", type=float, default=600, help="how long")
-    parser.add_argument("--seed", type=int, default=0, help="of the first process; then one more")
-    parser.add_argument("--formats", nargs="+", metavar="NAME", help="some only")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where files that failed go")
+    parser.add_argument("--seconds", type=float, default=600, help="how long to run")
+    parser.add_argument("--seed", type=int, default=0, help="of the first process; then +1 each")
+    parser.add_argument("--formats", nargs="+", metavar="NAME", help="only these formats")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for files that failed")
     options = parser.parse_args()
     undamaged = originals()
     names = options.formats or list(undamaged)

@@ -1,14 +1,15 @@
-"""How fast photographs are classified, beside timm in torch, transformers' pipeline and the roof.
+"""Measures classification speed against timm in torch, transformers' pipeline, and the roof.
 
     python benchmarks/inference_speed.py
 
-The same EfficientNet-Lite0, 256 px, one centre view, 102 random classes and the same photographs
-(those that come with scikit-learn and Gradio) for all. `features` is from framed pixels to
-features, `all` from the file's bytes to probabilities. Everything is run in turn, several rounds;
-shown are medians in images/s. timm and transformers are used as their documentation shows, at
-their best batch size; here each core takes a photograph of its own, from its bytes to its
+All of them use the same EfficientNet-Lite0 at 256 px, one centre view, 102 random classes and the
+same photographs (those that scikit-learn and Gradio ship). `features` is from framed pixels to
+features, `all` is from the file's bytes to probabilities. Everything runs in turn for several
+rounds; the table shows medians in images/s. timm and transformers are used as their documentation
+shows, at their best batch size. In Frostflower each core takes its own photograph from bytes to
 probabilities, as `features.extract` does. The roof is the fastest of three float32 matrix products
-(numpy's, torch's, ONNX Runtime's), one thread a core, against the network's counted operations.
+(numpy's, torch's, ONNX Runtime's) with one thread per core, applied to the network's counted
+operations.
 """
 
 import argparse
@@ -28,8 +29,8 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
-# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`, which torch imports.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -41,7 +42,7 @@ from model.photographs import images
 from model.trust.metrics import softmax
 
 BATCHES, CORES, CLASSES = (1, 8, 32), (1, 2), 102
-_SIDE, _PRODUCTS = 512, 24  # of the matrix products that measure the roof
+_SIDE, _PRODUCTS = 512, 24  # size and number of the matrix products that measure the roof
 
 OURS, PEERS = "Frostflower", ("timm, torch", "transformers")
 LIBRARIES = ("numpy", "torch", "ONNX Runtime")
@@ -51,7 +52,7 @@ Key = tuple[str, str, int, int]  # name, kind, batch, cores
 
 
 def photographs(count: int) -> list[bytes]:
-    """Return the files of packaged photographs, repeated to `count`."""
+    """Return the files of photographs from installed packages, repeated up to `count`."""
     found: list[Path] = []
     for package, folder in (("sklearn", "datasets/images"), ("gradio", "test_data")):
         spec = importlib.util.find_spec(package)
@@ -59,12 +60,12 @@ def photographs(count: int) -> list[bytes]:
         if places:
             found += sorted(Path(places[0], folder).glob("*.jpg"))
     if not found:
-        raise FileNotFoundError("No packaged photograph: pip install scikit-learn gradio.")
+        raise FileNotFoundError("No packaged photographs found: pip install scikit-learn gradio")
     return [path.read_bytes() for path in itertools.islice(itertools.cycle(found), count)]
 
 
 def ours(backbone: Backbone, files: Sequence[bytes], batch: int, cores: int) -> dict[str, Work]:
-    """Return what to time: this program, a photograph a core."""
+    """Return the work to time for Frostflower, with one photograph per core."""
     rng = np.random.default_rng(0)
     width = backbone.embed_dim
     weight = rng.normal(size=(CLASSES, width)).astype(np.float32)
@@ -87,7 +88,7 @@ def ours(backbone: Backbone, files: Sequence[bytes], batch: int, cores: int) -> 
 
 
 def peers(backbone: Backbone, files: Sequence[bytes], batch: int) -> dict[str, dict[str, Work]]:
-    """Return what to time: timm in torch, and transformers' pipeline on the same timm model."""
+    """Return the work to time for timm in torch and transformers' pipeline on the same model."""
     import timm
     import torch
     from timm.data import create_transform
@@ -146,7 +147,7 @@ def peers(backbone: Backbone, files: Sequence[bytes], batch: int) -> dict[str, d
 
 
 def products(cores: int) -> dict[str, Work]:
-    """Return matrix products to time, one thread a core, by library."""
+    """Return matrix products to time, by library, with one thread per core."""
     import onnxruntime
     import torch
     from onnx import TensorProto, helper
@@ -170,7 +171,7 @@ def products(cores: int) -> dict[str, Work]:
 
     def on_all_cores(product: Work) -> Work:
         def repeated(_: int) -> None:
-            torch.set_num_threads(1)  # a setting of each thread
+            torch.set_num_threads(1)  # applies only to the calling thread
             for _ in range(_PRODUCTS):
                 product()
 
@@ -184,14 +185,14 @@ def products(cores: int) -> dict[str, Work]:
 
 
 def measure(work: dict[Key, tuple[Work, int]], rounds: int) -> dict[Key, list[float]]:
-    """Time everything in turn.
+    """Time all work in turn.
 
     Args:
-        work: What to time, and how many photographs (or products a core) that is.
-        rounds: How often; one more comes first and does not count.
+        work: The work to time, and how many photographs (or products per core) each call handles.
+        rounds: Number of rounds, after one warm-up round.
 
     Returns:
-        Seconds a photograph (or product) of each round.
+        Seconds per photograph (or product) for each round.
     """
     import torch
 
@@ -209,17 +210,17 @@ def measure(work: dict[Key, tuple[Work, int]], rounds: int) -> dict[Key, list[fl
 def best(
     seconds: dict[Key, list[float]], names: Sequence[str], kind: str, cores: int
 ) -> np.ndarray:
-    """Return the rounds `[R]` of the fastest of some programs and batch sizes."""
+    """Return the rounds `[R]` of the fastest combination of program and batch size."""
     keys = [key for key in seconds if key[0] in names and key[1] == kind and key[3] == cores]
     return np.array(seconds[min(keys, key=lambda key: statistics.median(seconds[key]))])
 
 
 def print_results(seconds: dict[Key, list[float]], operations: int, counts: Sequence[int]) -> None:
-    """Print the table, and the ratios of each number of cores; the last are the named lines.
+    """Print the table and the ratios for each number of cores; the last ones are the named lines.
 
     Args:
-        seconds: As `measure` returns them.
-        operations: Floating-point operations of the network for a photograph.
+        seconds: The result of `measure`.
+        operations: Floating-point operations of the network per photograph.
         counts: Numbers of cores.
     """
     rows = []
@@ -229,7 +230,7 @@ def print_results(seconds: dict[Key, list[float]], operations: int, counts: Sequ
             speeds = [f"{1 / statistics.median(cell):.1f}" for cell in cells]
             rows.append((f"{name}, {kind}", cores, *speeds))
     titles = [f"batch {batch}" for batch in BATCHES]
-    print(f"{operations / 1e9:.3f} GFLOP a photograph; images/s")
+    print(f"{operations / 1e9:.3f} GFLOP per photograph; images/s")
     print(console.table(("Program", "Cores", *titles), sorted(rows, key=lambda row: row[1])))
     for cores in counts:
         features = best(seconds, [OURS], "features", cores)
@@ -240,14 +241,14 @@ def print_results(seconds: dict[Key, list[float]], operations: int, counts: Sequ
         share = float(np.median(operations / features / roof))
         print(
             f"{cores} cores: the roof is {np.median(roof) / 1e9:.0f} GFLOP/s; from bytes to "
-            f"probabilities is {np.median(features / whole):.0%} of tensor to features"
+            f"probabilities runs at {np.median(features / whole):.0%} of the speed of features"
         )
         print(f"roof {share:.0%}".replace("%", " %"))
         print(f"best peer ratio {np.median(peer / whole):.1f}")
 
 
 def main() -> int:
-    """Time everything, print the table.
+    """Time everything, and print the table.
 
     Returns:
         Exit status 0.
@@ -256,9 +257,9 @@ def main() -> int:
         description=__doc__, formatter_class=console.HelpFormatter, prog="inference_speed.py"
     )
     parser.add_argument(
-        "--photographs", type=int, default=16, help="in each measurement, and at least a batch"
+        "--photographs", type=int, default=16, help="number per measurement, at least one batch"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="of all measurements in turn")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all measurements")
     console.add_cache_dir(parser)
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded

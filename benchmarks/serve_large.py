@@ -1,9 +1,10 @@
-"""Large photographs all at once: the memory of the running demo, and who waits meanwhile.
+"""Sends large photographs all at once to the demo, and measures its memory and who has to wait.
 
     python benchmarks/serve_large.py --count 16
 
-Sends one PNG of 8,000 x 5,000 px with transparency so many times at once, and ordinary photographs
-one after the other meanwhile, to the demo in a process of its own with the shipped checkpoint.
+The same PNG of 8,000 x 5,000 px with transparency is sent many times at once, and ordinary
+photographs one after the other in the meantime. The demo runs in its own process with the shipped
+checkpoint.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -24,7 +25,7 @@ from model.commands import console
 
 
 def draw(mode: str, size: tuple[int, int], kind: str) -> bytes:
-    """Draw a disc in front of a coloured ground.
+    """Draw a disc on a coloured background.
 
     Args:
         mode: Colour mode.
@@ -32,7 +33,7 @@ def draw(mode: str, size: tuple[int, int], kind: str) -> bytes:
         kind: File format.
 
     Returns:
-        The file.
+        The content of the file.
     """
     image = Image.new(mode, size, "orange")
     ImageDraw.Draw(image).ellipse((0, 0, *size), fill="purple")
@@ -46,13 +47,13 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=console.HelpFormatter, prog="serve_large.py"
     )
-    parser.add_argument("--count", type=int, default=16, help="large photographs, all at once")
+    parser.add_argument("--count", type=int, default=16, help="large photographs sent at once")
     console.add_cache_dir(parser)
     return parser.parse_args()
 
 
 def main() -> int:
-    """Serve, ask, print.
+    """Serve, send the photographs, and print the figures.
 
     Returns:
         Exit status 0.
@@ -78,7 +79,7 @@ def main() -> int:
         seconds = time.perf_counter() - started
         peak, after = memory(process, "VmHWM"), memory(process)
     print(f"{options.count} photographs of 40 million px, {len(large) / 1000:.0f} kB each")
-    print(f"all of them answered after {seconds:.1f} s; an ordinary one alone takes {quiet:.2f} s")
+    print(f"all answered after {seconds:.1f} s; an ordinary one on its own takes {quiet:.2f} s")
     print(f"memory {idle:.0f} MB idle, {after:.0f} MB afterwards")
     print(f"peak {peak - idle:.0f} MB above idle, an ordinary photograph took {max(waits):.1f} s")
     return 0

@@ -1,12 +1,12 @@
-"""Good and damaged photographs over HTTP for half an hour: what is answered, memory, descriptors.
+"""Sends good and damaged photographs over HTTP for half an hour; reports answers and resources.
 
     python benchmarks/serve_mixed.py --clients 32 --minutes 30
 
-The demo runs as a process of its own with the shipped checkpoint. Each client is a thread that
-uploads a file and asks `/predict`, over and over: six of ten files are sound photographs, three are
-damaged ones of every format that is read, one is no photograph at all. In the end the demo gets a
-SIGTERM while all clients are asking; a client that was just about to upload its file, or to send
-its call, finds the connection closed and is counted apart.
+The demo runs in its own process with the shipped checkpoint. Each client is a thread that uploads a
+file and calls `/predict` in a loop: six of ten files are sound photographs, three are damaged ones
+of every supported format, and one is not a photograph. At the end the demo gets a SIGTERM while all
+clients are calling. A client that was just about to upload its file, or to send its call, finds the
+connection closed and is counted separately.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -30,9 +30,9 @@ from benchmarks.serve_load import draw
 from model.commands import console
 
 _SAMPLE_SECONDS = 5.0
-_ROWS = 6  # of the table
-_STOP_SECONDS = 60.0  # to wait for the demo to end
-_REASON = 'ValueError: error: data: {"error": "'  # an error without a reason says null
+_ROWS = 6  # rows of the table
+_STOP_SECONDS = 60.0  # time limit for the demo to end
+_REASON = 'ValueError: error: data: {"error": "'  # without a reason, the error is null
 
 ANSWERED, REFUSED, CLOSED = "answered", "refused with a reason", "the connection was closed"
 _INTENDED = (ANSWERED, REFUSED)
@@ -42,19 +42,19 @@ Tally = Counter[tuple[str, str]]
 
 
 def number_of(tally: Tally, *outcomes: str) -> int:
-    """Count calls that ended in one of these ways."""
+    """Count the calls with one of these outcomes."""
     return sum(number for (_, found), number in tally.items() if found in outcomes)
 
 
 def files(
     seed: int, sound: Sequence[bytes], originals: Sequence[list[bytes]]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield kinds and files without end; the same for the same seed.
+    """Yield an endless sequence of kinds and files that depends only on the seed.
 
     Args:
         seed: The seed.
-        sound: Photographs.
-        originals: Files to damage, a list a format.
+        sound: Undamaged photographs.
+        originals: Files to damage, one list per format.
     """
     rng = np.random.default_rng(seed)
     formats = [damaged_files.files(of_format, seed) for of_format in originals]
@@ -65,13 +65,13 @@ def files(
         elif place < 9:
             yield "damaged", next(formats[int(rng.integers(len(formats)))])
         else:
-            yield "no photograph", rng.bytes(int(rng.integers(0, 5000)))
+            yield "not a photograph", rng.bytes(int(rng.integers(0, 5000)))
 
 
 def outcome(client: Client, kind: str, content: bytes) -> str:
-    """Send a file; return `ANSWERED`, `REFUSED`, `CLOSED`, or what else went wrong.
+    """Send a file; return `ANSWERED`, `REFUSED`, `CLOSED`, or a description of the problem.
 
-    A sound photograph that is refused went wrong, too.
+    Refusing a sound photograph counts as a problem too.
     """
     try:
         client.predict(content)
@@ -87,11 +87,11 @@ class Visitors:
     """Threads that send files until they are told to stop."""
 
     def __init__(self, address: str, count: int) -> None:
-        """Start them.
+        """Start the threads.
 
         Args:
-            address: Of the page.
-            count: How many.
+            address: Address of the page.
+            count: Number of threads.
         """
         self._tallies = Tally(), Tally()
         self._lock = threading.Lock()
@@ -118,17 +118,17 @@ class Visitors:
                 client = Client(self._address)
 
     def tallies(self) -> tuple[Tally, Tally]:
-        """Return what they have seen, and what of the calls that were in flight at the stop."""
+        """Return the outcomes so far, and separately those of the calls in flight at the stop."""
         with self._lock:
             before, after = self._tallies
             return before.copy(), after.copy()
 
     def stop(self) -> None:
-        """Let each finish its call and then end; does not wait for that."""
+        """Let each thread end after its present call, without waiting for it."""
         self._stopping.set()
 
     def join(self) -> None:
-        """Wait until all have ended."""
+        """Wait until all threads have ended."""
         for thread in self._threads:
             thread.join()
 
@@ -138,14 +138,14 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=console.HelpFormatter, prog="serve_mixed.py"
     )
-    parser.add_argument("--clients", type=int, default=32, help="at once")
-    parser.add_argument("--minutes", type=float, default=30, help="of load")
+    parser.add_argument("--clients", type=int, default=32, help="number of clients at once")
+    parser.add_argument("--minutes", type=float, default=30, help="duration of the load")
     console.add_cache_dir(parser)
     return parser.parse_args()
 
 
 def main() -> int:
-    """Serve, ask, stop, print.
+    """Serve, run the clients, stop the demo, and print the figures.
 
     Returns:
         Exit status 0 if every call was answered or refused with a reason, else 1.

@@ -1,17 +1,18 @@
-"""Does the accuracy that a run measures on its own split hold for photographs of other shoots?
+"""Measures whether the accuracy on a run's own split holds for photographs of other shoots.
 
     python benchmarks/splits.py --flowers "$FLOWERS102_DIR" --signs "$SIGNS_DIR"
 
-Two sets of photographs that belong together. Hands: the people are dealt into five parts; four are
-trained on, and the fifth, people that the classifier has never seen, is the truth. Bursts: of each
-of the flowers' classes a number of photographs are drawn and four frames are made of each (cropped,
-turned by up to 6 degrees, lit differently), under names that say nothing; half of the photographs
-are trained on and the frames of the other half are the truth, then the other way round.
+There are two sets of photographs that belong together. Hands: the people are divided into five
+parts; four are trained on, and the fifth, people that the classifier has never seen, is the truth.
+Bursts: a number of photographs are drawn from each class of flowers, and four frames are made from
+each (cropped, rotated by up to 6 degrees, lit differently) with meaningless names. Frames of half
+of the photographs are trained on, frames of the other half are the truth, and then the other way
+round.
 
-Each is trained on twice: split at random (`--group-by none`), and in groups (the default: the
-hands' table names the people, and of the bursts nothing is known but their pixels). The optimism of
-a split is the accuracy that the run measured on its own `valid` minus the accuracy on the truth,
-averaged over parts and seeds. The last line gives the larger one of the two sets.
+Each set is trained on twice: with a random split (`--group-by none`) and with a grouped one (the
+default: the hands' table names the people, while only the pixels reveal the bursts). The optimism
+of a split is the accuracy that the run measured on its own `valid` minus the accuracy on the truth,
+averaged over parts and seeds. The last line gives the larger optimism of the two sets.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
-# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`, which torch imports.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -42,10 +43,10 @@ _TURN, _CROP, _LIGHT = 6.0, 0.15, 0.2  # degrees, share of a side, share
 
 
 def frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Make the next frame of a burst: the camera turned, moved and lit a little differently."""
+    """Make the next frame of a burst: camera rotated, moved and lit a little differently."""
     turned = image.rotate(rng.uniform(-_TURN, _TURN), Image.Resampling.BICUBIC)
     width, height = turned.size
-    share = rng.uniform(1 - _CROP, 1) * 0.86  # what is left without the corners that turning cut
+    share = rng.uniform(1 - _CROP, 1) * 0.86  # 0.86 removes the empty corners after a rotation
     left, top = rng.uniform(0.07, 0.93 - share, 2)
     box = (left * width, top * height, (left + share) * width, (top + share) * height)
     cropped = turned.crop(tuple(round(side) for side in box))
@@ -55,7 +56,7 @@ def frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def make_bursts(flowers: Path, out: Path, originals: int) -> None:
-    """Write `out/half-0` and `out/half-1`: frames of as many photographs of each class."""
+    """Write `out/half-0` and `out/half-1`, with frames of equally many photographs per class."""
     rng = np.random.default_rng(0)
     for folder in sorted((flowers / "train").iterdir()):
         paths = sorted(folder.glob("*.jpg"))
@@ -71,7 +72,7 @@ def make_bursts(flowers: Path, out: Path, originals: int) -> None:
 
 
 def make_people(signs: Path, out: Path) -> None:
-    """Write `out/part-K/trained.csv` and `out/part-K/truth.csv`, which name the hands' files."""
+    """Write `out/part-K/trained.csv` and `out/part-K/truth.csv`, which list the hands' files."""
     with (signs / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     people = np.random.default_rng(0).permutation(sorted({row["group"] for row in rows}))
@@ -95,15 +96,15 @@ def measure(
     """Train and evaluate.
 
     Args:
-        data: What is trained on.
+        data: The photographs to train on.
         truth: Photographs of other shoots.
-        mode: As `--group-by`.
-        seed: Of split and weights.
-        work: Where the checkpoint goes.
+        mode: The value of `--group-by`.
+        seed: Seed of the split and the weights.
+        work: Folder for the checkpoint.
         cache: The cache folder.
 
     Returns:
-        Accuracy on the run's own `valid`, accuracy on the truth, both 0-1, and groups found.
+        Accuracy on the run's own `valid` and on the truth, both 0-1, and the number of groups.
     """
     checkpoint = work / "checkpoint"
     command = [sys.executable, "train.py", str(data), "--group-by", mode, "--seed", str(seed)]
@@ -118,7 +119,7 @@ def measure(
 
 
 def cases(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, list[tuple[Path, Path]]]]:
-    """Yield each set's name, and what is trained on with its truth."""
+    """Yield each set's name, and pairs of the data to train on and its truth."""
     if options.signs:
         make_people(options.signs, work / "people")
         parts = sorted((work / "people").iterdir())
@@ -130,7 +131,7 @@ def cases(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, list[t
 
 
 def main() -> int:
-    """Measure and print.
+    """Measure the optimism of both kinds of split, and print it.
 
     Returns:
         Exit status 0.
@@ -140,12 +141,12 @@ def main() -> int:
     )
     parser.add_argument("--flowers", type=Path, metavar="FOLDER", help="the flowers' folder")
     parser.add_argument("--signs", type=Path, metavar="FOLDER", help="hands, with a labels.csv")
-    parser.add_argument("--originals", type=int, default=8, help="of each class, in each half")
-    parser.add_argument("--seeds", type=int, default=2, help="splits of each part")
+    parser.add_argument("--originals", type=int, default=8, help="per class, in each half")
+    parser.add_argument("--seeds", type=int, default=2, help="splits per part")
     console.add_cache_dir(parser)
     options = parser.parse_args()
     if not (options.flowers or options.signs):
-        raise ValueError("Give --flowers, --signs or both: there is nothing to measure.")
+        raise ValueError("There is nothing to measure. Give --flowers, --signs or both.")
     rows, worst = [], dict.fromkeys(MODES, 0.0)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary).absolute()

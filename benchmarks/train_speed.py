@@ -1,14 +1,14 @@
-"""The default recipe against the tutorial's: same photographs, backbone, epochs and cores.
+"""Times the default recipe against the tutorial's: same photographs, backbone, epochs and cores.
 
     python benchmarks/train_speed.py PHOTOS --photographs 1000 --epochs 20
     python benchmarks/train_speed.py PHOTOS --photographs 1000 --epochs 5 --peer fastai
 
-With `--peer fastai` the other side is fastai's `vision_learner` (`pip install fastai`), with the
-same split and weights, instead of the tutorial's recipe.
+With `--peer fastai` the comparison is with fastai's `vision_learner` (`pip install fastai`), with
+the same split and weights, instead of the tutorial's recipe.
 
-Each recipe is a whole `python train.py` from cold: its own empty cache, start-up and export
-included. Start-up is paid once, so the ratio rises with photographs and epochs: 1,000 photographs
-of the flowers and 20 epochs printed a ratio of 27.6 (475 and 17.2 s) on two quiet cores.
+Each recipe is a complete `python train.py` with an empty cache, including start-up and export.
+Start-up happens once, so the ratio rises with photographs and epochs: for 1,000 photographs of the
+flowers and 20 epochs it was 27.6 (475 s and 17.2 s) on two otherwise idle cores.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
-# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`, which torch imports.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -32,17 +32,17 @@ from model.commands import console
 from model.photographs import scan
 
 ROOT = Path(__file__).resolve().parent.parent
-_LEAST = 5  # photographs a class
+_LEAST = 5  # photographs per class
 
 
 def draw(photos: Path, count: int, seed: int, target: Path) -> None:
-    """Link a seeded, stratified part of a folder of class folders.
+    """Link a seeded, stratified sample of a folder of class folders.
 
     Args:
-        photos: A folder of class folders; of splits, the `train` folder is used.
-        count: Photographs to draw in all.
+        photos: A folder of class folders; if it has splits, the `train` folder is used.
+        count: Total number of photographs to draw.
         seed: Seed of the draw.
-        target: Where to make class folders of links.
+        target: Where to create class folders of links.
 
     Raises:
         ValueError: The folder has fewer photographs, or a class would have fewer than 5.
@@ -60,14 +60,14 @@ def draw(photos: Path, count: int, seed: int, target: Path) -> None:
 
 
 def _shares(sizes: dict[str, int], count: int) -> dict[str, int]:
-    """Share out `count` photographs in proportion to the classes, at least 5 each."""
+    """Divide `count` photographs in proportion to the classes, at least 5 for each."""
     if not _LEAST * len(sizes) <= count <= sum(sizes.values()) or min(sizes.values()) < _LEAST:
         raise ValueError(
             f"--photographs {count} cannot be drawn from {sum(sizes.values())} in {len(sizes)} "
-            f"classes; expected at least {_LEAST} a class and no more than there are."
+            f"classes; expected at least {_LEAST} per class, and no more than there are."
         )
     shares = dict.fromkeys(sizes, _LEAST)
-    while count > sum(shares.values()):  # the class that is furthest below its proportion
+    while count > sum(shares.values()):  # add to the class that is furthest below its proportion
         poorest = min(shares, key=lambda name: (shares[name] / sizes[name], name))
         shares[poorest] += 1
     return shares
@@ -76,7 +76,7 @@ def _shares(sizes: dict[str, int], count: int) -> dict[str, int]:
 def run(
     recipe: str, data: Path, work: Path, options: argparse.Namespace
 ) -> tuple[float, float, float]:
-    """Train once from cold.
+    """Train once, with an empty cache.
 
     Returns:
         Seconds, processor seconds of all its threads and processes, validation accuracy (0-1).
@@ -89,13 +89,13 @@ def run(
     started, before = time.perf_counter(), os.times()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds, after = time.perf_counter() - started, os.times()
-    busy = sum(after[2:4]) - sum(before[2:4])  # of children: user and system
+    busy = sum(after[2:4]) - sum(before[2:4])  # user and system time of child processes
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     return seconds, busy, metrics["splits"]["valid"]["top1"]
 
 
 def run_fastai(data: Path, work: Path, options: argparse.Namespace) -> tuple[float, float, float]:
-    """Train fastai's learner once; as `run`."""
+    """Train fastai's learner once; see `run` for the result."""
     result, script = work / "fastai.json", ROOT / "benchmarks/peer_parts/fastai_head.py"
     command = [sys.executable, str(script), str(data), options.backbone, str(options.epochs)]
     started, before = time.perf_counter(), os.times()
@@ -106,7 +106,7 @@ def run_fastai(data: Path, work: Path, options: argparse.Namespace) -> tuple[flo
 
 
 def hold_out(folder: Path, seed: int) -> None:
-    """Divide class folders of links into `train` and `valid`, a fifth of each class."""
+    """Divide class folders of links into `train` and `valid`, which gets a fifth of each class."""
     rng = np.random.default_rng(seed)
     for class_folder in sorted(folder.iterdir()):
         links = sorted(class_folder.iterdir())
@@ -119,7 +119,7 @@ def hold_out(folder: Path, seed: int) -> None:
 
 
 def main() -> int:
-    """Draw the photographs, train both, print the table.
+    """Draw the photographs, train both recipes, and print the table.
 
     Returns:
         Exit status 0.
@@ -128,16 +128,16 @@ def main() -> int:
         description=__doc__, formatter_class=console.HelpFormatter, prog="train_speed.py"
     )
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of class folders")
-    parser.add_argument("--backbone", default="efficientnet_lite0", help="for both")
-    parser.add_argument("--photographs", type=int, default=1000, help="in all; a fifth for valid")
-    parser.add_argument("--epochs", type=int, default=20, help="for both")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw and of both recipes")
+    parser.add_argument("--backbone", default="efficientnet_lite0", help="backbone of both")
+    parser.add_argument("--photographs", type=int, default=1000, help="total; a fifth is for valid")
+    parser.add_argument("--epochs", type=int, default=20, help="epochs of both")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw and of both recipes")
     parser.add_argument(
-        "--peer", choices=("classic", "fastai"), default="classic", help="what it is compared with"
+        "--peer", choices=("classic", "fastai"), default="classic", help="what to compare with"
     )
     options = parser.parse_args()
     if options.peer == "fastai" and importlib.util.find_spec("fastai") is None:
-        raise ValueError("--peer fastai wants fastai, which is not installed: pip install fastai")
+        raise ValueError("--peer fastai needs fastai. Install it: pip install fastai")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         draw(options.photos, options.photographs, options.seed, work / "photographs")

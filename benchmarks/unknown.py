@@ -1,16 +1,16 @@
-"""Does it notice what it does not know?
+"""Measures how well the classifier notices what it does not know.
 
     python benchmarks/unknown.py "$FLOWERS102_DIR"
     python benchmarks/unknown.py "$FLOWERS102_DIR" --others FOLDER
     python benchmarks/unknown.py "$FLOWERS102_DIR" --background
 
-The hard half: 20 classes are left out of training (three seeded draws), and their photographs are
-set against `valid` of the other classes. With `--background`, 20 more classes are left out, and of
-200 photographs of these a background class is made (`train.py --background`): the same 20 classes
-are then set against a training without it and one with it, each at two known pass rates, and
-nothing else is measured. The easy half: the shipped checkpoint on all of `valid` against drawings,
-noise, text and scikit-learn's scanned digits, which are made on the spot, and against the
-photographs in `--others`, if they are none of its classes.
+The hard part: 20 classes are left out of training (three seeded draws), and their photographs are
+compared with `valid` of the other classes. With `--background`, 20 more classes are left out, and
+200 of their photographs become a background class (`train.py --background`): the first 20 classes
+are then tested on a training without it and on one with it, each at two known pass rates, and
+nothing else is measured. The easy part: the shipped checkpoint on all of `valid` is compared with
+drawings, noise, text and scikit-learn's scanned digits, which are generated here, and with the
+photographs in `--others`, which must show none of its classes.
 """
 
 import argparse
@@ -25,8 +25,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_digits
 
-# `python benchmarks/...` puts benchmarks/ on the path, not the folder above it; left there,
-# benchmarks/cuda.py would be taken for NVIDIA's package `cuda`, which torch imports.
+# `python benchmarks/...` puts benchmarks/ on the path instead of the folder above it, and there
+# benchmarks/cuda.py would hide NVIDIA's package `cuda`, which torch imports.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -40,10 +40,10 @@ PASS_RATES = (0.99, 0.95)
 
 
 def leave_out(flowers: Path, out: Path, seed: int, background: bool) -> None:
-    """Link `known/train`, `known/valid` and `unknown`, where 20 drawn classes go.
+    """Link `known/train` and `known/valid`, and 20 drawn classes into `unknown`.
 
-    With `background`, 200 photographs of 20 others go to `background/train/background`, and the
-    rest of these nowhere.
+    With `background`, 200 photographs of 20 other classes are linked into
+    `background/train/background`, and the rest of these classes is left out.
     """
     rng = np.random.default_rng(seed)
     classes = sorted(folder.name for folder in (flowers / "train").iterdir())
@@ -88,7 +88,7 @@ def scribble(rng: np.random.Generator) -> Image.Image:
 
 
 def flower_drawing(rng: np.random.Generator) -> Image.Image:
-    """Draw a flower as a child does: six petals around a disc."""
+    """Draw a flower as a child would: six petals around a disc."""
     image = Image.new("RGB", (300, 300), tuple(rng.integers(100, 256, 3).tolist()))
     draw = ImageDraw.Draw(image)
     petal, radius = tuple(rng.integers(0, 256, 3).tolist()), int(rng.integers(40, 60))
@@ -100,7 +100,7 @@ def flower_drawing(rng: np.random.Generator) -> Image.Image:
 
 
 def page(rng: np.random.Generator) -> Image.Image:
-    """Typeset random words, black on white."""
+    """Typeset random words in black on white."""
     image = Image.new("RGB", (400, 300), "white")
     draw = ImageDraw.Draw(image)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz     "))
@@ -110,13 +110,13 @@ def page(rng: np.random.Generator) -> Image.Image:
 
 
 def noise(rng: np.random.Generator) -> Image.Image:
-    """Make noise, blurred or not."""
+    """Make noise, sometimes blurred."""
     image = Image.fromarray(rng.integers(0, 256, (300, 400, 3), np.uint8))
     return image.filter(ImageFilter.GaussianBlur(int(rng.integers(0, 20))))
 
 
 def make_others(out: Path, seed: int) -> list[Path]:
-    """Write 50 pictures of each kind into a folder of its own."""
+    """Write 50 pictures of each kind into separate folders, and return these."""
     rng = np.random.default_rng(seed)
     folders = []
     makers = {"scribbles": scribble, "drawn-flowers": flower_drawing, "pages": page, "noise": noise}
@@ -144,7 +144,7 @@ def evaluate(known: Path, unknown: Path, cache: Path, *options: str) -> dict[str
 
 
 def row(name: str, found: dict[str, Any]) -> list[str]:
-    """Lay out a row of the table."""
+    """Format a row of the table."""
     return [
         name,
         f"{found['photographs']:,}",
@@ -165,11 +165,11 @@ def main() -> int:
         description=__doc__, formatter_class=console.HelpFormatter, prog="unknown.py"
     )
     parser.add_argument("flowers", type=Path, metavar="FLOWERS", help="the flowers' folder")
-    parser.add_argument("--others", type=Path, metavar="FOLDER", help="more that are no flowers")
+    parser.add_argument("--others", type=Path, metavar="FOLDER", help="photographs of no flowers")
     parser.add_argument(
         "--background",
         action="store_true",
-        help=f"train against {BACKGROUND} photographs of other classes, too",
+        help=f"also train against {BACKGROUND} photographs of other classes",
     )
     parser.add_argument("--draws", type=int, default=3, help="draws of 20 classes")
     parser.add_argument("--quality", default="fast", help="of the training without them")
