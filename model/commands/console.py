@@ -129,9 +129,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Shows the default value unless the help text already mentions it."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        silent = action.default in (None, False, argparse.SUPPRESS) or "(default" in (
-            action.help or ""
-        )
+        empty = action.default is False or action.default in (None, "", [], argparse.SUPPRESS)
+        silent = empty or "(default" in (action.help or "")
         return action.help if silent else f"{action.help} (default: %(default)s)"
 
 
@@ -198,7 +197,7 @@ def add_page_texts(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--title",
         metavar="TEXT",
-        help="text above the page for visitors, such as 'Which of 102 flowers is it?'",
+        help="title that visitors see above the page, such as 'Which of 102 flowers is it?'",
     )
     parser.add_argument(
         "--link",

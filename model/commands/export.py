@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         help="write a checkpoint as one ONNX file",
         description="Write backbone, head, views, temperature, sets and the unknown score as one "
         "ONNX file, with class names, framing and thresholds in its metadata. The file is compared "
-        "with the classifier before it replaces anything.",
+        "with the classifier before it is moved into place.",
     )
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
     command.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="file to write")

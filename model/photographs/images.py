@@ -103,7 +103,7 @@ def allow(pixels: int) -> None:
     if pixels < 1:
         raise ValueError(f"--max-pixels {pixels} must be 1 or more.")
     _limit = pixels
-    Image.MAX_IMAGE_PIXELS = max(pixels, _PILLOW_LIMIT)  # Pillow refuses twice this number
+    Image.MAX_IMAGE_PIXELS = max(pixels, _PILLOW_LIMIT)  # Pillow allows up to twice this
 
 
 def largest() -> int:
@@ -161,7 +161,7 @@ def opened(path: Path) -> Iterator[bytes]:
         path: See `read`.
 
     Yields:
-        As `read`.
+        The content of the file.
 
     Raises:
         BadImageError: See `read`.

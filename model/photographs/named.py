@@ -59,7 +59,7 @@ _KNOWN = {
 
 
 def known_data(name: str, num_classes: int) -> KnownData | None:
-    """Look up what is known of a data set.
+    """Look up what is known about a data set.
 
     Args:
         name: The name of the data in a checkpoint.

@@ -13,12 +13,12 @@ _ATTEMPTS = 20  # orders of groups to try if classes share groups
 
 
 def least_photographs(draw: Draw) -> int:
-    """Return the least photographs a class needs in training: one per split, and one more."""
+    """Return how many training photographs a class needs at least: one per split, and one more."""
     return 2 + len(draw)
 
 
 def least_groups(draw: Draw) -> int:
-    """Return the least groups a class needs: one per split, including `train`."""
+    """Return how many groups a class needs at least: one per split, including `train`."""
     return 1 + len(draw)
 
 
