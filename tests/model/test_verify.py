@@ -252,7 +252,7 @@ def test_accept_completes_a_checkpoint_that_has_neither(run: Run, folder: Path, 
         checkpoints.load(folder)
     assert run() == 1
     assert run("--accept") == 0
-    assert "there were none that could be read" in capsys.readouterr().out
+    assert "no earlier ones could be read" in capsys.readouterr().out
     assert run() == 0
 
 

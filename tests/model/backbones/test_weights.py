@@ -50,7 +50,7 @@ def test_no_network_is_one_sentence_that_names_the_packaged_backbones(no_hub: li
         weights.load_network("resnet152.tv_in1k")
     message = str(error.value)
     assert "name resolution" in message
-    assert "Without a network use a packaged backbone: efficientnet_lite0, " in message
+    assert "Without a network, use a packaged backbone: efficientnet_lite0, " in message
     assert "\n" not in message
     assert no_hub == ["request"]
 

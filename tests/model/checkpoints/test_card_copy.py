@@ -64,5 +64,5 @@ def test_without_a_name_a_card_says_whom_to_ask():
     text = "## Use\n\n```sh\na --checkpoint THIS_FOLDER\nb THIS_FOLDER\n```\n\n```sh\nc\n```\n"
     assert placed(text, "bob/roses") == text.replace("THIS_FOLDER", "bob/roses")
     said = placed(text, "")
-    assert "```sh\nc\n```" in said and "Ask whoever runs the page" in said
+    assert "```sh\nc\n```" in said and "Ask the owner of the page" in said
     assert "THIS_FOLDER" not in said and "--checkpoint" not in said

@@ -198,7 +198,7 @@ def test_an_unknown_name_or_revision_says_so(standin: hub_stand_in.Hub, trained:
     with pytest.raises(HubError, match=r"no folder alice/none\. .* has no alice/none .*\(404\)"):
         locate("alice/none")
     upload.push(trained, NAME)
-    with pytest.raises(HubError, match=r"at that revision that you can see \(404\)"):
+    with pytest.raises(HubError, match=r"at that revision that you can access \(404\)"):
         locate(f"{NAME}@v9")
 
 
@@ -251,7 +251,7 @@ def test_a_broken_upload_leaves_nothing_and_can_be_repeated(
     standin: hub_stand_in.Hub, trained: Path, status: int
 ):
     standin.refuse["commit"] = [status]
-    with pytest.raises(HubError, match="made for it, has been deleted again"):
+    with pytest.raises(HubError, match="created for this, was deleted again"):
         upload.push(trained, NAME)
     assert not standin.repositories
     assert upload.push(trained, NAME).created
@@ -273,7 +273,7 @@ def test_an_empty_repository_that_stays_behind_is_filled_by_the_repeat(
     standin: hub_stand_in.Hub, trained: Path
 ):
     standin.refuse.update(commit=[500], delete=[500])
-    with pytest.raises(HubError, match="is still empty; the same command fills it"):
+    with pytest.raises(HubError, match="is still empty; run the same command again to fill it"):
         upload.push(trained, NAME)
     assert not upload.push(trained, NAME).created
     assert "head.safetensors" in pushed(standin)
@@ -350,7 +350,7 @@ def test_push_and_predict_from_the_command_line(standin: hub_stand_in.Hub, train
     places = ["--cache-dir", str(tmp_path / "cache"), "--device", "cpu"]
     second = run("predict", photograph, "--json", "--checkpoint", NAME, *places)
     assert second.returncode == 0, second.stderr
-    assert f"Note: {NAME} is at {commit}" in second.stderr
+    assert f"Note: {NAME} is at commit {commit}" in second.stderr
     assert json.loads(second.stdout)["top"][0]["class_id"] == "rose"
     assert "Warning" not in second.stderr
     golden = json.loads((trained / "golden.json").read_text())

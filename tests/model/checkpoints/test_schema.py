@@ -143,7 +143,7 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     (
         "config.json",
         put("parents", value=[["a", "b"], ["b"], []]),
-        "parents: The parent 'b' stands below 'a' and at the top",
+        "parents: The parent 'b' is both below 'a' and at the top",
     ),
     (
         "metrics.json",
@@ -264,7 +264,7 @@ EDITS: list[tuple[str, Callable[[dict], None], str]] = [
     (
         "config.json",
         put("training", "best_epoch", value=9),
-        "training.best_epoch is 9; history.csv has 2",
+        "training.best_epoch is 9, but history.csv has 2",
     ),
     (
         "config.json",
@@ -463,7 +463,7 @@ def test_a_field_that_is_wrong_is_named(
         (b"{", "the file is not valid JSON: it ends too early"),
         (b"[1]", "the file: expected an object, got a list"),
         (b'{"a": [nan]}', "the file is not valid JSON in line 1, near: {"),
-        (b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}", "the file has too many lists or objects ins"),
+        (b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}", "the file has lists or objects that are"),
         (b'{"a": [' + b"{}," * 300_000 + b"{}]}", "the file has 300,003 lists and objects"),
         (b" " * 65_000_000, "the file has 65,000,000 bytes; expected at most"),
     ],

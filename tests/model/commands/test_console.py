@@ -13,7 +13,7 @@ from model.commands import console, stopping
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
-        (errno.ENOSPC, "Make room there"),
+        (errno.ENOSPC, "Free some space"),
         (errno.EACCES, "Change its permissions"),
         (errno.EROFS, "Choose a place that can be written"),
         (errno.ENOENT, "Check the name"),

@@ -215,7 +215,7 @@ def test_where_nothing_can_be_written_is_said_at_once(run: Run, tmp_path: Path, 
     assert run("--onnx", tmp_path / "none" / "a.onnx") == 2
     assert f"Folder {tmp_path / 'none'} does not exist." in capsys.readouterr().err
     assert run("--onnx", tmp_path) == 2
-    assert "is a folder. Give --onnx a file" in capsys.readouterr().err
+    assert "is a folder. Choose a file for --onnx" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
@@ -224,8 +224,14 @@ def names(folder: Path) -> list[str]:
 
 
 SPOILED = {
-    "probabilities": (lambda p, u, s: (p + 2e-4, u, s), "its probabilities differ by 2.0e-04"),
-    "no numbers": (lambda p, u, s: (p * torch.nan, u, s), "its probabilities differ by nan"),
+    "probabilities": (
+        lambda p, u, s: (p + 2e-4, u, s),
+        "its probabilities differ from the classifier's by 2.0e-04",
+    ),
+    "no numbers": (
+        lambda p, u, s: (p * torch.nan, u, s),
+        "its probabilities differ from the classifier's by nan",
+    ),
     "score": (lambda p, u, s: (p, u * 1.01 + 0.01, s), "its unknown_score differ"),
     "set": (lambda p, u, s: (p, u, ~s), "its set differs from the classifier's"),
 }
