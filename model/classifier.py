@@ -443,7 +443,7 @@ class Classifier:
         order = order[found.logits[number, order] > -np.inf]  # `restrict` removes classes like this
         return Prediction(
             top=[Candidate(names[i], ids[i], float(probabilities[i])) for i in order[:top]],
-            label_set=[names[i] for i in order if found.sets[number, i]],
+            label_set=[names[i] for i in order[found.sets[number, order]]],
             coverage=self.checkpoint.calibration.trust.coverage,
             none_of_these=bool(found.none_of_these[number]),
             unknown_score=float(found.unknown_scores[number]),

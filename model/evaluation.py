@@ -35,6 +35,7 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
     by_id = {class_id: i for i, class_id in enumerate(checkpoint.class_ids)}
     by_name = {name.casefold(): i for i, name in enumerate(checkpoint.class_names)}
     matched: dict[str, int] = {}
+    taken: dict[int, str] = {}
     for folder in folders:
         if folder and folder == checkpoint.calibration.background:
             matched[folder] = -1
@@ -45,10 +46,11 @@ def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
                 f"'{folder}' is neither a class id nor a class name of the checkpoint. "
                 f"Its classes: {first_few(checkpoint.class_ids)}."
             )
-        if index in matched.values():
-            other = next(name for name, i in matched.items() if i == index)
-            raise ValueError(f"Folders '{other}' and '{folder}' are the same class. Join them.")
-        matched[folder] = index
+        if index in taken:
+            raise ValueError(
+                f"Folders '{taken[index]}' and '{folder}' are the same class. Join them."
+            )
+        matched[folder], taken[index] = index, folder
     return matched
 
 

@@ -18,6 +18,7 @@ one case of five at the most, and far more rarely on average. Above one half no 
 level can be sure, and the parents of one that is are so, too."""
 
 _MOST_NAMED, _LEAST_NAMED = 3, 0.01
+_BLOCK = 1024  # photographs that are measured at a time
 
 
 class Part(NamedTuple):
@@ -117,6 +118,8 @@ class Levels:
     def sums(self, probabilities: np.ndarray, level: int) -> np.ndarray:
         """Sum probabilities `[N, C]` upward to the K nodes of a level: `[N, K]`."""
         nodes = self._nodes[level - 1]
+        if nodes[-1] == len(nodes) - 1:  # each class stands for itself
+            return probabilities
         order = np.argsort(nodes, kind="stable")
         starts = np.flatnonzero(np.diff(nodes[order], prepend=-1))
         return np.add.reduceat(probabilities[:, order], starts, axis=1)
@@ -180,21 +183,42 @@ class Levels:
             classes, and counts every answer that is a class. `answered` and `answered_right`: the
             same of all levels together.
         """
-        found, rows = self.sure(probabilities), np.arange(len(labels))
-        right = found.members[rows, labels]
-        level = np.where(found.members.sum(axis=1) == 1, self.depth, found.level)
-        rows_of = []
-        for number, (nodes, count) in enumerate(zip(self._nodes, self.nodes, strict=True), start=1):
-            best = self.sums(probabilities, number).argmax(axis=1)
-            rows_of.append(
-                {
-                    "level": number,
-                    "nodes": count,
-                    "top1": float((best == nodes[labels]).mean()),
-                    **_answers(right, level == number),
-                }
-            )
+        parts = [
+            self._measured(probabilities[start : start + _BLOCK], labels[start : start + _BLOCK])
+            for start in range(0, len(labels), _BLOCK)
+        ]
+        level, right, top1 = (np.concatenate(values) for values in zip(*parts, strict=True))
+        rows_of = [
+            {
+                "level": number,
+                "nodes": count,
+                "top1": float(top1[:, number - 1].mean()),
+                **_answers(right, level == number),
+            }
+            for number, count in enumerate(self.nodes, start=1)
+        ]
         return {"levels": rows_of, **_answers(right, level > 0)}
+
+    def _measured(
+        self, probabilities: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return each photograph's level and whether its answer is right; and that of each level.
+
+        Args:
+            probabilities: `[N, C]`.
+            labels: int64 `[N]`.
+
+        Returns:
+            int64 `[N]`, bool `[N]`, and bool `[N, depth]`, whether the most probable node is right.
+        """
+        found = self.sure(probabilities)
+        right = found.members[np.arange(len(labels)), labels]
+        level = np.where(found.members.sum(axis=1) == 1, self.depth, found.level)
+        best = [
+            self.sums(probabilities, number).argmax(axis=1) == nodes[labels]
+            for number, nodes in enumerate(self._nodes, start=1)
+        ]
+        return level, right, np.stack(best, axis=1)
 
 
 def _answers(right: np.ndarray, given: np.ndarray) -> dict[str, float | None]:

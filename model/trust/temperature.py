@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+_BLOCK = 1024  # photographs whose logits are copied at a time
+
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Find the temperature under which the right classes are most probable.
@@ -21,10 +23,22 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     Source: Guo et al., "On calibration of modern neural networks", 2017.
     """
     from scipy.optimize import minimize_scalar  # who only predicts need not wait for scipy
-    from scipy.special import log_softmax
+
+    highest = logits.max(axis=1)
+    behind = (highest - logits[np.arange(len(labels)), labels]).astype(np.float64)
+
+    def log_sums(t: float) -> np.ndarray:
+        """Return the log of each photograph's sum of exponentials, the highest logit being 0."""
+        sums = np.empty(len(logits))
+        for start in range(0, len(logits), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            scaled = logits[rows] - highest[rows, None]
+            scaled /= t
+            sums[rows] = np.log(np.exp(scaled, out=scaled).sum(axis=1))
+        return sums
 
     def objective(log_t: float) -> float:
-        log_p = log_softmax(logits / math.exp(log_t), axis=1)
-        return float(-log_p[np.arange(len(labels)), labels].sum() + log_t**2 / 2)
+        t = math.exp(log_t)
+        return float((log_sums(t) + behind / t).sum() + log_t**2 / 2)
 
     return math.exp(minimize_scalar(objective, bounds=(-4, 4), method="bounded").x)

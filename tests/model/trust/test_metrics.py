@@ -8,6 +8,8 @@ import scipy.special
 
 from model.trust.metrics import (
     MAX_MATRIX,
+    MAX_PAIRS,
+    class_figures,
     classification_metrics,
     confused_pairs,
     expected_calibration_error,
@@ -136,3 +138,30 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     labels = np.array([0] * 6 + [1] * 4)
     bins = reliability(logits, labels, bins=1)
     assert expected_calibration_error(bins) == pytest.approx(0.2)
+
+
+def test_topk_counts_as_a_stable_sort_does():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.integers(0, 4, (3000, 12)).astype(np.float32), rng.integers(0, 12, 3000)
+    order = np.argsort(-logits, axis=1, kind="stable")
+    for k in (1, 3, 5):
+        assert topk_accuracy(logits, labels, k) == (order[:, :k] == labels[:, None]).any(1).mean()
+
+
+def test_the_figures_of_10_000_classes_are_a_few_megabytes():
+    labels = np.repeat(np.arange(10_000), 2)
+    predicted = np.where(np.arange(20_000) % 2, labels, (labels + 7) % 10_000)
+    found = class_figures(labels, predicted, [f"class {number}" for number in range(10_000)])
+    assert len(found["confusions"]) == 10_000 and "confusion_matrix" not in found
+    assert len(json.dumps(found, indent=1)) < 3_000_000
+
+
+def test_of_very_many_confused_pairs_those_with_most_photographs_are_kept():
+    classes, others = MAX_MATRIX + 1, 60
+    labels = np.repeat(np.arange(classes), others)
+    predicted = (labels + np.tile(np.arange(1, others + 1), classes)) % classes
+    labels, predicted = np.append(labels, classes - 1), np.append(predicted, 3)
+    found = class_figures(labels, predicted, [str(number) for number in range(classes)])
+    pairs = found["confusions"]
+    assert classes * others > len(pairs) == MAX_PAIRS
+    assert [classes - 1, 3, 2] in pairs and pairs == sorted(pairs)
