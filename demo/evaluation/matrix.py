@@ -28,15 +28,25 @@ def matrix(
         HTML; of a cell with a count, a button with `data-true` and `data-predicted`.
     """
     shown = blocks(confused)
-    involved = {label for pair in confused for label in pair}
     parts = []
     if shown:
-        parts += [_grid(shown, confused, values, names), text(_how_to(shown, involved))]
+        how_to = _how_to(shown, _involved(confused, values))
+        parts += [_grid(shown, confused, values, names), text(how_to)]
     elif knows_pairs(values):
         parts.append(text("No photograph of this split was taken for another class."))
     else:
         parts.append(text("This checkpoint does not say which classes were confused."))
     return panel("Classes taken for one another", *parts)
+
+
+def _involved(confused: dict[tuple[int, int], int], values: dict[str, Any]) -> set[int]:
+    """Return the classes that take part in a confusion, also in a pair that was not kept."""
+    involved = {label for pair in confused for label in pair}
+    for label, row in enumerate(values["per_class"]):
+        is_missed = row["support"] and row["recall"] < 1
+        if is_missed or (row["recall"] and row["precision"] < 1):
+            involved.add(label)
+    return involved
 
 
 def _how_to(shown: list[list[int]], involved: set[int]) -> str:
@@ -65,7 +75,7 @@ def unconfused(
     """
     if not knows_pairs(values):
         return Markup()
-    involved = {label for pair in confused for label in pair}
+    involved = _involved(confused, values)
     others = [name for label, name in enumerate(names) if label not in involved]
     if not others:
         return text("Every class takes part in a confusion.")
@@ -90,18 +100,14 @@ def _grid(
     order = [label for block in shown for label in block]
     starts = {block[0] for block in shown[1:]}
     edges = {label: html(' class="edge"') if label in starts else Markup() for label in order}
-    errors: dict[int, int] = dict.fromkeys(order, 0)
-    for (true, _), count in confused.items():
-        if true in errors:
-            errors[true] += count
     first = next(pair for true in order for p in order if (pair := (true, p)) in confused)
     rows = []
     for true in order:
-        support = values["per_class"][true]["support"]
+        support, recall = (values["per_class"][true][name] for name in ("support", "recall"))
         cells = []
         for predicted in order:
             if true == predicted:
-                right = max(support - errors[true], 0)
+                right = round(recall * support)
                 cells.append(html('<td class="right">{count:,}</td>', count=right))
             elif (true, predicted) in confused:
                 cells.append(

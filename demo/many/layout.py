@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import gradio as gr
 
+from demo.choices import Unchecked
 from demo.many import incoming, scripts, status, view
 from demo.markup import show, text
-from demo.tabs.only import offered
-from model.classifier import Classifier
 from model.photographs.images import SUFFIXES
 from model.photographs.layout import LEFT_BY_SYSTEMS
 
@@ -30,11 +29,10 @@ class Parts(NamedTuple):
     detail: gr.HTML
 
 
-def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
+def lay_out(max_bytes: int) -> Parts:
     """Lay out the tab inside a `gr.Tab`; nothing happens in it yet.
 
     Args:
-        classifier: The loaded classifier.
         max_bytes: Largest photograph, in bytes.
 
     Returns:
@@ -70,9 +68,8 @@ def lay_out(classifier: Classifier, max_bytes: int) -> Parts:
                 elem_id="many-shown",
                 min_width=220,
             )
-            # All classes, so that a choice is known whatever Gradio has forgotten meanwhile.
-            class_id = gr.Dropdown(
-                [("All classes", view.ANY_CLASS), *offered(classifier)],
+            class_id = Unchecked(  # the classes that were answered are listed after a batch
+                [("All classes", view.ANY_CLASS)],
                 value=view.ANY_CLASS,
                 label="Class",
                 elem_id="many-class",

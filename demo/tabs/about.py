@@ -15,6 +15,9 @@ from demo.style import script
 from model.checkpoints.checkpoint import Checkpoint
 from model.trust.restrict import Allowed
 
+LISTED_AT_ONCE = 1000
+"""Classes up to which their names come with the page; 10,000 of 35 letters would take 350 kB."""
+
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -40,13 +43,21 @@ def about_tab(
             show(limits_panel(checkpoint))
             _take_along(checkpoint, endpoint, allowed)
     gr.HTML(snippets(endpoint), js_on_load=script("snippets"), elem_id=f"call-{endpoint}")
-    every = checkpoint.class_names
+    _classes(checkpoint.class_names, allowed)
+
+
+def _classes(every: list[str], allowed: Allowed | None) -> None:
+    """List the classes; very many come when the list is opened, not with the page."""
     names = sorted(every if allowed is None else map(every.__getitem__, allowed), key=str.casefold)
     title = f"All {len(every):,} classes"
     if allowed is not None:
         title = f"The {len(names):,} of {len(every):,} classes that this page answers with"
-    with gr.Accordion(title, open=False):
-        show(text(join(names, ", ")))
+    listed = text(join(names, ", "))
+    is_later = len(names) > LISTED_AT_ONCE
+    with gr.Accordion(title, open=False, elem_id="every-class") as part:
+        shown = show(text("The names are being fetched.") if is_later else listed)
+    if is_later:
+        part.expand(lambda: listed, None, shown, **_PRIVATE)
 
 
 def _take_along(checkpoint: Checkpoint, endpoint: str, allowed: Allowed | None) -> None:

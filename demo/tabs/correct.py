@@ -10,8 +10,9 @@ from gradio.components import Component
 from markupsafe import Markup
 from PIL import Image
 
+from demo.choices import MOST_LISTED
 from demo.collect import Change, Corrections
-from demo.labels import Classes, NotKept
+from demo.labels import NONE_OF_THESE, Classes, NotKept
 from demo.markup import html, join, show
 from demo.photo import Photo, Upload
 from model.checkpoints.checkpoint import Checkpoint
@@ -122,6 +123,7 @@ def correct_part(
         What the tab has to update with each answer.
     """
     classes = Classes(checkpoint)
+    is_listed = len(checkpoint.class_ids) <= MOST_LISTED
     folder = None if corrections.public else str(corrections.folder)
 
     def keep(
@@ -167,10 +169,13 @@ def correct_part(
             show(html('<p class="ff-banner" role="note">{promise}</p>', promise=promise))
         with gr.Row(elem_classes="ff-correct"):
             named = gr.Dropdown(
-                classes.choices(),
+                classes.choices() if is_listed else [NONE_OF_THESE],
                 value=None,
                 label="Wrong? It is …",
-                info="Choose a class, or type a new name.",
+                info="Choose a class, or type a new name."
+                if is_listed
+                else f"Type the name of one of the {len(checkpoint.class_ids):,} classes in full, "
+                "or a new name.",
                 filterable=True,
                 allow_custom_value=True,
                 elem_id="right-class",

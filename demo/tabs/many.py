@@ -62,7 +62,7 @@ def many_tab(classifier: Classifier, max_bytes: int, shelf: Shelf) -> None:
         max_bytes: Largest photograph, in bytes.
         shelf: Where the batches of all classifiers of the page are kept.
     """
-    parts = lay_out(classifier, max_bytes)
+    parts = lay_out(max_bytes)
     uploads = Path(parts.drop.GRADIO_CACHE)
     batches = Batches(uploads, shelf)
     _classify_events(parts, classifier, batches, max_bytes)

@@ -14,15 +14,13 @@ from gradio.components import Component
 from gradio.context import get_blocks_context
 from PIL import Image
 
+from demo.choices import MOST_LISTED, Unchecked
 from demo.markup import show, text
 from demo.photo import refusal
 from demo.style import script
 from model.classifier import Classifier, Prediction
 from model.photographs.class_names import MAX_CLASSES
 from model.trust.restrict import Allowed
-
-MOST_LISTED = 5000
-"""Classes up to which a visitor can choose: with 25,000, Gradio's list takes 22 s to open."""
 
 _RESTORE = """stored => {
   (window.ffPossible ??= {}).KEY = "[]";
@@ -137,19 +135,6 @@ def storage_key(offers: Sequence[tuple[str, str]]) -> str:
     return f"frostflower-possible-{hashlib.sha256(listed).hexdigest()[:16]}"
 
 
-class Classes(gr.Dropdown):
-    """A `gr.Dropdown` of several classes that takes what comes; `read_back` checks it.
-
-    Gradio's own check lists all choices in its message, and shows them as HTML.
-    """
-
-    is_template = True  # shown by gr.Dropdown's own front end
-
-    def preprocess(self, payload: Any) -> Any:
-        """Hand on what the page sent."""
-        return payload
-
-
 class OnlyPart(NamedTuple):
     """The part of the page, as the rest of the tab sees it.
 
@@ -200,7 +185,7 @@ def only_part(classifier: Classifier) -> OnlyPart:
             )
         )
         with gr.Row(elem_classes="ff-only"):
-            chosen = Classes(
+            chosen = Unchecked(
                 offers if len(offers) <= MOST_LISTED else [],
                 value=[],
                 multiselect=True,

@@ -202,3 +202,14 @@ def test_classes_with_parents_have_a_row_a_level_and_others_none():
     shown = words.by_level(checkpoint, "valid")
     assert "<td>level 1</td><td>1</td><td>100.0\u00a0%</td>" in shown
     assert "90.0\u00a0% of the photographs have one" in shown
+
+
+def test_classes_of_pairs_that_were_not_kept_count_as_confused():
+    checkpoint = evaluated(
+        ["a", "b", "c", "d"], [[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 1, 3], [0] * 4]
+    )
+    values = checkpoint.metrics["splits"]["valid"]
+    del values["confusion_matrix"]
+    values["confusions"] = [[2, 3, 3]]
+    assert "Every class takes part in a confusion." in others(checkpoint)
+    assert "These are the 2 of 4 confused classes with most errors." in grid(checkpoint)

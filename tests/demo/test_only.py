@@ -12,10 +12,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from demo.__main__ import parse
+from demo.choices import MOST_LISTED, Unchecked
 from demo.page import build
 from demo.tabs.only import (
-    MOST_LISTED,
-    Classes,
     Question,
     ask,
     from_call,
@@ -125,7 +124,7 @@ def test_a_page_of_very_many_classes_has_no_list_to_choose_from(classifier: Clas
 def test_the_pages_value_may_be_anything(classifier: Classifier):
     with gr.Blocks():
         part = only_part(classifier)
-    assert isinstance(part.chosen, Classes)
+    assert isinstance(part.chosen, Unchecked)
     for sent in (["gone", "tulip"], ["tulip", 3]):
         assert part.allowed(part.chosen.preprocess(sent)) == (2,)
         assert part.ids(sent) == ["tulip"]
@@ -152,8 +151,8 @@ def test_the_owners_choice_is_an_option_and_restricts_the_whole_page(classifier:
     assert any(
         "photographs. Here it answers only with 2 of its 3 classes.</p>" in text for text in values
     )
-    (many,) = components(demo, "many-class")
-    assert [name for name, _ in many["choices"]] == ["All classes", "Garden tulip", "Oxeye daisy"]
+    (only,) = components(demo, "only-classes")
+    assert [name for name, _ in only["choices"]] == ["Garden tulip", "Oxeye daisy"]
 
 
 def test_predict_only_answers_among_the_classes_that_were_sent(demo_address: str, flower: Path):
