@@ -18,6 +18,8 @@ from model.checkpoints.checkpoint import SHIPPED, Checkpoint, load
 from model.checkpoints.hub import locate
 from model.explain.evidence import Evidence, disagree
 from model.explain.heat_map import HeatMap, attribute
+from model.features.inputs import PredictionInputs, frame, prediction_inputs
+from model.features.signatures import both_ways
 from model.trust import calibrate, restrict
 from model.trust.levels import Answer
 from model.trust.metrics import softmax
@@ -168,12 +170,6 @@ class Prediction:
         return values
 
 
-def _frame(checkpoint: Checkpoint, backbone: Backbone, images: Sequence[Image.Image]) -> np.ndarray:
-    """Frame photographs: uint8 `[N * V, S, S, 3]`, with all views of one next to each other."""
-    views, names = backbone.transforms.views, checkpoint.views
-    return np.stack([view for image in images for view in views(image, names)])
-
-
 def _answers(checkpoint: Checkpoint, features: np.ndarray, count: int) -> calibrate.Assessment:
     """Score features float32 `[N * V, D]` of `count` objects, averaging over views."""
     rows = features.reshape(count, -1, features.shape[1])
@@ -193,7 +189,7 @@ def assess(
     Returns:
         Calibrated logits, sets and "none of these".
     """
-    features = backbone.features(_frame(checkpoint, backbone, images))
+    features = backbone.features(frame(backbone, checkpoint.views, images))
     return _answers(checkpoint, features, len(images))
 
 
@@ -324,11 +320,37 @@ class Classifier:
         if not images:
             return []
         started = time.perf_counter()
-        features, maps = self._features(images, explain)
-        found, restricted = self._limited(_answers(self.checkpoint, features, len(images)), allowed)
-        heats = self._heats(features, maps, found)
-        evidence = self._evidence(found, images)
-        seconds = (time.perf_counter() - started) / len(images)
+        inputs, maps = self._inputs(images, explain)
+        return self._predict(inputs, maps, allowed, top, started)
+
+    def predict_inputs(self, inputs: PredictionInputs, top: int = 5) -> list[Prediction]:
+        """Answer from what was computed of photographs elsewhere, as by a worker of a cluster.
+
+        Args:
+            inputs: Of N photographs, with signatures where the checkpoint keeps evidence.
+            top: As `predict`, 1 or more.
+
+        Returns:
+            N predictions, without heat maps.
+        """
+        count = len(inputs.features) // len(self.checkpoint.views)
+        return self._predict(inputs, None, [None] * count, top, time.perf_counter())
+
+    def _predict(
+        self,
+        inputs: PredictionInputs,
+        maps: Sequence[Maps] | None,
+        allowed: Sequence[Allowed | None],
+        top: int,
+        started: float,
+    ) -> list[Prediction]:
+        """Answer for one photograph each of `allowed`."""
+        count = len(allowed)
+        answers = _answers(self.checkpoint, inputs.features, count)
+        found, restricted = self._limited(answers, allowed)
+        heats = self._heats(inputs.features, maps, found)
+        evidence = self._evidence(found, inputs.signatures)
+        seconds = (time.perf_counter() - started) / count
         rows = zip(evidence, heats, restricted, strict=True)
         return [
             self._prediction(found, number, top, seconds, *row) for number, row in enumerate(rows)
@@ -362,21 +384,22 @@ class Classifier:
             raise ValueError("There are no photographs; expected 1 or more of the same object.")
         allowed = None if only is None else self.resolve(only)
         started = time.perf_counter()
-        features, maps = self._features(images, explain)
+        (features, signatures), maps = self._inputs(images, explain)
         found, (restricted,) = self._limited(_answers(self.checkpoint, features, 1), [allowed])
         heat = self._heats(features, maps, found)[0]
-        evidence = self._evidence(found, images[:1])[0]
+        evidence = self._evidence(found, signatures and signatures[:1])[0]
         seconds = time.perf_counter() - started
         return self._prediction(found, 0, top, seconds, evidence, heat, restricted)
 
-    def _features(
+    def _inputs(
         self, images: Sequence[Image.Image], explain: bool
-    ) -> tuple[np.ndarray, Sequence[Maps] | None]:
-        """Return features float32 `[N * V, D]`, and with `explain` their maps."""
-        pixels = _frame(self.checkpoint, self.backbone, images)
-        if explain:
-            return self.backbone.maps(pixels)
-        return self.backbone.features(pixels), None
+    ) -> tuple[PredictionInputs, Sequence[Maps] | None]:
+        """Return what the answers are made from, and with `explain` the maps behind them."""
+        views, signed = self.checkpoint.views, self.checkpoint.evidence is not None
+        if not explain:
+            return prediction_inputs(self.backbone, views, images, signatures=signed), None
+        features, maps = self.backbone.maps(frame(self.backbone, views, images))
+        return PredictionInputs(features, list(map(both_ways, images)) if signed else None), maps
 
     def _heats(
         self, features: np.ndarray, maps: Sequence[Maps] | None, found: calibrate.Assessment
@@ -408,18 +431,18 @@ class Classifier:
         return Restricted(len(allowed), len(ids), share, Candidate(names[best], ids[best], own))
 
     def _evidence(
-        self, found: calibrate.Assessment, images: Sequence[Image.Image]
+        self, found: calibrate.Assessment, signatures: Sequence[np.ndarray] | None
     ) -> Sequence[AnswerEvidence | None]:
         kept = self.checkpoint.evidence
-        if kept is None or found.embedded is None:
-            return [None] * len(images)
+        if kept is None or found.embedded is None or signatures is None:
+            return [None] * len(found.logits)
         distances, indices = kept.nearest(found.embedded, SIMILAR)
         contradicted = disagree(kept.labels[indices], found.logits.argmax(axis=1))
         result = []
-        for row, image in enumerate(images):
+        for row, signed in enumerate(signatures):
             near = zip(indices[row].tolist(), distances[row].tolist(), strict=True)
             similar = [self._similar(kept, index, distance) for index, distance in near]
-            result.append(AnswerEvidence(similar, bool(contradicted[row]), kept.seen(image)))
+            result.append(AnswerEvidence(similar, bool(contradicted[row]), kept.seen(signed)))
         return result
 
     def _similar(self, kept: Evidence, index: int, distance: float) -> Similar:

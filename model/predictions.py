@@ -9,10 +9,14 @@ from PIL import Image
 
 from model.cache import default_workers
 from model.classifier import Classifier, Prediction
+from model.features.cluster import Cluster
 from model.photographs import images
 from model.photographs.class_names import path_text
 from model.photographs.sources import is_source, list_unlabelled
 from model.photographs.tables import DEFAULT_COLUMNS, Columns
+
+Outcome = tuple[Path, Image.Image | None, Prediction | images.BadImageError]
+"""A file, its pixels where they are on this machine, and the answer or why there is none."""
 
 _BATCH = 8
 _TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
@@ -76,8 +80,8 @@ def decode_all(
 
 def predict_all(
     classifier: Classifier, paths: Sequence[Path], top: int, *, explain: bool = False
-) -> Iterator[tuple[Path, Image.Image | None, Prediction | images.BadImageError]]:
-    """Classify files batch by batch.
+) -> Iterator[Outcome]:
+    """Classify files batch by batch, in this process.
 
     Args:
         classifier: The classifier; if its `allowed` is set, it answers only with these classes.
@@ -97,6 +101,32 @@ def predict_all(
                 yield path, None, image
             else:
                 yield path, image, next(predictions)
+
+
+def predict_on(
+    cluster: Cluster, classifier: Classifier, paths: Sequence[Path], top: int
+) -> Iterator[Outcome]:
+    """Classify files as `predict_all` does; a cluster reads them and computes their features.
+
+    Args:
+        cluster: Workers with the classifier's backbone.
+        classifier: As `predict_all`.
+        paths: N files.
+        top: As `predict_all`.
+
+    Yields:
+        Path, None and the prediction, or the reason why there is none, in order.
+
+    Raises:
+        ValueError: As `Cluster.predict`.
+    """
+    kept = classifier.checkpoint
+    groups = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+    computed = cluster.predict(groups, kept.views, signatures=kept.evidence is not None)
+    for group, (reasons, inputs) in zip(groups, computed, strict=True):
+        predictions = iter(classifier.predict_inputs(inputs, top) if inputs else [])
+        for path, reason in zip(group, reasons, strict=True):
+            yield path, None, images.BadImageError(reason) if reason else next(predictions)
 
 
 def to_json(path: Path, outcome: Prediction | images.BadImageError) -> dict[str, Any]:

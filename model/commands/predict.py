@@ -5,13 +5,14 @@ import contextlib
 import csv
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
 from model import predictions
 from model.checkpoints.checkpoint import SHIPPED
-from model.classifier import Prediction
-from model.commands import console, data_options, only
+from model.classifier import Classifier, Prediction
+from model.commands import cluster_options, console, data_options, only
 from model.commands.opening import CHECKPOINT, open_classifier, require_folder_of
 from model.photographs import images
 from model.photographs.class_names import escaped
@@ -31,6 +32,7 @@ def add(commands: Any) -> None:
     console.add_device(command)
     console.add_cache_dir(command)
     console.add_max_pixels(command)
+    cluster_options.add(command)
     console.add_checkpoint(command, CHECKPOINT, default=SHIPPED)
     command.add_argument(
         "images",
@@ -61,8 +63,15 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         FileNotFoundError: No folder for the table or the figure, or no file of classes.
-        ValueError: No photographs, or more than one with `--figure`; or as `only`.
+        ConnectionError: No cluster answers at `--cluster`.
+        ValueError: No photographs, or more than one with `--figure`, or `--figure` with
+            `--cluster`; or as `only`; or the cluster cannot be used.
     """
+    if options.figure and options.cluster:
+        raise ValueError(
+            "--figure draws one photograph, and needs its pixels on this machine. Leave out "
+            "--cluster."
+        )
     require_folder_of(options.csv, options.figure)
     images.allow(options.max_pixels)
     columns = Columns(path=options.path_column)
@@ -82,6 +91,38 @@ def run(options: argparse.Namespace) -> int:
     if lines:
         only.restrict(classifier, options.only, lines)
     top = min(options.top, len(classifier.allowed or classifier.checkpoint.class_ids))
+    explain, out = options.figure is not None, sys.stdout
+    with cluster_options.opened_quietly(options, classifier.backbone) as cluster:
+        outcomes = (
+            predictions.predict_on(cluster, classifier, paths, top)
+            if cluster
+            else predictions.predict_all(classifier, paths, top, explain=explain)
+        )
+        failed = write(outcomes, classifier, top, options, out)
+    if options.csv:
+        print(f"{options.csv}: {len(paths)} rows", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def write(
+    outcomes: Iterable[predictions.Outcome],
+    classifier: Classifier,
+    top: int,
+    options: argparse.Namespace,
+    out: TextIO,
+) -> int:
+    """Write predictions as the options say, each as soon as it is there.
+
+    Args:
+        outcomes: As `predictions.predict_all`.
+        classifier: What they come from.
+        top: How many classes each names.
+        options: `csv`, `json` and `figure`.
+        out: Where they are printed; reasons why files cannot be read go to stderr.
+
+    Returns:
+        How many files could not be read.
+    """
     extra = {
         "parents": bool(classifier.checkpoint.parents),
         "restricted": classifier.allowed is not None,
@@ -95,29 +136,23 @@ def run(options: argparse.Namespace) -> int:
             )
             write_row = csv.writer(file).writerow
             write_row(predictions.csv_header(top, **extra))
-        explain = options.figure is not None
-        for path, image, outcome in predictions.predict_all(
-            classifier, paths, top, explain=explain
-        ):
-            bad = isinstance(outcome, images.BadImageError)
-            failed += bad
-            if bad:
+        for path, image, outcome in outcomes:
+            if isinstance(outcome, images.BadImageError):
+                failed += 1
                 print(escaped(f"{path} {outcome}"), file=sys.stderr)
             if write_row:
                 write_row(predictions.csv_row(path, outcome, top, **extra))
             elif options.json:
                 row = predictions.to_json(path, outcome)
-                print(json.dumps(row, ensure_ascii=False, allow_nan=False), flush=True)
+                print(json.dumps(row, ensure_ascii=False, allow_nan=False), file=out, flush=True)
             elif isinstance(outcome, Prediction):
-                show(path, outcome, sys.stdout)
+                show(path, outcome, out)
             if options.figure and image and isinstance(outcome, Prediction):
                 from model.commands.figure import prediction_png
 
                 transforms = classifier.backbone.transforms
                 options.figure.write_bytes(prediction_png(image, outcome, transforms, path.name))
-    if options.csv:
-        print(f"{options.csv}: {len(paths)} rows", file=sys.stderr)
-    return 1 if failed else 0
+    return failed
 
 
 def show(path: Path, prediction: Prediction, out: TextIO) -> None:

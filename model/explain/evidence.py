@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from model.cache import atomic_path
-from model.features.signatures import differing_bits, same_below, signature
+from model.features.signatures import differing_bits, same_below
 
 FILE = "evidence.safetensors"
 MAX_WIDTH = 512
@@ -199,19 +198,16 @@ class Evidence:
             return None
         return self.blob[self.offsets[index] : self.offsets[index + 1]].tobytes()
 
-    def seen(self, image: Image.Image) -> str | None:
+    def seen(self, signatures: np.ndarray) -> str | None:
         """Tell whether a photograph is one of the training photographs.
 
         Args:
-            image: The decoded photograph, RGB.
+            signatures: Of the photograph, as `signatures.both_ways`.
 
         Returns:
             The name of the training photograph that it is a copy of, resized, recompressed or
             mirrored, or None.
         """
-        mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        bits = differing_bits(
-            np.stack([signature(image), signature(mirrored)]), self.signatures
-        ).min(axis=0)
+        bits = differing_bits(signatures, self.signatures).min(axis=0)
         best = int(bits.argmin())
         return self.names[best] if bits[best] <= self.same_below else None

@@ -8,13 +8,14 @@ the order of the tasks, a few at a time. `ray` without extras is enough for that
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from model.features.files import Reading
+from model.features.inputs import PredictionInputs
 from model.features.tasks import Task
 
 FILES = 8
@@ -96,12 +97,36 @@ class Cluster:
 
         for outcomes in self._in_order("read", tasks()):
             for path, outcome in zip(waiting.popleft(), outcomes, strict=True):
-                if outcome == "no such file or directory" and path.exists():
-                    raise ValueError(
-                        f"A worker of the cluster does not see {path}. Photographs and cache must "
-                        "lie on a file system that all machines see."
-                    )
+                _require_seen(path, outcome)
                 yield path, outcome
+
+    def predict(
+        self, groups: Iterable[Sequence[Path]], views: Sequence[str], *, signatures: bool
+    ) -> Generator[tuple[list[str], PredictionInputs | None]]:
+        """Compute what the answers for photographs are made from.
+
+        Args:
+            groups: Of files; those of a group go through the backbone in one call.
+            views: Names of the views that the checkpoint averages.
+            signatures: The checkpoint keeps evidence, with which signatures are compared.
+
+        Yields:
+            For each group, in order, what `Worker.predict` returns.
+
+        Raises:
+            ValueError: A worker does not see a file that is there, or workers die of one.
+        """
+        waiting: deque[Sequence[Path]] = deque()
+
+        def tasks() -> Iterator[tuple[list[Path], Sequence[str], bool]]:
+            for group in groups:
+                waiting.append(group)
+                yield [absolute_path(path) for path in group], views, signatures
+
+        for reasons, inputs in self._in_order("predict", tasks()):
+            for path, reason in zip(waiting.popleft(), reasons, strict=True):
+                _require_seen(path, reason)
+            yield reasons, inputs
 
     def _in_order(self, method: str, tasks: Iterable[tuple]) -> Iterator[Any]:
         """Yield the results of tasks, in order, while a few are worked on or wait to be taken."""
@@ -141,6 +166,19 @@ class Cluster:
 def absolute_path(path: Path) -> Path:
     """Return a path that means the same in every process; links stay as they are."""
     return Path(os.path.abspath(path))  # noqa: PTH100 (as above)
+
+
+def _require_seen(path: Path, outcome: object) -> None:
+    """Make sure that a file which a worker does not find is missing here as well.
+
+    Raises:
+        ValueError: It is there.
+    """
+    if outcome == "no such file or directory" and path.exists():
+        raise ValueError(
+            f"A worker of the cluster does not see {path}. Photographs and cache must lie on a "
+            "file system that all machines see."
+        )
 
 
 def _files_of(task: tuple) -> str:

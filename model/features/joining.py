@@ -5,7 +5,6 @@ import importlib
 import logging
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,18 +14,14 @@ from model.backbones.backbone import Backbone
 from model.cache import temporary_folder
 from model.features import versions
 from model.features.cluster import FILES, RETRIES, Cluster, absolute_path
+from model.features.probe import is_ray
 from model.features.tasks import files_together
 from model.features.worker import Job, Worker, probe_pixels
 from model.photographs import images
 
 _log = logging.getLogger(__name__)
-_PROBE_SECONDS = 5.0
 _FIRST_SECONDS, _LAST_SECONDS = 120.0, 30.0  # until one worker has started, and then the others
 _STORE_BYTES = 200_000_000  # for results on their way; a task's are a megabyte
-
-# Ray's first service speaks HTTP/2: whoever does greets with a frame of settings.
-_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04" + bytes(5)
-_SETTINGS = b"\x04"
 
 
 @contextlib.contextmanager
@@ -54,7 +49,7 @@ def connect(
         raise ValueError(f"--actors {actors} must be 1 or more.")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     found = _running() if address == "auto" else address
-    if found and not _answers(found):
+    if found and not is_ray(found):
         if address != "auto":
             raise ConnectionError(
                 f"--cluster {address}: no Ray cluster answers there. Start one with `ray start "
@@ -118,25 +113,6 @@ def _running() -> str | None:
         return (folder / "ray_current_cluster").read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
-
-
-def _answers(address: str) -> bool:
-    """Tell whether a Ray cluster may be there: Ray itself tries for minutes, whatever answers.
-
-    Raises:
-        ValueError: The address is none.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        raise ValueError(f"--cluster {address} is neither auto nor HOST:PORT of a Ray cluster.")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), _PROBE_SECONDS) as line:
-            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-                return True
-            line.sendall(_HELLO)
-            return line.recv(9)[3:4] == _SETTINGS
-    except (OSError, OverflowError):
-        return False
 
 
 def _start(

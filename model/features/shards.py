@@ -96,7 +96,11 @@ class FeatureCache:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was added as one shard."""
+        """Write what was added as one shard.
+
+        Raises:
+            OSError: It cannot be written, as when the disk is full; what was written before stays.
+        """
         if self._pending:
             shard = np.empty(len(self._pending), self.dtype)
             for row, (key, features) in enumerate(self._pending):
@@ -105,8 +109,15 @@ class FeatureCache:
             np.save(buffer, shard)
             content = buffer.getvalue()
             path = self.folder / f"{uuid.uuid4().hex}-{checksum(content)}.npy"
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
+            try:
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(content)
+            except OSError as error:
+                raise OSError(
+                    f"{self.folder} cannot be written ({error.strerror}); {len(self._rows):,} "
+                    "features are complete there. Make room and repeat the command, which "
+                    "continues from them, or give another --cache-dir."
+                ) from error
             self._index(path)
             self._pending = []
         self._written = time.monotonic()

@@ -33,6 +33,12 @@ def signature(image: Image.Image) -> np.ndarray:
     return np.packbits((grey[:, 1:] > grey[:, :-1]).ravel())
 
 
+def both_ways(image: Image.Image) -> np.ndarray:
+    """Return the signatures of a photograph and of its mirror image, uint8 `[2, 32]`."""
+    mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.stack([signature(image), signature(mirrored)])
+
+
 def thumbnail(image: Image.Image) -> bytes:
     """Shrink a decoded photograph to a JPEG of at most 96 px a side, without metadata."""
     scale = min(1.0, _THUMBNAIL_SIDE / max(image.size))

@@ -227,8 +227,8 @@ class PhotographStore:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise OSError(
-                    f"The cache cannot be written ({error}). Make room there, or give another "
-                    "--cache-dir."
+                    f"{self._path} cannot be written ({error}); what it holds is kept. Make room "
+                    "and repeat the command, or give another --cache-dir."
                 ) from error
             self._sound.update(key for (key,) in new[_INSERT_SOUND])
 

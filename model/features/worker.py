@@ -6,6 +6,7 @@ Nothing of Ray is needed here: `cluster` makes an actor of this class.
 import functools
 import os
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from model.backbones.spec import BackboneSpec
 from model.backbones.transforms import EVALUATION_VIEWS
 from model.features import versions
 from model.features.files import Reading, read_file
+from model.features.inputs import PredictionInputs, prediction_inputs
 from model.features.tasks import Task, compute, files_together, together
 from model.photographs import images
 
@@ -123,6 +125,36 @@ class Worker:
         """Compute features; as `tasks.compute`."""
         backbone, pool, _ = self._opened
         return compute(backbone, batch, pool)
+
+    def predict(
+        self, paths: list[Path], views: Sequence[str], signatures: bool
+    ) -> tuple[list[str], PredictionInputs | None]:
+        """Compute what the answers for some photographs are made from.
+
+        Args:
+            paths: N files, absolute.
+            views: Names of the views that the checkpoint averages.
+            signatures: The checkpoint keeps evidence, with which signatures are compared.
+
+        Returns:
+            N reasons why a file cannot be used, "" where it can; and what was computed of those
+            that can, or None where no file can be used.
+        """
+        backbone, pool, _ = self._opened
+        least_side = backbone.transforms.least_side
+
+        def one(path: Path) -> Image.Image | str:
+            try:
+                return images.decode(path, least_side=least_side)
+            except images.BadImageError as error:
+                return str(error)
+
+        found = list(pool.map(one, paths))
+        decoded = [one for one in found if isinstance(one, Image.Image)]
+        reasons = [one if isinstance(one, str) else "" for one in found]
+        if not decoded:
+            return reasons, None
+        return reasons, prediction_inputs(backbone, views, decoded, signatures=signatures)
 
     def read(self, paths: list[Path], summaries: bool, views: bool) -> list[Reading | str]:
         """Read files, with no knowledge of earlier runs: whoever asks leaves out what is known.

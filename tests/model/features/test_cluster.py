@@ -26,6 +26,7 @@ from model.backbones.backbone import Backbone, open_backbone
 from model.backbones.transforms import EVALUATION_VIEWS, view_names
 from model.commands import console
 from model.commands import main as cli
+from model.features import versions
 from model.features.cluster import Cluster
 from model.features.extract import extract
 from model.features.joining import connect
@@ -33,6 +34,8 @@ from model.features.read import FilePass
 from model.features.shards import FeatureCache
 from model.features.summaries import summarise
 from model.features.tasks import Task
+from model.features.worker import Job, Worker
+from model.photographs import images
 from model.photographs.dataset import Photos, Skipped
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,6 +136,34 @@ def test_a_killed_worker_is_replaced_and_no_result_is_lost(
         found += computed
     expected = extract(lite0, photos, EVALUATION_VIEWS, cache_dir=tmp_path / "alone")
     assert np.array_equal(np.stack([rows for (rows,) in found]).astype(np.float16), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["--only"]], ids=["all classes", "only two"])
+def test_predictions_on_a_cluster_are_the_same_lines(
+    more: list[str], address: str, folder: Path, tmp_path: Path, capsys, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    given = Path(os.path.relpath(folder))  # names stay as they were given; workers need others
+    (tmp_path / "only.txt").write_text("pink primrose\nbird of paradise\n")
+    said = []
+    for cluster in ([], ["--cluster", address, "--actors", "2"]):
+        arguments = [str(given), str(given / "missing.jpg"), "--json"]
+        arguments += ["--cache-dir", str(tmp_path / "cache")]
+        only = [*more, str(tmp_path / "only.txt")] if more else []
+        options = cli.parse(["predict", *arguments, *only, *cluster])
+        assert console.run("predict", lambda given=options: given.run(given)) == 1
+        captured = capsys.readouterr()
+        errors = [line for line in captured.err.splitlines() if "jpg" in line]
+        said.append((captured.out, errors))
+    assert said[0] == said[1]
+    rows = [json.loads(line) for line in said[0][0].splitlines()]
+    assert len(rows) == 21
+    assert {Path(row["path"]).name for row in rows if "error" in row} == {
+        "notes.jpg",
+        "missing.jpg",
+    }
+    assert all("evidence" in row for row in rows if "error" not in row)
 
 
 class Deadly:
@@ -289,6 +320,24 @@ def test_a_cluster_that_auto_has_started_ends_with_a_command_that_is_stopped(
 # What goes wrong before there is a cluster
 
 
+def test_a_worker_that_does_not_see_the_cache_names_its_machine_and_the_folder(
+    lite0: Backbone, tmp_path: Path
+):
+    job = Job(
+        lite0.spec.to_json(),
+        "cpu",
+        False,
+        tmp_path / "cache",
+        tmp_path / "cache" / "not-mounted-here",
+        images.MAX_PIXELS,
+        1,
+        versions.of(torch=False),
+        np.zeros((1, 1), np.float32),
+    )
+    with pytest.raises(ValueError, match=f"{socket.gethostname()} does not see {tmp_path}/cache"):
+        Worker(job).introduce()
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What `python -m model audit` with these arguments says."""
     options = cli.parse(["audit", *arguments])
@@ -304,15 +353,37 @@ def test_without_ray_one_sentence_says_what_to_install(
     assert said.endswith("--cluster needs Ray: pip install -r requirements-cluster.txt\n")
 
 
-@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+SETTINGS = b"\0\0\0\x04" + bytes(5)
+NOT_FOUND = b"\0\0\x05\x01\x05\0\0\0\x01\x48\x03404"
+OTHER_GRPC = (
+    b"\0\0\x30\x01\x05\0\0\0\x01\x88@\x0ccontent-type\x10application/grpc@\x0bgrpc-status\x0212"
+)
+GOODBYE = b"\0\0\x08\x07\0\0\0\0\0" + bytes(7) + b"\x01"
+
+
+@pytest.mark.parametrize(
+    ("answer", "stays"),
+    [
+        pytest.param(None, False, id="nobody"),
+        pytest.param(b"", False, id="closes at once"),
+        pytest.param(b"", True, id="silent"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", True, id="HTTP/1"),
+        pytest.param(SETTINGS, True, id="HTTP/2, then silent"),
+        pytest.param(SETTINGS + GOODBYE, False, id="HTTP/2, then closes"),
+        pytest.param(SETTINGS + NOT_FOUND, True, id="HTTP/2, not found"),
+        pytest.param(SETTINGS + OTHER_GRPC, True, id="gRPC, but not Ray"),
+        pytest.param(SETTINGS + b"\xff\xff\xff" + bytes(200_000), True, id="HTTP/2, endless"),
+    ],
+)
 def test_an_address_where_no_cluster_answers_is_one_sentence(
-    answer: bytes | None, folder: Path, cache_dir: Path, capsys
+    answer: bytes | None, stays: bool, folder: Path, cache_dir: Path, capsys
 ):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if answer is not None:
             listener.listen()
-            threading.Thread(target=answer_once, args=(listener, answer), daemon=True).start()
+            arguments = (listener, answer, stays)
+            threading.Thread(target=answer_once, args=arguments, daemon=True).start()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         started = time.monotonic()
         said = refused(capsys, str(folder), "--cache-dir", str(cache_dir), "--cluster", address)
@@ -321,11 +392,14 @@ def test_an_address_where_no_cluster_answers_is_one_sentence(
     assert f"--cluster {address}: no Ray cluster answers there." in said
 
 
-def answer_once(listener: socket.socket, answer: bytes) -> None:
+def answer_once(listener: socket.socket, answer: bytes, stays: bool) -> None:
+    """Answer whoever asks; where the server stays, it is the other one who hangs up."""
     line, _ = listener.accept()
-    with line:
-        line.recv(100)
+    with line, contextlib.suppress(OSError):
+        line.recv(1000)
         line.sendall(answer)
+        while stays and line.recv(1000):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -340,6 +414,14 @@ def test_options_that_make_no_sense_are_refused(
     options: list[str], said: str, folder: Path, cache_dir: Path, capsys
 ):
     assert said in refused(capsys, str(folder), "--cache-dir", str(cache_dir), *options)
+
+
+def test_a_heat_map_is_drawn_on_this_machine_only(folder: Path, tmp_path: Path, capsys):
+    photograph = next(folder.rglob("*.jpg"))
+    figure = ["--figure", str(tmp_path / "figure.png"), "--cluster", "auto"]
+    options = cli.parse(["predict", str(photograph), *figure])
+    assert console.run("predict", lambda: options.run(options)) == 2
+    assert capsys.readouterr().err.count("Leave out --cluster.\n") == 1
 
 
 def test_nothing_of_ray_is_imported_without_the_flag():

@@ -1,5 +1,6 @@
 """Features on disk: what is computed again and what is not, and what a killed run leaves behind."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -309,6 +310,33 @@ def test_an_error_keeps_what_was_computed(
     calls = counting(backbone)
     extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     assert sum(calls) <= 2 * len(photos) - 8
+
+
+def test_a_full_disk_is_named_and_the_next_run_goes_on_from_what_was_written(
+    photos: Photos, tiny_backbone: Callable[..., Backbone], cache_dir: Path, monkeypatch
+):
+    monkeypatch.setattr(features, "_TASK_PHOTOGRAPHS", 1)
+    monkeypatch.setattr(shards, "_SHARD_SECONDS", 0.0)  # a shard for every photograph
+    backbone, written = tiny_backbone(), []
+    real = Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if len(written) == 3:
+            real(path, content[:100])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path)
+        return real(path, content)
+
+    folder = FeatureCache(cache_dir, backbone).folder
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(OSError, match=r"No space left on device\); 3 features are") as error:
+            extract(backbone, photos, ["center"], cache_dir=cache_dir, workers=1)
+    assert str(error.value).startswith(f"{folder} cannot be written")
+    assert len(list(folder.iterdir())) == 3
+    calls = counting(backbone)
+    extract(backbone, photos, ["center"], cache_dir=cache_dir)
+    assert sum(calls) == len(photos) - 3
 
 
 def test_features_that_are_no_numbers_are_an_error(

@@ -84,7 +84,7 @@ def test_what_the_check_decoded_is_not_decoded_for_its_thumbnail(tmp_path: Path,
 def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path):
     large = Summary(bytes(32), bytes(2000), None)
     with (
-        pytest.raises(OSError, match=r"The cache cannot be written .* --cache-dir"),
+        pytest.raises(OSError, match=r"sqlite cannot be written .* --cache-dir"),
         PhotographStore(tmp_path, images.version()) as store,
     ):
         store._database.execute("PRAGMA max_page_count = 6")
