@@ -96,6 +96,15 @@ def test_the_search_for_bad_endings_finds_one(tmp_path: Path):
     assert (tmp_path / "file").is_file()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="It reads its memory from /proc.")
+def test_what_grows_with_the_photographs_is_measured_without_any():
+    result = run("benchmarks/growth.py", "--photographs", "1000")
+    assert result.returncode == 0, result.stdout + result.stderr
+    figures = re.findall(r"  +([\d.,]+) (bytes|photographs/s|s of a core)", result.stdout)
+    assert len(figures) == 7
+    assert 25_000 < float(figures[1][0].replace(",", "")) < 35_000
+
+
 @pytest.mark.slow
 def test_sixteen_large_photographs_at_once_leave_memory_and_time_for_others(engines: Path):
     done = run("benchmarks/serve_large.py", "--count", "16", "--cache-dir", str(engines.parent))
