@@ -233,7 +233,7 @@ def test_a_folder_above_all_classes_is_no_parent_and_parents_have_display_names(
     valid = made.metrics["splits"]["valid"]
     assert (valid["levels"], valid["answered"]) == (measured[0]["levels"], 0.375), "cross-fitted"
     shown = capsys.readouterr().out
-    assert "Note: All classes have the parent 'images'. As it tells none of them apart, " in shown
+    assert "Note: All classes have the parent 'images'. It does not distinguish any of " in shown
 
 
 def test_evaluation_prints_a_table_by_level(garden: Path, run: Run, capsys):
