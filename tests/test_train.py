@@ -377,7 +377,7 @@ def test_ctrl_c_says_that_nothing_is_lost(capsys):
         raise KeyboardInterrupt
 
     assert console.run("train.py", interrupted, train.INTERRUPTED) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command resumes" in capsys.readouterr().err
 
 
 def test_an_error_of_the_program_itself_is_not_hidden():

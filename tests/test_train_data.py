@@ -151,11 +151,11 @@ def test_a_listed_folder_with_splits_says_that_train_is_measured_too(
     assert run("evaluate", data, "--checkpoint", trained, "--json") == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["photographs"] == 24
-    assert "train is measured as well" in captured.err
+    assert "train is included" in captured.err
     assert run("evaluate", data, "--split", "test", "--checkpoint", trained, "--json") == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["photographs"] == 3
-    assert "train is measured" not in captured.err
+    assert "train is included" not in captured.err
 
 
 def test_a_wrong_background_stops_before_photographs_are_read(run: Run, tmp_path: Path, capsys):
@@ -241,7 +241,7 @@ def test_add_may_be_repeated_and_names_what_it_changes(run: Run, tmp_path: Path,
     same_photograph(data / "daisy" / "003.jpg", fixes / "was-a-daisy.jpg")
     assert run(data, "--add", more, "--add", tmp_path / "fixes") == 0
     assert load(tmp_path / "out").class_ids == ["daisy", "rose", "tulip"]
-    assert "was 'daisy' and is 'rose'" in capsys.readouterr().out
+    assert "was 'daisy' and is now 'rose'" in capsys.readouterr().out
 
 
 def test_a_source_that_is_not_there_is_one_sentence(run: Run, tmp_path: Path, capsys):

@@ -33,7 +33,7 @@ def test_a_known_data_set_is_named_with_source_and_licence(shipped: Classifier):
     said = facts_panel(shipped.checkpoint, "CPU")
     assert "Oxford 102 Flowers: 6,552 training, 818 validation photographs" in said
     assert "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/" in said
-    assert "Its authors name none" in said and "Apache-2.0" in said
+    assert "Its authors state no licence" in said and "Apache-2.0" in said
     assert "PyTorch 2" in said
 
 

@@ -241,7 +241,7 @@ def test_a_broken_upload_leaves_no_space_and_can_be_repeated(
     standin: hub_stand_in.Hub, trained: Path
 ):
     standin.refuse["commit"] = [500]
-    with pytest.raises(HubError, match=r"failed \(500\).*has been deleted again"):
+    with pytest.raises(HubError, match=r"failed \(500\).*was deleted again"):
         spaces.deploy(local(trained), NAME)
     assert not standin.repositories
     assert spaces.deploy(local(trained), NAME).created
