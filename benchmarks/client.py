@@ -14,6 +14,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -21,11 +22,14 @@ _GIVE_UP_SECONDS = 300
 
 
 @contextlib.contextmanager
-def serve(*arguments: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serve(
+    *arguments: str, output: IO[bytes] | None = None, **variables: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run `python -m demo` on a free port of this machine until the block ends.
 
     Args:
         arguments: More options of the command.
+        output: A file for what the command prints; None to drop it.
         variables: More environment variables of the command.
 
     Yields:
@@ -35,11 +39,9 @@ def serve(*arguments: str, **variables: str) -> Iterator[tuple[str, subprocess.P
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "demo", "--port", str(port), *arguments]
-    with tempfile.TemporaryFile() as output:
-        environment = os.environ | variables
-        process = subprocess.Popen(
-            command, cwd=_ROOT, env=environment, stdout=output, stderr=output
-        )
+    with tempfile.TemporaryFile() as dropped:
+        environment, file = os.environ | variables, output or dropped
+        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=file, stderr=file)
         try:
             yield f"http://127.0.0.1:{port}", process
         finally:
@@ -112,8 +114,13 @@ def memory(process: subprocess.Popen[bytes], field: str = "VmRSS") -> float:
         process: The process.
         field: `VmRSS` for the present value, `VmHWM` for the peak.
     """
+    return resident(process.pid, field)
+
+
+def resident(process: int, field: str = "VmRSS") -> float:
+    """Return the memory of a process by its id; otherwise as `memory`."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
             if line.startswith(f"{field}:"):
                 return int(line.split()[1]) / 1024
     return 0.0

@@ -1,6 +1,7 @@
 """Uploads over HTTP to the running demo: requests/s, latency, errors and memory.
 
     python benchmarks/serve_load.py --clients 1 8 32 --seconds 60
+    python benchmarks/serve_load.py --replicas 1 2
 
 The demo runs as a process of its own with the shipped checkpoint, once as it is and once with
 `--batch 1`; the two take turns. Each client is a thread that uploads a photograph, asks `/predict`
@@ -10,17 +11,19 @@ their own CPU seconds are printed beside. `--requests N` then asks N times more,
 With `--requests 5000`, on two quiet cores, it printed an efficiency of 91 %, no errors, a p95 at
 one client of 1.2 times the in-process median, and 16.9 answers a second at 32 clients where
 `--batch 1` gives 11.4: with several photographs in a pass no core waits for the other.
+
+With `--replicas`, pages with so many replicas of one thread each take turns instead, and then one
+is killed; see `serve_replicas`. The efficiency is then that of the page with most: its answers a
+second, as a share of what as many single threads would give if each were as fast as the
+classifier in this process with one thread.
 """
 
 import argparse
-import http.client
 import io
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,9 @@ from PIL import Image
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.client import Client, first_page, memory, serve
+from benchmarks import serve_replicas
+from benchmarks.client import first_page, memory, serve
+from benchmarks.load import Load, ask
 from demo.batch import BATCH
 from model.classifier import Classifier
 from model.commands import console
@@ -50,68 +55,6 @@ def draw(seed: int) -> bytes:
     return file.getvalue()
 
 
-@dataclass
-class Load:
-    """What one kind of run has seen.
-
-    Attributes:
-        latencies: Seconds of each answered request.
-        errors: Reasons of those that were not answered.
-        seconds: Time of all turns.
-        client_cpu: CPU seconds of the clients.
-    """
-
-    latencies: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    client_cpu: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Answers per second."""
-        return len(self.latencies) / max(self.seconds, 1e-9)
-
-    def row(self, name: str) -> list[str]:
-        """Return the table's row."""
-        parts = np.percentile(self.latencies or [0.0], (50, 95, 99)) * 1000
-        cells = [f"{len(self.latencies):,}", f"{self.rate:.1f}", *(f"{p:,.0f}" for p in parts)]
-        return [name, *cells, str(len(self.errors)), f"{self.client_cpu:.1f}"]
-
-
-def ask(
-    address: str, clients: int, photographs: Sequence[bytes], load: Load, seconds: float, most: int
-) -> None:
-    """Let clients ask for some seconds, or until there are enough answers; add to `load`."""
-    started, cpu = time.perf_counter(), time.process_time()
-    lock = threading.Lock()
-    count = 0
-
-    def visit(number: int) -> None:
-        nonlocal count
-        client = Client(address)
-        while time.perf_counter() - started < seconds:
-            with lock:
-                if count >= most:
-                    return
-                count += 1
-            begun = time.perf_counter()
-            try:
-                client.predict(photographs[count % len(photographs)])
-            except (ValueError, OSError, http.client.HTTPException) as error:
-                load.errors.append(str(error))
-                client = Client(address)
-            else:
-                load.latencies.append(time.perf_counter() - begun)
-
-    threads = [threading.Thread(target=visit, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    load.seconds += time.perf_counter() - started
-    load.client_cpu += time.process_time() - cpu
-
-
 def in_process(
     classifier: Classifier, photographs: Sequence[bytes], batch: int, load: Load
 ) -> None:
@@ -128,6 +71,13 @@ def in_process(
     load.client_cpu += time.process_time() - cpu
 
 
+def _rate(classifier: Classifier, photographs: Sequence[bytes]) -> float:
+    """Return how many answers a second a classifier gives in this process, in batches."""
+    load = Load()
+    in_process(classifier, photographs, BATCH, load)
+    return load.rate
+
+
 def parse() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
@@ -139,6 +89,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="each number of clients, in all")
     parser.add_argument("--turns", type=int, default=3, help="that those seconds are dealt into")
     parser.add_argument("--requests", type=int, default=0, metavar="N", help="more, for the memory")
+    parser.add_argument(
+        "--replicas",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="compare pages with so many replicas instead; takes 3 minutes whatever --seconds says",
+    )
     console.add_cache_dir(parser)
     return parser.parse_args()
 
@@ -147,14 +104,19 @@ def main() -> int:
     """Serve, ask, print the table.
 
     Returns:
-        Exit status 0.
+        Exit status 0; 1 where a page with replicas lost a request.
     """
     options = parse()
     photographs = [draw(seed) for seed in range(_PHOTOGRAPHS)]
+    cache = ("--cache-dir", str(options.cache_dir), "--device", "cpu")
+    if options.replicas:
+        single = Classifier(device="cpu", cache_dir=options.cache_dir, threads=1)
+        return serve_replicas.run(
+            options.replicas, photographs, lambda: _rate(single, photographs), *cache
+        )
     classifier = Classifier(device="cpu", cache_dir=options.cache_dir)
     alone, together = Load(), Load()
     loads = {(b, n): Load() for n in options.clients for b in (BATCH, 1)}
-    cache = ("--cache-dir", str(options.cache_dir), "--device", "cpu")
     with serve(*cache) as batched, serve(*cache, "--batch", "1") as single:
         servers = {BATCH: batched, 1: single}
         for address, process in servers.values():

@@ -6,13 +6,16 @@ python -m demo --checkpoint runs/a --checkpoint runs/b   one page, with a choice
 python -m demo --share                           with a public address
 python -m demo --collect corrections             visitors say what is wrong; train with it
 python -m demo --only classes.txt                answers only with these of its classes
+python -m demo --replicas 4 --cluster auto       many visitors: see docs/scaling.md
 python -m demo deploy USER/NAME --checkpoint runs/roses
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +25,18 @@ from model.commands import stopping
 if __name__ == "__main__":
     stopping.at_once("python -m demo")  # until there are uploads and tunnels to clear
 
-from demo.batch import BATCH
+from demo.batch import BATCH, Together
 from demo.opening import MOST
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console, only
 
 if TYPE_CHECKING:
     from demo.uploads import UploadFolder
+    from model.classifier import Classifier
+    from model.serving.pool import Replicas
 
 _OWN_HOSTS = ("127.0.0.1", "localhost", "::1")  # which nobody else can reach
+_THREADS = 40  # Gradio's own number
 _CHECKPOINT_HELP = "checkpoint folder, or one on the Hub (default: the shipped flowers)"
 
 
@@ -104,8 +110,32 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     only.add(parser)
     console.add_cache_dir(parser)
     console.add_max_pixels(parser)
+    _add_replicas(parser)
     parser.set_defaults(run=main)
     return parser.parse_args(arguments)
+
+
+def _add_replicas(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "many visitors",
+        "Replicas are processes on a Ray cluster that classify for the page; see docs/scaling.md. "
+        "They need: pip install -r requirements-cluster.txt",
+    )
+    group.add_argument(
+        "--replicas", type=int, metavar="N", help="let so many replicas classify (default: none)"
+    )
+    group.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="HOST:PORT of the Ray cluster; auto: the one that runs here, else one is started on "
+        "this machine (default: auto)",
+    )
+    group.add_argument(
+        "--replica-threads",
+        type=int,
+        metavar="N",
+        help="threads of each replica on a CPU (default: its share of the cores, at most 4)",
+    )
 
 
 def _parse_deploy(arguments: list[str]) -> argparse.Namespace:
@@ -167,6 +197,9 @@ def main(options: argparse.Namespace) -> int:
     images.allow(options.max_pixels)
     if options.batch < 1:
         raise ValueError(f"--batch {options.batch} must be 1 or more.")
+    for option in ("cluster", "replica_threads"):
+        if options.replicas is None and getattr(options, option) is not None:
+            raise ValueError(f"--{option.replace('_', '-')} is for --replicas.")
     with UploadFolder(parse_size(options.max_upload_space)) as uploads:
         return _serve(options, uploads)
 
@@ -178,6 +211,7 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     from demo.opening import open_all, require_one
     from demo.origins import check_origin
     from demo.page import build
+    from demo.replicas import ReplicatedClassifier
     from demo.serve import launch, wait_until_stopped
     from demo.share import check_server, in_words, share
     from demo.sizes import parse_size
@@ -196,7 +230,8 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
     if corrections:
         print(f"{corrections.count:,} corrections are kept in {options.collect} so far.")
     lines = only.read(options.only) if options.only else []
-    served = open_all(checkpoints, device=options.device, cache_dir=options.cache_dir)
+    kind = ReplicatedClassifier if options.replicas is not None else None
+    served = open_all(checkpoints, device=options.device, cache_dir=options.cache_dir, kind=kind)
     for classifier in served.values():
         page = classifier.checkpoint.page.changed(options.title, options.link)
         classifier.checkpoint = replace(classifier.checkpoint, page=page)
@@ -204,23 +239,57 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
             only.restrict(classifier, options.only, lines)
         if public:
             classifier.checkpoint = redact(classifier.checkpoint)
-    demo = build(served, max_bytes=max_bytes, batch=options.batch, corrections=corrections)
-    local = launch(
-        demo,
-        max_bytes=max_bytes,
-        uploads=uploads,
-        allow_origins=origins,
-        server_name=options.host,
-        server_port=options.port,
-        auth=auth,
-    )
-    devices = dict.fromkeys(classifier.backbone.device_text for classifier in served.values())
-    where = f"{local} with {' and '.join(devices)}"
-    print(f"Serving {', '.join(served)} on {where}. Ctrl-C ends it.", flush=True)
-    if public:
-        print(in_words(share(demo, server), server), flush=True)
-    wait_until_stopped(demo)
+    with _replicas(options, list(served.values()), redacted=public) as replicas:
+        passes = len(replicas) if replicas else 1
+        demo = build(
+            served, max_bytes=max_bytes, batch=options.batch, passes=passes, corrections=corrections
+        )
+        local = launch(
+            demo,
+            max_bytes=max_bytes,
+            uploads=uploads,
+            allow_origins=origins,
+            can_answer=replicas.can_answer if replicas else None,
+            server_name=options.host,
+            server_port=options.port,
+            auth=auth,
+            max_threads=_THREADS + 2 * Together(options.batch, passes).further,
+        )
+        devices = dict.fromkeys(classifier.backbone.device_text for classifier in served.values())
+        where = f"{local} with {' and '.join(devices)}"
+        print(f"Serving {', '.join(served)} on {where}. Ctrl-C ends it.", flush=True)
+        if public:
+            print(in_words(share(demo, server), server), flush=True)
+        wait_until_stopped(demo)
     return 0
+
+
+@contextlib.contextmanager
+def _replicas(
+    options: argparse.Namespace, served: "Sequence[Classifier]", *, redacted: bool
+) -> "Iterator[Replicas | None]":
+    """Start the replicas of a block, if any, and let the classifiers ask them."""
+    from demo.replicas import ReplicatedClassifier
+
+    if options.replicas is None:
+        yield None
+        return
+    from model.serving.starting import start
+
+    with start(
+        served,
+        options.replicas,
+        address=options.cluster or "auto",
+        cache_dir=options.cache_dir,
+        threads=options.replica_threads,
+        redacted=redacted,
+    ) as (replicas, introductions):
+        for number, classifier in enumerate(served):
+            if isinstance(classifier, ReplicatedClassifier):
+                classifier.ask(replicas, number)
+        for number, one in enumerate(introductions, 1):
+            print(f"Replica {number}: {one.text}", flush=True)
+        yield replicas
 
 
 def deploy(options: argparse.Namespace) -> int:

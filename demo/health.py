@@ -4,6 +4,7 @@ Both are open where visitors must sign in, and say one word. Nothing of the page
 neither wait in its queue nor count as uploads.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 from starlette.responses import PlainTextResponse
@@ -18,6 +19,8 @@ class Health:
     def __init__(self) -> None:
         """Begin as a server that has yet to start; `around` says what is inside."""
         self.state: State = "starting"
+        self.can_answer: Callable[[], bool] = lambda: True
+        """Whether photographs can be classified at the moment."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Wrap an application.
@@ -43,5 +46,7 @@ class Health:
             return PlainTextResponse("", status_code=405, headers={"Allow": "GET, HEAD"})
         word, status = "ok", 200
         if path == "/readyz":
-            word, status = self.state, 200 if self.state == "ready" else 503
+            is_away = self.state == "ready" and not self.can_answer()
+            word = "unavailable" if is_away else self.state
+            status = 200 if word == "ready" else 503
         return PlainTextResponse(word, status_code=status, headers={"Cache-Control": "no-store"})

@@ -16,7 +16,11 @@ MOST = 8
 
 
 def open_all(
-    checkpoints: Sequence[str], *, device: str, cache_dir: Path | None = None
+    checkpoints: Sequence[str],
+    *,
+    device: str,
+    cache_dir: Path | None = None,
+    kind: "type[Classifier] | None" = None,
 ) -> "dict[str, Classifier]":
     """Open checkpoints, and say on stdout which of them share a backbone.
 
@@ -24,6 +28,7 @@ def open_all(
         checkpoints: Folders, or names on the Hub; at least one.
         device: As `Classifier`.
         cache_dir: As `Classifier`.
+        kind: What to make of each, in place of a plain `Classifier`.
 
     Returns:
         Name -> classifier, in the same order. The names are those of folders and repositories, and
@@ -55,7 +60,7 @@ def open_all(
     served: dict[str, Classifier] = {}
     for name, one in zip(names(found), found, strict=True):
         opened = {other: classifier.backbone for other, classifier in served.items()}
-        served[name] = new = Classifier(
+        served[name] = new = (kind or Classifier)(
             one.folder, device=device, cache_dir=cache_dir, backbones=list(opened.values())
         )
         if owner := next((other for other in opened if opened[other] is new.backbone), None):

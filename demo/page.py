@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import gradio as gr
 
 from demo import gpu
-from demo.batch import BATCH
+from demo.batch import BATCH, Together
 from demo.chooser import choose, connect
 from demo.collect import Corrections
 from demo.compare import comparison
@@ -35,6 +35,7 @@ def build(
     *,
     max_bytes: int = MAX_BYTES,
     batch: int = BATCH,
+    passes: int = 1,
     corrections: Corrections | None = None,
 ) -> gr.Blocks:
     """Build the page; where a classifier does not answer as it did when made, it says so.
@@ -43,6 +44,7 @@ def build(
         classifiers: The loaded classifier; or several by name, one of which is shown at a time.
         max_bytes: Largest upload, in bytes.
         batch: Photographs of the API that one classifier classifies together, at most.
+        passes: Batches that are classified at the same time: as many as there are replicas.
         corrections: Where visitors' corrections are kept; None to ask for none.
 
     Returns:
@@ -57,7 +59,7 @@ def build(
     served = classifiers if isinstance(classifiers, Mapping) else {"": classifiers}
     names = list(served)
     titles = {name: page_title(classifier.checkpoint) for name, classifier in served.items()}
-    shelf = Shelf()
+    shelf, together = Shelf(), Together(batch, passes)
     compared = {name: classifier.checkpoint for name, classifier in served.items()}
     if gpu.IS_ZERO:
         print("ZeroGPU gives no GPU while a Space starts, so the golden answers are not replayed.")
@@ -69,7 +71,7 @@ def build(
             _warn(served[name], f"{name}: " if len(served) > 1 else "")
             with gr.Tabs(overflow_behavior="wrap"):  # a phone shows all of them, in two rows
                 with gr.Tab("Classify"):
-                    classify_tab(served[name], max_bytes, batch, corrections, endpoint)
+                    classify_tab(served[name], max_bytes, together, corrections, endpoint)
                 with gr.Tab("Many photographs"):
                     many_tab(served[name], max_bytes, shelf)
                 with gr.Tab("Training history"):

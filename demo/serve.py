@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import gradio as gr
@@ -41,6 +41,7 @@ def launch(
     max_bytes: int,
     uploads: UploadFolder,
     allow_origins: Sequence[str] = (),
+    can_answer: Callable[[], bool] | None = None,
     **options: Any,
 ) -> str:
     """Start serving in the background.
@@ -50,6 +51,7 @@ def launch(
         max_bytes: Largest upload, in bytes.
         uploads: Where uploads lie; the page was built in its context.
         allow_origins: Other sites that may use the page, such as `https://example.org`.
+        can_answer: As `Health`; None where it always can.
         options: More of Gradio's `launch` options: host, port, sign-in.
 
     Returns:
@@ -71,6 +73,8 @@ def launch(
     bounded = Middleware(BoundedRequests, uploads, max_bytes)
     # SPACE_ID: huggingface.co shows a Space in a frame
     app = PageApp(allowed, framed="SPACE_ID" in os.environ, middleware=[bounded])
+    if can_answer:
+        app.health.can_answer = can_answer
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         _, local, _ = demo.launch(

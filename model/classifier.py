@@ -224,7 +224,8 @@ class Classifier:
             HubError: The Hub refuses the checkpoint or cannot be reached.
             ValueError: The checkpoint or the device cannot be used.
         """
-        self.checkpoint = load(locate(folder).folder, verify=verify)
+        self.folder = locate(folder).folder
+        self.checkpoint = load(self.folder, verify=verify)
         self._levels = self.checkpoint.levels
         spec, device = self.checkpoint.backbone, resolve_device(device)
         same = (one for one in backbones if one.spec == spec and one.device == device)

@@ -1,5 +1,6 @@
 """Fixtures: drawn photographs, tiny backbones, a cache folder. Nothing here needs a network."""
 
+import importlib.util
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -147,6 +148,27 @@ def demo_address(shipped: Classifier, uploads: UploadFolder) -> Iterator[str]:
 def flower(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photograph of a flower that comes with scikit-learn."""
     return example_photographs(tmp_path_factory.mktemp("examples"))[0]
+
+
+@pytest.fixture(scope="module")
+def ray_is_installed() -> None:
+    """Where CI runs it must be."""
+    if importlib.util.find_spec("ray") is None:
+        assert not os.environ.get("CI"), "Ray is missing: pip install -r requirements-dev.txt"
+        pytest.skip("Ray is not installed: pip install -r requirements-cluster.txt")
+
+
+@pytest.fixture(scope="module")
+def address(ray_is_installed: None) -> Iterator[str]:
+    """The address of two Ray nodes with a CPU each, for the tests of a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        utils = importlib.import_module("ray.cluster_utils")
+        node = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+        nodes = utils.Cluster(initialize_head=True, head_node_args=node)
+        nodes.add_node(num_cpus=1, object_store_memory=100_000_000)
+        yield nodes.address
+        nodes.shutdown()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ ROOMS = (  # from the bottom up; those in one line do not use one another
     ("evaluation", "predictions", "race", "verify"),
     ("training",),
     ("sharing",),
+    ("serving",),
     ("commands",),
     ("__main__",),
 )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from demo import opening
 from demo.answer import EMPTY, TOP, answer
-from demo.batch import Batcher
+from demo.batch import Batcher, Together
 from demo.collect import Corrections
 from demo.gpu import on_gpu
 from demo.photo import Photo, Upload, is_upload, refusal
@@ -82,7 +82,7 @@ class _Parts(NamedTuple):
 def classify_tab(
     classifier: Classifier,
     max_bytes: int,
-    batch: int,
+    together: Together,
     corrections: Corrections | None = None,
     endpoint: str = "predict",
 ) -> None:
@@ -91,11 +91,12 @@ def classify_tab(
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest upload, in bytes.
-        batch: Photographs that are classified together, at most.
+        together: How many photographs are classified together.
         corrections: Where corrections are kept; None to ask for none.
         endpoint: Name of the endpoint; that with a list of classes has `_only` behind it.
     """
-    run_together = Batcher[Question, Prediction](ask(on_gpu(classifier.predict_each), TOP), batch)
+    run_each = ask(on_gpu(classifier.predict_each), TOP)
+    run_together = Batcher[Question, Prediction](run_each, together.size, together.passes)
     least_side = classifier.backbone.transforms.least_side
     with gr.Row(equal_height=True):
         with gr.Column(min_width=300):
@@ -130,8 +131,8 @@ def classify_tab(
         )
     reasons = gr.HTML("", elem_id="why")
     parts = _Parts(photo, shown, more, result, reasons, correct, only)
-    _page_events(parts, classifier, batch, max_bytes)
-    _endpoints(endpoint, photo, classifier, run_together)
+    _page_events(parts, classifier, together, max_bytes)
+    _endpoints(endpoint, photo, classifier, run_together, _AT_ONCE + together.further)
 
 
 def _input(max_bytes: int, least_side: int) -> tuple[Photo, gr.Image]:
@@ -159,15 +160,18 @@ def _input(max_bytes: int, least_side: int) -> tuple[Photo, gr.Image]:
     return photo, shown
 
 
-def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: int) -> None:
+def _page_events(parts: _Parts, classifier: Classifier, together: Together, max_bytes: int) -> None:
     """Answer what a visitor sends with the page."""
     checkpoint, device = classifier.checkpoint, classifier.backbone.device_text
     transforms, uploads = classifier.backbone.transforms, Path(parts.photo.GRADIO_CACHE)
     run, run_several = on_gpu(classifier.predict_each), on_gpu(classifier.predict_together)
-    explain = Batcher[Question, Prediction](ask(run, TOP, explain=True), batch)
+    explained = ask(run, TOP, explain=True)
+    explain = Batcher[Question, Prediction](explained, together.size, together.passes)
     # One visitor's photographs are a pass of their own; others wait for it, as for a batch.
     explain_several = Batcher[tuple[list[Image.Image], list[str] | None], Prediction](
-        lambda groups: [run_several(group, TOP, explain=True, only=ids) for group, ids in groups], 1
+        lambda groups: [run_several(group, TOP, explain=True, only=ids) for group, ids in groups],
+        size=1,
+        passes=together.passes,
     )
 
     def predict(photos: list[Image.Image], chosen: object) -> Prediction:
@@ -201,7 +205,7 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
         [parts.photo, asked, parts.only.chosen],
         [parts.shown, parts.more, parts.result, parts.reasons, *parts.correct.outputs],
         js=_NOTE_ASKED,
-        concurrency_limit=_AT_ONCE,
+        concurrency_limit=_AT_ONCE + together.further,
         concurrency_id="show",  # of all classifiers of the page, as memory is
         trigger_mode="always_last",
         show_progress="minimal",
@@ -213,7 +217,11 @@ def _page_events(parts: _Parts, classifier: Classifier, batch: int, max_bytes: i
 
 
 def _endpoints(
-    name: str, photo: Photo, classifier: Classifier, run: Batcher[Question, Prediction]
+    name: str,
+    photo: Photo,
+    classifier: Classifier,
+    run: Batcher[Question, Prediction],
+    at_once: int,
 ) -> None:
     """Add what programs call: with a photograph, and with a list of classes beside it."""
 
@@ -253,6 +261,6 @@ def _endpoints(
             inputs,
             [answered, gr.JSON(visible=False)],
             api_name=api_name,
-            concurrency_limit=_AT_ONCE,
+            concurrency_limit=at_once,
             concurrency_id="predict",
         )

@@ -5,7 +5,9 @@ import importlib
 import logging
 import os
 import secrets
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,26 @@ def connect(
     """
     if actors is not None and actors < 1:
         raise ValueError(f"--actors {actors} must be 1 or more.")
+    with joined(address) as ray:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(cache_dir) as marker:
+            yield _start(ray, backbone, cache_dir, marker, actors)
+
+
+@contextlib.contextmanager
+def joined(address: str) -> Iterator[Any]:
+    """Connect this process to a cluster, and leave it with the block.
+
+    Args:
+        address: As `connect`.
+
+    Yields:
+        The module `ray`.
+
+    Raises:
+        ConnectionError: Nobody answers at the address.
+        ValueError: Ray is missing, or the address is none.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     found = _running() if address == "auto" else address
     if found and not is_ray(found):
@@ -65,11 +87,10 @@ def connect(
         ray: Any = importlib.import_module("ray")
     except ModuleNotFoundError:
         raise ValueError("--cluster needs Ray: pip install -r requirements-cluster.txt") from None
-    cache_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary_folder(cache_dir) as marker:
+        with _own_signals():
             _join(ray, found)
-            yield _start(ray, backbone, cache_dir, marker, actors)
+        yield ray
     finally:
         ray.shutdown()
 
@@ -94,6 +115,18 @@ def _join(ray: Any, address: str | None) -> None:
             f"Ray cluster {address} cannot be used from here: {reason}. This machine must be one "
             "of the cluster's, and know its token if there is one (RAY_AUTH_TOKEN_PATH)."
         ) from error
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put back what this process does when it is stopped: Ray would end it with a trace."""
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers:
+                signal.signal(number, handler)
 
 
 def _cores() -> int:

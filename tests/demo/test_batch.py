@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from demo.batch import Batcher
+from demo.batch import Batcher, SharedError
 
 
 class Doubler:
@@ -73,3 +73,43 @@ def test_a_failure_leaves_the_batcher_in_order():
     with pytest.raises(ValueError, match="bad luck"):
         batcher(13)
     assert batcher(4) == 8
+
+
+def test_as_many_batches_run_at_once_as_there_are_replicas():
+    run = Doubler()
+    batcher = Batcher[int, int](run, 2, passes=2)
+    with ThreadPoolExecutor() as pool:
+        results = [pool.submit(batcher, item) for item in (1, 2)]
+        while len(run.calls) < 2:  # the second does not wait for the first
+            pass
+        results += [pool.submit(batcher, item) for item in (3, 4, 5)]
+        while len(batcher._waiting) < 3:
+            pass
+        assert len(run.calls) == 2
+        run.go_on.set()
+        assert [result.result(timeout=10) for result in results] == [2, 4, 6, 8, 10]
+    assert sorted(len(call) for call in run.calls) == [1, 1, 1, 2]
+
+
+def test_what_nobody_is_answered_for_is_not_tried_again_for_each():
+    calls: list[Sequence[int]] = []
+    started, go_on = threading.Event(), threading.Event()
+
+    def run(items: Sequence[int]) -> list[int]:
+        calls.append(items)
+        started.set()
+        assert go_on.wait(10)
+        raise SharedError("Nobody is there.")
+
+    batcher = Batcher[int, int](run)
+    with ThreadPoolExecutor() as pool:
+        results = [pool.submit(batcher, 0)]
+        assert started.wait(10)
+        results += [pool.submit(batcher, item) for item in (1, 2, 3)]
+        while len(batcher._waiting) < 3:
+            pass
+        go_on.set()
+        for result in results:
+            with pytest.raises(SharedError):
+                result.result(timeout=10)
+    assert [len(items) for items in calls] == [1, 3]

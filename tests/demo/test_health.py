@@ -94,6 +94,19 @@ def test_a_server_that_starts_or_stops_is_healthy_and_not_ready(page: gr.Blocks,
         health.state = "ready"
 
 
+def test_a_server_without_a_replica_is_healthy_and_not_ready_until_one_is_back(page: gr.Blocks):
+    health = cast(PageApp, page.app).health
+    real, health.can_answer = health.can_answer, lambda: False
+    try:
+        response, body = ask(page, "GET", "/readyz")
+        assert (response.status, body) == (503, b"unavailable")
+        assert ask(page, "GET", "/healthz")[0].status == 200
+        health.can_answer = lambda: True
+        assert ask(page, "GET", "/readyz")[1] == b"ready"
+    finally:
+        health.can_answer = real
+
+
 def test_they_answer_while_there_is_no_room_for_uploads(shipped):
     with UploadFolder(limit=1) as full:
         demo = build(shipped)

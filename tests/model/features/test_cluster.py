@@ -1,7 +1,6 @@
 """Features on a Ray cluster of two nodes on this machine: the same bytes, whatever dies."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -13,13 +12,14 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from loading import load_source
+from processes import marked
 
 import train
 from model.backbones.backbone import Backbone, open_backbone
@@ -40,27 +40,6 @@ from model.photographs.dataset import Photos, Skipped
 
 ROOT = Path(__file__).resolve().parents[3]
 VIEWS = view_names(1, 0)
-
-
-@pytest.fixture(scope="module")
-def ray_is_installed() -> None:
-    """Where CI runs it must be."""
-    if importlib.util.find_spec("ray") is None:
-        assert not os.environ.get("CI"), "Ray is missing: pip install -r requirements-dev.txt"
-        pytest.skip("Ray is not installed: pip install -r requirements-cluster.txt")
-
-
-@pytest.fixture(scope="module")
-def address(ray_is_installed: None) -> Iterator[str]:
-    """The address of two Ray nodes with a CPU each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        utils = importlib.import_module("ray.cluster_utils")
-        node = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
-        nodes = utils.Cluster(initialize_head=True, head_node_args=node)
-        nodes.add_node(num_cpus=1, object_store_memory=100_000_000)
-        yield nodes.address
-        nodes.shutdown()
 
 
 @pytest.fixture
@@ -282,16 +261,6 @@ def test_more_workers_than_there_is_room_for_are_refused(
         connect(address, lite0, cache_dir=tmp_path, actors=3),
     ):
         pytest.fail("It was accepted.")
-
-
-def marked(mark: str) -> list[bytes]:
-    """The environments of all processes that have inherited a mark there."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark.encode() in (content := file.read_bytes()):
-                found.append(content)
-    return found
 
 
 @pytest.mark.slow

@@ -1,0 +1,73 @@
+"""Clients of the demo that ask at the same time, and what they have seen."""
+
+import http.client
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.client import Client
+
+
+@dataclass
+class Load:
+    """What one kind of run has seen.
+
+    Attributes:
+        latencies: Seconds of each answered request.
+        errors: Reasons of those that were not answered.
+        seconds: Time of all turns.
+        client_cpu: CPU seconds of the clients.
+    """
+
+    latencies: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    client_cpu: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Answers per second."""
+        return len(self.latencies) / max(self.seconds, 1e-9)
+
+    def row(self, name: str) -> list[str]:
+        """Return the table's row."""
+        parts = np.percentile(self.latencies or [0.0], (50, 95, 99)) * 1000
+        cells = [f"{len(self.latencies):,}", f"{self.rate:.1f}", *(f"{p:,.0f}" for p in parts)]
+        return [name, *cells, str(len(self.errors)), f"{self.client_cpu:.1f}"]
+
+
+def ask(
+    address: str, clients: int, photographs: Sequence[bytes], load: Load, seconds: float, most: int
+) -> None:
+    """Let clients ask for some seconds, or until there are enough answers; add to `load`."""
+    started, cpu = time.perf_counter(), time.process_time()
+    lock = threading.Lock()
+    count = 0
+
+    def visit(number: int) -> None:
+        nonlocal count
+        client = Client(address)
+        while time.perf_counter() - started < seconds:
+            with lock:
+                if count >= most:
+                    return
+                count += 1
+            begun = time.perf_counter()
+            try:
+                client.predict(photographs[count % len(photographs)])
+            except (ValueError, OSError, http.client.HTTPException) as error:
+                load.errors.append(str(error))
+                client = Client(address)
+            else:
+                load.latencies.append(time.perf_counter() - begun)
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    load.seconds += time.perf_counter() - started
+    load.client_cpu += time.process_time() - cpu

@@ -1,0 +1,1 @@
+"""One page, many processes that answer: replicas of its classifiers on a Ray cluster."""

@@ -1,0 +1,291 @@
+"""The page's side of its replicas: which of them is free, which has died, and what replaces it.
+
+These are plain actors of Ray and not Ray Serve, for reasons that docs/scaling.md has: one page
+asks, which forms the batches itself, so that answers are the same as without replicas.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from model.serving.replica import Introduction
+
+_log = logging.getLogger(__name__)
+
+START_SECONDS = 120.0
+"""Within which a replica must have loaded everything."""
+
+PATIENCE_SECONDS = 30.0
+"""How long photographs wait for a replica after the last one was lost: one is replaced in 4 s."""
+
+_CALL_SECONDS = 60.0  # for one batch; a replica that takes longer is taken for stuck
+_CHECK_SECONDS = 3.0  # after which an idle one is asked whether it answers
+_ANSWER_SECONDS = 15.0  # within which it must
+_TICK_SECONDS = 0.25
+_LONGEST_PAUSE = 30.0  # between two attempts to replace one that cannot start
+
+
+class UnavailableError(ConnectionError):
+    """No replica can answer at the moment."""
+
+
+@dataclass(eq=False)
+class _Place:
+    """A replica, or the one that is to replace it.
+
+    Attributes:
+        number: From 1, for people.
+        actor: The actor.
+        is_up: It has shown that it answers, and was not lost since.
+        is_busy: It holds a request.
+        asked: What it was asked to show that it answers, if anything.
+        when: When it was last given back, lost or made: seconds of `time.monotonic`.
+        checked: When it was last asked to show that it answers.
+        pause: Seconds to wait before the next attempt to replace it.
+        said: Why the last attempt failed.
+    """
+
+    number: int
+    actor: Any
+    is_up: bool = False
+    is_busy: bool = False
+    asked: Any = None
+    when: float = field(default_factory=time.monotonic)
+    checked: float = 0.0
+    pause: float = 0.0
+    said: str = ""
+
+
+class Replicas:
+    """Replicas that have started and agree with this process; `starting.start` makes one.
+
+    Attributes:
+        lost: Requests that a replica held when it died or got stuck.
+        repeated: Those of them that another one has answered.
+    """
+
+    def __init__(self, ray: Any, make: Callable[[], Any], count: int) -> None:
+        """Start replicas, which `introduce` waits for.
+
+        Args:
+            ray: The module.
+            make: Makes an actor of `Replica`.
+            count: How many.
+        """
+        self._ray, self._make = ray, make
+        self._places = [_Place(number, make()) for number in range(1, count + 1)]
+        self._changed = threading.Condition()
+        self._closed = threading.Event()
+        self._down_since = time.monotonic()
+        self._watcher = threading.Thread(target=self._watch, name="replicas", daemon=True)
+        self.lost = self.repeated = 0
+
+    def __len__(self) -> int:
+        """Return the number of replicas, whether or not they answer."""
+        return len(self._places)
+
+    def can_answer(self) -> bool:
+        """Whether at least one replica answers."""
+        return any(place.is_up for place in self._places)
+
+    def introduce(self) -> list[Introduction]:
+        """Wait until all replicas have loaded everything, and watch them from then on.
+
+        Returns:
+            What each says of itself.
+
+        Raises:
+            ValueError: One cannot start, or has other versions, checkpoints or weights.
+        """
+        said = [place.actor.introduce.remote() for place in self._places]
+        _, late = self._ray.wait(said, num_returns=len(said), timeout=START_SECONDS)
+        if late:
+            raise ValueError(
+                f"{len(late)} of {len(said)} replicas have not started within "
+                f"{START_SECONDS:.0f} s. See with `ray status` whether the CPUs are taken."
+            )
+        found, faults = [], dict[str, None]()
+        for answer in said:
+            try:
+                found.append(self._ray.get(answer))
+            except self._ray.exceptions.RayTaskError as error:
+                faults[str(error.cause)] = None
+            except self._ray.exceptions.RayError as error:
+                last = str(error).strip().splitlines()[-1].strip()
+                faults[f"A replica cannot start, perhaps without Frostflower's code: {last}"] = None
+        if faults:
+            raise ValueError(" ".join(faults))
+        for place in self._places:
+            self._up(place)
+        self._watcher.start()
+        return found
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Let a free replica answer; if it is lost meanwhile, another one.
+
+        Args:
+            method: Of `Replica`.
+            arguments: Its arguments.
+
+        Raises:
+            UnavailableError: There is no replica, or a second one was lost as well.
+            Exception: Whatever the replica raises.
+        """
+        for attempt in (1, 2):
+            place, actor = self._take() if attempt == 1 else self._take_sound()
+            try:
+                asked = getattr(actor, method).remote(*arguments)
+                answer = self._ray.get(asked, timeout=_CALL_SECONDS)
+            except self._ray.exceptions.RayTaskError as error:
+                self._give_back(place, actor)
+                raise error.cause from None
+            except self._ray.exceptions.RayError as error:
+                with self._changed:
+                    self.lost += 1
+                again = "asked again" if attempt == 1 else "refused, as it was asked again before"
+                self._lose(place, actor, f"{_reason(error)} The batch that it held is {again}.")
+            else:
+                self._give_back(place, actor)
+                with self._changed:
+                    self.repeated += attempt - 1
+                return answer
+        raise UnavailableError("Two replicas were lost while they held the same request.")
+
+    def close(self) -> None:
+        """End the replicas; requests that wait for one are refused."""
+        self._closed.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        for place in self._places:
+            self._end(place.actor)
+
+    def _take(self) -> tuple[_Place, Any]:
+        """Wait for a replica that is free, and take the one that was free for longest.
+
+        Raises:
+            UnavailableError: There is none, and was none for a while.
+        """
+        with self._changed:
+            while not self._closed.is_set():
+                if free := [one for one in self._places if one.is_up and not one.is_busy]:
+                    place = min(free, key=lambda one: one.when)
+                    place.is_busy = True
+                    return place, place.actor
+                left = self._down_since + PATIENCE_SECONDS - time.monotonic()
+                if not self.can_answer() and left <= 0:
+                    break
+                self._changed.wait(None if self.can_answer() else left)
+        raise UnavailableError("No replica answers.")
+
+    def _take_sound(self) -> tuple[_Place, Any]:
+        """Take a replica that answers, as one that died while it was idle may not be known yet.
+
+        Raises:
+            UnavailableError: As `_take`.
+        """
+        while True:
+            place, actor = self._take()
+            try:
+                self._ray.get(actor.check.remote(), timeout=_ANSWER_SECONDS)
+            except self._ray.exceptions.RayError as error:
+                self._lose(place, actor, _reason(error))
+            else:
+                return place, actor
+
+    def _give_back(self, place: _Place, actor: Any) -> None:
+        with self._changed:
+            if place.actor is actor:  # else it was replaced meanwhile
+                place.is_busy, place.when = False, time.monotonic()
+                self._changed.notify_all()
+
+    def _up(self, place: _Place) -> None:
+        with self._changed:
+            place.is_up, place.asked, place.pause, place.said = True, None, 0.0, ""
+        self._give_back(place, place.actor)
+
+    def _lose(self, place: _Place, actor: Any, reason: str) -> None:
+        """Note that a replica is lost, and end what may be left of it; the watcher replaces it."""
+        with self._changed:
+            if self._closed.is_set() or place.actor is not actor or not place.is_up:
+                return
+            place.is_up = place.is_busy = False
+            place.asked, place.when = None, time.monotonic()
+            if not self.can_answer():
+                self._down_since = time.monotonic()
+            self._changed.notify_all()
+        _log.warning("Replica %d is lost and will be replaced: %s", place.number, reason)
+        self._end(actor)
+
+    def _end(self, actor: Any) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError):  # it has ended, or the cluster
+            self._ray.kill(actor)
+
+    def _watch(self) -> None:
+        """Replace replicas that were lost, and find out whether those that are idle answer."""
+        while not self._closed.wait(_TICK_SECONDS):
+            for place in self._places:
+                if place.is_up:
+                    self._check(place, place.actor)
+                else:
+                    self._replace(place)
+
+    def _check(self, place: _Place, actor: Any) -> None:
+        """Ask an idle replica for an answer now and then; it is lost if there is none in time.
+
+        Requests that come meanwhile go to the same replica: they wait for milliseconds.
+        """
+        now = time.monotonic()
+        if place.asked is None:
+            if not place.is_busy and now - max(place.when, place.checked) > _CHECK_SECONDS:
+                place.asked, place.checked = actor.check.remote(), now
+            return
+        try:
+            done, _ = self._ray.wait([place.asked], timeout=0)
+            if done:
+                place.asked = None
+                self._ray.get(done[0])
+            elif now - place.checked > _ANSWER_SECONDS:
+                self._lose(place, actor, f"It has not answered for {_ANSWER_SECONDS:.0f} s.")
+        except self._ray.exceptions.RayError as error:
+            self._lose(place, actor, _reason(error))
+
+    def _replace(self, place: _Place) -> None:
+        """Start another replica, or see whether it has loaded everything."""
+        now = time.monotonic()
+        if place.asked is None:
+            if now - place.when >= place.pause:
+                place.actor, place.when = self._make(), now
+                place.asked = place.actor.introduce.remote()
+            return
+        reason = f"It has not started within {START_SECONDS:.0f} s."
+        try:
+            done, _ = self._ray.wait([place.asked], timeout=0)
+            if not done and now - place.when <= START_SECONDS:
+                return
+            if done:
+                said: Introduction = self._ray.get(done[0])
+                self._up(place)
+                _log.warning("Replica %d answers again: %s", place.number, said.text)
+                return
+        except self._ray.exceptions.RayError as error:
+            reason = _reason(error)
+        self._end(place.actor)
+        place.asked, place.when = None, now
+        place.pause = min(_LONGEST_PAUSE, max(1.0, 2 * place.pause))
+        if reason != place.said:
+            place.said = reason
+            _log.warning("Replica %d cannot be replaced yet: %s", place.number, reason)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a sentence why a replica did not answer."""
+    if isinstance(error, TimeoutError):
+        return f"It has not answered for {_CALL_SECONDS:.0f} s."
+    said = str(getattr(error, "cause", None) or error).strip()
+    return said.splitlines()[0] if said else f"{type(error).__name__}."

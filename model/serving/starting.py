@@ -1,0 +1,129 @@
+"""How a page gets its replicas: how many threads there are for each, and what they agree on."""
+
+import contextlib
+import functools
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.cache import default_workers
+from model.classifier import Classifier
+from model.features import versions
+from model.features.cluster import absolute_path
+from model.features.joining import joined
+from model.serving.pool import Replicas
+from model.serving.replica import Introduction, Job, Replica, Served, fingerprint, probe
+
+_log = logging.getLogger(__name__)
+_MOST_THREADS = 4  # as `backbone.serving_threads`
+
+
+@contextlib.contextmanager
+def start(
+    classifiers: Sequence[Classifier],
+    count: int,
+    *,
+    address: str,
+    cache_dir: Path,
+    threads: int | None = None,
+    redacted: bool = False,
+) -> Iterator[tuple[Replicas, list[Introduction]]]:
+    """Start replicas of a page's classifiers on a cluster, and end them with the block.
+
+    Args:
+        classifiers: What the page serves, loaded here as well; each replica loads all of them.
+        count: Replicas, 1 or more.
+        address: As `joining.connect`.
+        cache_dir: The cache folder.
+        threads: Threads of each replica on a CPU; by default as many as the cluster's machines
+            have for each, at most 4.
+        redacted: Answers neither show nor name training photographs.
+
+    Yields:
+        The replicas, which agree with the classifiers, and what each says of itself.
+
+    Raises:
+        ConnectionError: Nobody answers at the address.
+        ValueError: Ray is missing, there is no room for the replicas, or a machine has other
+            versions, checkpoints or weights.
+    """
+    for value, option in ((count, "--replicas"), (threads, "--replica-threads")):
+        if value is not None and value < 1:
+            raise ValueError(f"{option} {value} must be 1 or more.")
+    with joined(address) as ray:
+        device = classifiers[0].backbone.device
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cpus, gpus = room(nodes, count, threads, gpu=device == "cuda")
+        torch = any(one.backbone.engine is one.backbone.torch_engine for one in classifiers)
+        served = [
+            Served(absolute_path(one.folder), fingerprint(one.folder), one.allowed, probe(one))
+            for one in classifiers
+        ]
+        job = Job(
+            served,
+            device,
+            absolute_path(cache_dir),
+            cpus,
+            redacted,
+            torch,
+            versions.of(torch=torch),
+        )
+        actor = ray.remote(Replica).options(
+            num_cpus=cpus,
+            num_gpus=gpus,
+            scheduling_strategy="SPREAD",
+            runtime_env={"env_vars": _linear_algebra()},
+        )
+        replicas = Replicas(ray, functools.partial(actor.remote, job), count)
+        try:
+            said = replicas.introduce()
+            if not all(one.exact for one in said):
+                _log.warning("Processors or threads differ: answers may differ in the last bit.")
+            yield replicas, said
+        finally:
+            replicas.close()
+
+
+def _linear_algebra() -> dict[str, str]:
+    """Return the variables with which NumPy computes as in this process, bit for bit.
+
+    Ray would give it as many threads as a replica has CPUs; how many there are decides last bits.
+    """
+    return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(default_workers()))}
+
+
+def room(
+    nodes: Sequence[Mapping[str, Any]], count: int, threads: int | None, *, gpu: bool
+) -> tuple[int, float]:
+    """Return how many CPUs, and what share of a GPU, each of some replicas takes.
+
+    Args:
+        nodes: The resources of each machine.
+        count: Replicas.
+        threads: CPUs for each; None for as many as there are, at most 4.
+        gpu: Whether each computes on a GPU; several share one where there are fewer.
+
+    Raises:
+        ValueError: There is no room for them.
+    """
+    cpus = [int(node.get("CPU", 0)) for node in nodes]
+
+    def fits(each: int) -> int:
+        return sum(there // each for there in cpus)
+
+    tried = range(_MOST_THREADS, 0, -1) if threads is None else (threads,)
+    each = next((number for number in tried if fits(number) >= count), 0)
+    if not each:
+        least = tried[-1]
+        raise ValueError(
+            f"--replicas {count}: the cluster has room for {fits(least)} replicas of {least} "
+            f"CPU{'s' if least > 1 else ''} each."
+        )
+    if not gpu:
+        return each, 0
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    if not gpus:
+        raise ValueError("--device cuda: no machine of the cluster has a GPU that Ray knows of.")
+    return each, 1 / -(-count // gpus)
