@@ -12,7 +12,6 @@ python train.py                                     scikit-learn's digits, no ne
 
 import argparse
 import gc
-import shlex
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from model.commands import stopping
 if __name__ == "__main__":
     stopping.at_once("train.py")  # there is nothing to keep yet
 
-from model import loading, training
+from model import loading, shell, training
 from model.backbones.backbone import Backbone
 from model.checkpoints import card, checkpoint
 from model.checkpoints.page import PageTexts
@@ -123,7 +122,7 @@ def print_results(trained: checkpoint.Checkpoint, out: Path, seconds: float) -> 
             f"{checkpoint.EVIDENCE} (--no-evidence or --no-thumbnails would leave them out)."
         )
     print(f"\nCheckpoint {out} written in {seconds:.0f} s. Serve it with:\n")
-    print(f"  python -m demo --checkpoint {shlex.quote(str(out))}")
+    print(f"  python -m demo --checkpoint {shell.quote(str(out))}")
 
 
 def load_data(

@@ -13,7 +13,6 @@ python -m demo deploy USER/NAME --checkpoint runs/roses
 import argparse
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ if __name__ == "__main__":
 
 from demo.batch import BATCH, Together
 from demo.opening import MOST
+from model import shell
 from model.checkpoints.checkpoint import SHIPPED
 from model.commands import console, only
 
@@ -316,7 +316,7 @@ def deploy(options: argparse.Namespace) -> int:
         print("\n".join(file.as_posix() for file in files))
         print(f"{len(files)} files, {size / 1e6:.1f} MB; left out: {LEFT_OUT}.")
         print(f"{spaces.packages(backbone, hardware).text} Start it with:\n")
-        print(f"  cd {shlex.quote(str(options.dry_run))} && python demo/app.py")
+        print(f"  cd {shell.quote(str(options.dry_run))} && python demo/app.py")
         return 0
     done = spaces.deploy(
         found, options.name, hardware=options.hardware, private=options.private, **texts

@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -114,7 +114,8 @@ def wait_until_stopped(demo: gr.Blocks) -> None:
         demo: The page, launched.
     """
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(3600)  # on Windows, Ctrl-C ends no wait for a lock or an event
     except KeyboardInterrupt:
         stop(demo)
 

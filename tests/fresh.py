@@ -14,6 +14,19 @@ from pathlib import Path
 import pytest
 
 
+def programs(home: Path) -> Path:
+    """Return the folder of the programs of the virtual environment in `home`."""
+    return home / "venv" / ("Scripts" if os.name == "nt" else "bin")
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a shell and what it has started."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=True)
+    else:
+        os.killpg(process.pid, signal.SIGTERM)  # SIGINT may be ignored by inheritance
+
+
 @contextmanager
 def served(
     command: str, folder: Path, home: Path, address: str, log: Path, **more: str
@@ -27,14 +40,15 @@ def served(
         subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True)
     environment = {
         **os.environ,
-        "PATH": f"{home / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{programs(home)}{os.pathsep}{os.environ['PATH']}",
         "XDG_CACHE_HOME": str(home / "cache"),
         **more,
     }
     environment.pop("PYTHONPATH", None)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["bash", "-c", command],
+            command,
+            shell=True,
             cwd=folder,
             env=environment,
             stdout=output,
@@ -45,7 +59,7 @@ def served(
         _wait_for(address, process, log)
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)  # SIGINT may be ignored by inheritance
+        _end(process)
         process.wait(timeout=60)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from systems import LINUX
 
 ROOT = Path(__file__).resolve().parent.parent
 _WITHOUT_GRADIO = """
@@ -72,6 +73,7 @@ def test_no_benchmark_hides_nvidias_package_cuda():
     assert result.returncode == 0, result.stderr
 
 
+@LINUX
 def test_damaged_files_of_every_kind_end_no_process():
     kinds = ("JPEG", "JPEG lossless", "PNG", "WebP", "GIF", "TIFF")
     result = run("benchmarks/fuzz_decode.py", "--seconds", "6", "--formats", *kinds)
@@ -81,6 +83,7 @@ def test_damaged_files_of_every_kind_end_no_process():
     assert int(tried) == int(held) >= 60
 
 
+@LINUX
 def test_the_search_for_bad_endings_finds_one(tmp_path: Path):
     """Where the guard before Pillow's draft() is off, a lossless JPEG ends the child."""
     program = (
@@ -96,7 +99,7 @@ def test_the_search_for_bad_endings_finds_one(tmp_path: Path):
     assert (tmp_path / "file").is_file()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="It reads its memory from /proc.")
+@LINUX
 def test_what_grows_with_the_photographs_is_measured_without_any():
     result = run("benchmarks/growth.py", "--photographs", "1000")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -105,6 +108,7 @@ def test_what_grows_with_the_photographs_is_measured_without_any():
     assert 25_000 < float(figures[1][0].replace(",", "")) < 35_000
 
 
+@LINUX
 @pytest.mark.slow
 def test_sixteen_large_photographs_at_once_leave_memory_and_time_for_others(engines: Path):
     done = run("benchmarks/serve_large.py", "--count", "16", "--cache-dir", str(engines.parent))

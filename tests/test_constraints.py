@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,9 +17,9 @@ def lines(name: str) -> list[Requirement]:
     return [Requirement(line) for line in text.splitlines() if line and line[0] not in "#-"]
 
 
-def pinned() -> dict[str, Version]:
+def pinned() -> dict[NormalizedName, Version]:
     """Package -> its version; every line of constraints.txt must name exactly one."""
-    found = {}
+    found: dict[NormalizedName, Version] = {}
     for line in lines("constraints.txt"):
         (only,) = line.specifier
         assert only.operator == "==", line

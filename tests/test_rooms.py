@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 ROOMS = (  # from the bottom up; those in one line do not use one another
-    ("cache", "hub", "recipes"),
+    ("cache", "hub", "recipes", "shell"),
     ("photographs",),
     ("backbones",),
     ("features",),

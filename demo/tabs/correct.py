@@ -1,6 +1,5 @@
 """Corrections under an answer: "Wrong? It is …", kept in a folder to train with."""
 
-import shlex
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from demo.collect import Change, Corrections
 from demo.labels import NONE_OF_THESE, Classes, NotKept
 from demo.markup import html, join, show
 from demo.photo import Photo, Upload
+from model import shell
 from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Prediction
 from model.photographs import images
@@ -51,9 +51,9 @@ def train_command(classes: Classes, folder: str, labels: Counter[str]) -> str:
         folder: The folder of corrections.
         labels: How many photographs of each label are in it.
     """
-    command = f"python train.py {shlex.quote(classes.data)} --add {shlex.quote(folder)}"
+    command = f"python train.py {shell.quote(classes.data)} --add {shell.quote(folder)}"
     if classes.trained_background or labels[classes.background] >= _LEAST:
-        return f"{command} --background {shlex.quote(classes.background)}"
+        return f"{command} --background {shell.quote(classes.background)}"
     return command
 
 

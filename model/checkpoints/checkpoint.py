@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as serialize
 
+from model import shell
 from model.backbones.spec import BackboneSpec
 from model.cache import KEPT, abandoned, atomic_path, named_errors, sweep, temporary_folder
 from model.checkpoints import hashes, history, schema, tensors
@@ -242,10 +242,9 @@ def save_or_keep(
                 save(checkpoint, kept, **options)
             except OSError:  # this folder has no room either
                 continue
-            source, target = shlex.quote(f"{kept}/."), shlex.quote(str(out))
             raise OSError(
                 f"{out} cannot be written ({error.strerror or error}). The checkpoint is in {kept} "
-                f"instead. When there is room, run: mkdir -p {target} && cp -R {source} {target}"
+                f"instead. When there is room, run: {shell.copy_folder(str(kept), str(out))}"
             ) from error
         raise
 
@@ -328,7 +327,7 @@ def problems(folder: Path) -> dict[str, str]:
 def _require_files(folder: Path) -> None:
     """Refuse a folder whose files are missing or have changed since the checkpoint was written."""
     for name, problem in problems(folder).items():
-        accept = f"python -m model verify --accept --checkpoint {shlex.quote(str(folder))}"
+        accept = f"python -m model verify --accept --checkpoint {shell.quote(str(folder))}"
         if problem == hashes.MISSING and name not in (GOLDEN, hashes.FILE):
             raise FileNotFoundError(f"{folder} is not a checkpoint: {name} is missing.")
         raise ValueError(

@@ -42,6 +42,8 @@ def _run(program: str, main: Callable[[], int], interrupted: str) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe may lack a character
             stream.reconfigure(errors="replace")
+            if sys.platform == "win32" and not stream.isatty():
+                stream.reconfigure(encoding="utf-8")  # else --json is in the code page of the place
     try:
         return main()
     except KeyboardInterrupt:

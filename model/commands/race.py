@@ -2,9 +2,9 @@
 
 import argparse
 import math
-import shlex
 from typing import TYPE_CHECKING, Any
 
+from model import shell
 from model.backbones.weights import PACKAGED
 from model.commands import console, data_options
 from model.photographs import images
@@ -142,5 +142,5 @@ def render(entrants: list["Entrant"], data: str) -> str:
             f"{quick.milliseconds / best.milliseconds:.0%} of its time."
         )
     lines.append("Train with the most accurate backbone:\n")
-    lines.append(f"  python train.py {shlex.quote(data)} --backbone {best.name}")
+    lines.append(f"  python train.py {shell.quote(data)} --backbone {best.name}")
     return "\n".join(lines)

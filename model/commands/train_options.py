@@ -3,7 +3,7 @@
 import argparse
 import re
 import shlex
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import get_args
 
 from model import recipes
@@ -336,7 +336,7 @@ def published_command(arguments: list[str]) -> str:
         # expressions, classes, titles and links may contain a / without being paths
         texts = ("--group-by", "--background", "--title", "--link")
         no_path = option in texts or value.startswith("hf:")
-        if "/" in value and not no_path:
-            value = f"path/to/{Path(value).name}"
+        if {"/", "\\"} & set(value) and not no_path:
+            value = f"path/to/{PureWindowsPath(value).name}"  # it knows both separators
         shown.append(f"{option}={value}" if equals else value or argument)
     return shlex.join(shown)

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -13,11 +14,17 @@ CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Chromium's path. Where CI runs it must be there."""
+    """Chromium's path: the system's or Playwright's own. Where CI runs it must be there."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        assert not os.environ.get("CI"), "Chromium is missing: apt-get install chromium"
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+        with sync_playwright() as playwright:
+            path = playwright.chromium.executable_path
+    if not Path(path).exists():
+        missing = (
+            "Chromium is not installed: apt-get install chromium, or playwright install chromium"
+        )
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
     return path
 
 

@@ -4,7 +4,6 @@ import csv
 import errno
 import io
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -245,7 +244,7 @@ def test_a_killed_program_has_kept_all_that_it_confirmed(corrections: Correction
     program = writer(corrections.folder, 0, 10_000)
     assert program.stdout
     confirmed = [program.stdout.readline() for _ in range(12)]
-    program.send_signal(signal.SIGKILL)
+    program.kill()
     confirmed += program.stdout.readlines()
     program.wait(20)
     started = time.monotonic()

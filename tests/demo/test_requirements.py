@@ -101,7 +101,7 @@ def test_a_space_answers_alike_with_its_requirements_alone_and_without_torch(
     assert "with CPU (ONNX Runtime)" in log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
 
-    python = str(tmp_path / "venv" / "bin" / "python")
+    python = str(fresh.programs(tmp_path) / "python")
     subprocess.run([python, "-c", _ABSENT, "torch", "torchvision", "timm", "onnx"], check=True)
 
     def says(*arguments: str) -> str:

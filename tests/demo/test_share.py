@@ -30,6 +30,8 @@ SILENCE = "exec sleep 600"
 
 def write_client(path: Path, script: str) -> None:
     """A shell script that leaves its process id beside itself."""
+    if os.name != "posix":
+        pytest.skip("The stand-in for Gradio's tunnel is a shell script.")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho $$ > {shlex.quote(str(path))}.pid\n{script}\n")
     path.chmod(0o755)

@@ -2,12 +2,16 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from model.cache import atomic_path
 from model.commands import console, stopping
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,18 @@ def test_control_characters_of_a_file_name_never_reach_a_terminal(capsys):
 
     assert console.run("train.py", fail) == 2
     assert capsys.readouterr().err.strip().isprintable()
+
+
+@pytest.mark.parametrize("platform", ["win32", "linux"])
+def test_what_a_file_or_pipe_gets_is_utf_8_on_windows_too(platform: str):
+    program = (
+        f"import sys; sys.platform = {platform!r}\n"
+        "from model.commands import console\n"
+        "console.run('x', lambda: print('é 白') or 0)"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    expected = "é 白".encode() if platform == "win32" else "é ?".encode("cp1252")
+    assert done.stdout.split() == expected.split()

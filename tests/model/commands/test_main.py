@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from drawing import CLASSES, drawn_photograph, lossless_jpeg
 from PIL import Image
+from systems import ANY_NAME
 
 from model.backbones.backbone import Backbone
 from model.checkpoints.checkpoint import load
@@ -72,6 +73,7 @@ def test_predict_says_that_it_is_none_of_these(run: Run, tmp_path: Path, capsys)
     assert "Set:" not in text
 
 
+@ANY_NAME
 def test_names_that_are_not_utf8_survive_in_json_and_remain_two(
     run: Run, trained: Path, tmp_path: Path, capfdbinary
 ):
@@ -83,6 +85,7 @@ def test_names_that_are_not_utf8_survive_in_json_and_remain_two(
     assert {Path(row["path"]).name for row in rows} == {r"\xff.png", r"\xfe.png"}
 
 
+@ANY_NAME
 def test_control_characters_of_file_names_never_reach_a_terminal(
     run: Run, trained: Path, tmp_path: Path, capsys
 ):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from drawing import draw_class, drawn_photograph, same_photograph
 from loading import load_source
+from systems import SIGNALS
 
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS, view_names
@@ -397,6 +398,7 @@ print("finished", flush=True)
 """
 
 
+@SIGNALS
 def test_kill_9_keeps_the_written_shards_and_the_next_run_goes_on(
     photos_dir: Callable[..., Path], tiny_backbone: Callable[..., Backbone], cache_dir: Path
 ):

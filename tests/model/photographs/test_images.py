@@ -452,6 +452,7 @@ def test_damage_in_the_middle_of_a_png_is_refused():
     assert "damaged" in reason(bytes(content))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="This system has no named pipes.")
 def test_a_pipe_called_jpg_is_refused_and_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(images.BadImageError, match="is not a file"):
