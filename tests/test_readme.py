@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fresh
 import pytest
+import yaml
 from gradio_client import Client, handle_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,9 +25,16 @@ def commands() -> list[str]:
 def test_the_second_command_is_what_ci_runs():
     second = commands()[1].strip()
     assert second == "pip install -r requirements-dev.txt && python -m pytest"
-    ci = (ROOT / ".ci" / "run").read_text()
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for part in second.split(" && "):
         assert re.search(rf"^{re.escape(part).replace('install', 'install( --quiet)?')}$", ci, re.M)
+
+
+def test_the_hosted_workflow_runs_ci_on_linux_and_the_second_command_elsewhere():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]
+    last = {name: job["steps"][-1]["run"] for name, job in jobs.items()}
+    assert last == {"linux": ".ci/run", "others": commands()[1].strip()}
+    assert jobs["others"]["strategy"]["matrix"]["os"] == ["windows-latest", "macos-latest"]
 
 
 def test_the_python_example_runs_as_it_stands(flower: Path, tmp_path: Path):
