@@ -85,7 +85,7 @@ def read_asked(text: object) -> Asked:
         if not isinstance(text, str) or len(text) > _LONGEST:
             raise ValueError
         asked = msgspec.json.decode(text, type=_Sent)
-    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         raise refusal("The list of photographs cannot be read. Please reload the page.") from None
     if len(asked["further"]) > MOST:
         raise refusal(f"At most {MOST} further photographs can be added.")

@@ -100,5 +100,7 @@ def test_axe_finds_nothing_serious_in_any_tab(page: Page, width: int):
     assert faults(page) == []
     for tab in page.get_by_role("tab").all():
         tab.click()
+        loading = page.get_by_label("Empty value").locator("visible=true")  # Gradio's, of charts
+        expect(loading).to_have_count(0)
         page.wait_for_timeout(500)
         assert faults(page) == [], tab.inner_text()

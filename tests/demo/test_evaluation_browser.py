@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gradio as gr
 import pytest
@@ -22,23 +23,36 @@ COUNTS = [[9, 1, 0, 0], [3, 7, 0, 0], [0, 2, 6, 0], [0, 0, 0, 4]]
 expect.set_options(timeout=20_000)
 
 
-def opened_page(checkpoint: Checkpoint, browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
+@contextmanager
+def served(checkpoint: Checkpoint, uploads: UploadFolder) -> Iterator[str]:
+    """Serve the tab alone; its address."""
     with gr.Blocks(analytics_enabled=False) as demo, gr.Tabs(), gr.Tab("Evaluation"):
         evaluation_tab(checkpoint)
-    address = launch(take_turns(demo), max_bytes=10**7, uploads=uploads, server_name="127.0.0.1")
-    opened = browser.new_page(viewport={"width": 1280, "height": 860})
-    opened.set_default_timeout(20_000)
-    opened.goto(address)
-    opened.wait_for_selector("#confusion-matrix [data-true]")
-    yield opened
-    opened.close()
+    yield launch(take_turns(demo), max_bytes=10**7, uploads=uploads, server_name="127.0.0.1")
     demo.close(verbose=False)
 
 
-@pytest.fixture
-def page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
+@contextmanager
+def opened(browser: Browser, address: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 860})
+    page.set_default_timeout(20_000)
+    page.goto(address)
+    page.wait_for_selector("#confusion-matrix [data-true]")
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def address(uploads: UploadFolder) -> Iterator[str]:
     checkpoint = pictured(evaluated(NAMES, COUNTS), ["0/a.jpg", "1/b.jpg"], [0, 1])
-    yield from opened_page(checkpoint, browser, uploads)
+    with served(checkpoint, uploads) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    with opened(browser, address) as found:
+        yield found
 
 
 @pytest.fixture
@@ -46,7 +60,8 @@ def large_page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
     """A page of 30 classes, each taken for the next one once."""
     counts = [[4 * (i == j) + ((i + 1) % 30 == j) for j in range(30)] for i in range(30)]
     names = [f"a flower with a long name, {number}" for number in range(30)]
-    yield from opened_page(evaluated(names, counts), browser, uploads)
+    with served(evaluated(names, counts), uploads) as found, opened(browser, found) as page:
+        yield page
 
 
 def test_a_click_shows_a_pair_with_training_photographs(page: Page):
@@ -80,7 +95,7 @@ def test_a_grid_that_scrolls_shows_it_and_takes_the_focus(large_page: Page):
 def test_eight_classes_fit_a_phone(browser: Browser, uploads: UploadFolder):
     counts = [[4 * (i == j) + ((i + 1) % 8 == j) for j in range(8)] for i in range(8)]
     names = [f"a flower with a long name, {number}" for number in range(8)]
-    for page in opened_page(evaluated(names, counts), browser, uploads):
+    with served(evaluated(names, counts), uploads) as found, opened(browser, found) as page:
         page.set_viewport_size({"width": 390, "height": 860})
         box = page.locator(".ff-matrix")
         expect(box).not_to_have_attribute("tabindex", "0")
