@@ -32,7 +32,7 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
     "-m model": model.parse,
     "-m demo": demo.parse,
 }
-OF_OTHERS = {"--no-cache-dir"}  # pip's
+OF_OTHERS = {"--no-cache-dir", "--dist"}  # pip's and pytest-xdist's
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
