@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from drawing import drawn_photograph
 from playwright.sync_api import Browser, Page, Route, expect
+from visits import visit
 
 pytestmark = pytest.mark.browser
 
@@ -20,16 +21,9 @@ PLACES = """() => ["photograph", "more", "top5", "examples", "recent"].map(id =>
 
 @pytest.fixture
 def page(browser: Browser, demo_address: str) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900},
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    opened = context.new_page()
-    opened.set_default_timeout(20_000)
-    opened.goto(demo_address)
-    opened.wait_for_selector("#photograph")
-    yield opened
-    context.close()
+    permissions = ("clipboard-read", "clipboard-write")
+    with visit(browser, demo_address, size=(1280, 900), permissions=permissions) as opened:
+        yield opened
 
 
 def choose(page: Page, path: Path) -> None:

@@ -10,6 +10,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from visits import visit
 
 pytestmark = pytest.mark.browser
 
@@ -20,16 +21,9 @@ expect.set_options(timeout=20_000)
 
 @pytest.fixture
 def page(browser: Browser, demo_address: str) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": 1200, "height": 860},
-        permissions=["camera", "clipboard-read", "clipboard-write"],
-    )
-    opened = context.new_page()
-    opened.set_default_timeout(20_000)
-    opened.goto(demo_address)
-    opened.wait_for_selector("#photograph")
-    yield opened
-    context.close()
+    permissions = ("camera", "clipboard-read", "clipboard-write")
+    with visit(browser, demo_address, permissions=permissions) as opened:
+        yield opened
 
 
 def choose(page: Page, path: Path) -> None:

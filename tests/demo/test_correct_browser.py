@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Page, Route, expect
+from visits import visit
 
 from demo.collect import Corrections
 from demo.labels import TABLE
@@ -43,13 +44,8 @@ def address(shipped, uploads: UploadFolder, folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 860}, permissions=["camera"])
-    opened = context.new_page()
-    opened.set_default_timeout(20_000)
-    opened.goto(address)
-    opened.wait_for_selector("#photograph")
-    yield opened
-    context.close()
+    with visit(browser, address, permissions=["camera"]) as opened:
+        yield opened
 
 
 @pytest.fixture

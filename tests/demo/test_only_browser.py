@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from visits import visit
 
 pytestmark = pytest.mark.browser
 
@@ -13,14 +14,8 @@ expect.set_options(timeout=20_000)
 
 @pytest.fixture(params=[(1200, 860), (390, 844)], ids=["desktop", "phone"])
 def page(request: pytest.FixtureRequest, browser: Browser, demo_address: str) -> Iterator[Page]:
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height})
-    opened = context.new_page()
-    opened.set_default_timeout(20_000)
-    opened.goto(demo_address)
-    opened.wait_for_selector("#photograph")
-    yield opened
-    context.close()
+    with visit(browser, demo_address, size=request.param) as opened:
+        yield opened
 
 
 def pick(page: Page, *names: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from visits import visit
 
 pytestmark = pytest.mark.browser
 
@@ -20,13 +21,9 @@ expect.set_options(timeout=20_000)
 
 @pytest.fixture
 def page(browser: Browser, demo_address: str) -> Iterator[Page]:
-    opened = browser.new_page(viewport={"width": 1200, "height": 860})
-    opened.set_default_timeout(20_000)
-    opened.goto(demo_address)
-    opened.get_by_role("tab", name="Many photographs").click()
-    opened.wait_for_selector("#many-drop [data-part=files]")
-    yield opened
-    opened.close()
+    with visit(browser, demo_address, tab="Many photographs") as opened:
+        opened.wait_for_selector("#many-drop [data-part=files]")
+        yield opened
 
 
 def pack(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
