@@ -435,7 +435,7 @@ def test_a_correction_is_what_training_learns_next(
     assert list(found.values()) == ["background"] * 4
     paths = [Path(path) for photos in loaded.splits.values() for path in photos.paths]
     assert wrong not in paths  # its wrong label is gone
-    assert any("was 'tulip' and is 'rose'" in note for note in loaded.notes)
+    assert any("was 'tulip' and is now 'rose'" in note for note in loaded.notes)
 
 
 def test_an_upload_names_its_file(tmp_path: Path):
