@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import os
 import shutil
 import socket
@@ -10,8 +11,10 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 from tqdm import tqdm
 
@@ -167,3 +170,103 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+IN_MEMORY = 500_000_000
+"""Bytes from which an array is mapped from a temporary file instead of being held in memory."""
+
+BLOCK_VALUES = 2**24
+"""Values that are computed with at a time: 64 MB of float32."""
+
+
+def row_blocks(count: int, width: int) -> Iterator[slice]:
+    """Divide the rows of a large array into blocks; a small array is one block.
+
+    Args:
+        count: Rows.
+        width: Values in a row.
+
+    Yields:
+        Slices of rows with at most `BLOCK_VALUES` values, or of one row.
+    """
+    rows = max(1, BLOCK_VALUES // max(1, width))
+    for start in range(0, count, rows):
+        yield slice(start, min(start + rows, count))
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Makes arrays that may not fit in memory.
+
+    Attributes:
+        folder: Where the files of large arrays are, such as the cache folder; None for the system's
+            folder for temporary files.
+        in_memory: Bytes up to which an array is held in memory.
+    """
+
+    folder: Path | None = None
+    in_memory: int = IN_MEMORY
+
+    def array(self, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+        """Make an array of zeros.
+
+        Args:
+            shape: Its shape.
+            dtype: Its type.
+
+        Returns:
+            The array. A large one is mapped from a file that has no name, so that the system can
+            take its memory back and removes the file with the array, also when the process is
+            killed.
+
+        Raises:
+            OSError: The disk has no room for the file.
+        """
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size <= self.in_memory:
+            return np.zeros(shape, dtype)
+        folder = self.folder or Path(tempfile.gettempdir())
+        with tempfile.TemporaryFile(dir=folder) as file:
+            try:
+                _reserve(file.fileno(), size, folder)
+            except OSError as error:
+                raise OSError(
+                    f"{folder} has no room for a temporary file of {size / 1e9:,.1f} GB "
+                    f"({error.strerror}). Free disk space there, or give another --cache-dir."
+                ) from error
+            return np.memmap(file, dtype, "r+", shape=shape)
+
+    def take(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return the rows of a mask, without copying them where these are all.
+
+        Args:
+            values: `[N, ...]`.
+            mask: bool `[N]`.
+
+        Returns:
+            The rows; a large copy is as `array`.
+
+        Raises:
+            OSError: As `array`.
+        """
+        if mask.all():
+            return values
+        chosen = np.flatnonzero(mask)
+        result = self.array((len(chosen), *values.shape[1:]), values.dtype.type)
+        for rows in row_blocks(len(chosen), math.prod(values.shape[1:])):
+            result[rows] = values[chosen[rows]]
+        return result
+
+
+def _reserve(file: int, size: int, folder: Path) -> None:
+    """Give a file its size and all its blocks.
+
+    Whoever writes to a mapped file for which the disk has no block is killed by the system, so the
+    disk must be found full here.
+    """
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from model.cache import Scratch
 from model.checkpoints.checkpoint import Checkpoint
 from model.classifier import Classifier
 from model.features.cluster import Cluster
@@ -101,7 +102,8 @@ def evaluate(
         raise ValueError(f"{listing.name} has photographs of the background class only.")
     skipped = collection.skipped
     known = _assess(classifier, photos, "Features", cache_dir, cluster)
-    result = calibrate.measure(known, labels[known_ones], checkpoint.levels)
+    scratch = Scratch(cache_dir)
+    result = calibrate.measure(known, labels[known_ones], checkpoint.levels, scratch)
     result["most_confused"] = most_confused(result, checkpoint.class_names)
     if len(background):
         others = collection.photos.take(background.tolist())
@@ -151,7 +153,7 @@ def _assess(
         title=title,
         cluster=cluster,
     )
-    return calibrate.assess(checkpoint.calibration, checkpoint.head, features)
+    return calibrate.assess(checkpoint.calibration, checkpoint.head, features, Scratch(cache_dir))
 
 
 def _unknown_figures(

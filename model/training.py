@@ -15,6 +15,7 @@ from model import verify
 from model.backbones.backbone import DEFAULT_BACKBONE, Backbone, open_backbone
 from model.backbones.spec import Pooling
 from model.backbones.transforms import CENTER, EVALUATION_VIEWS, Framing, view_names
+from model.cache import Scratch
 from model.checkpoints.checkpoint import Checkpoint
 from model.checkpoints.provenance import describe_head, describe_training, versions
 from model.explain.evidence import Evidence
@@ -163,18 +164,20 @@ def train(
         run = _run_classic(data, backbone, config, on_epoch)
     else:
         run = _run_cached(data, backbone, config, cache_dir, on_epoch, on_note, cluster)
-    calibration, splits = _measure(run, data, config)
+    fit, measuring = run.fit, time.perf_counter()
+    calibration, splits = measure(fit, run.held_out, data, config, Scratch(cache_dir))
+    run.seconds["calibration"] = round(time.perf_counter() - measuring, 2)
     run.seconds["total"] = round(time.perf_counter() - started, 2)
     checkpoint = Checkpoint(
         backbone=run.backbone.spec,
-        head=run.fitted.head,
+        head=fit.fitted.head,
         calibration=calibration,
         class_ids=data.class_ids,
         class_names=data.class_names,
         parents=data.parents,
         views=[CENTER] if classic else list(EVALUATION_VIEWS),
-        training=_provenance(config, run.fitted),
-        history=run.fitted.history,
+        training=_provenance(config, fit.fitted),
+        history=fit.fitted.history,
         metrics={
             "splits": splits,
             "data": _describe_data(data),
@@ -183,67 +186,94 @@ def train(
             "device": run.backbone.device_text,
             "seconds": run.seconds,
         },
-        evidence=run.evidence,
+        evidence=fit.evidence,
     )
     return replace(checkpoint, golden=verify.record(checkpoint, run.backbone))
 
 
-@dataclass
-class _Run:
-    """A fitted head, the features it is calibrated and measured on, and where the time went.
+@dataclass(frozen=True)
+class Fit:
+    """A fitted head, and what is known of the photographs that it was fitted to.
 
     Attributes:
-        backbone: Whose features the head takes.
         fitted: The head.
-        held_out: `[M, V, D]` of `valid`, and `test` where there is one; evaluation's views.
-        seconds: Time of each part.
         embedding: Where distances are measured; None where nothing was cached.
         evidence: The training photographs; None where none are to be kept.
     """
 
-    backbone: Backbone
     fitted: FittedHead
-    held_out: dict[str, np.ndarray]
-    seconds: dict[str, float]
     embedding: Embedding | None = None
     evidence: Evidence | None = None
 
 
-def _measure(
-    run: _Run, data: DataSet, config: TrainConfig
+@dataclass
+class _Run:
+    """What was fitted, the features it is calibrated and measured on, and where the time went.
+
+    Attributes:
+        backbone: Whose features the head takes.
+        fit: The head, embedding and evidence.
+        held_out: `[M, V, D]` of `valid`, and `test` where there is one; evaluation's views.
+        seconds: Time of each part.
+    """
+
+    backbone: Backbone
+    fit: Fit
+    held_out: dict[str, np.ndarray]
+    seconds: dict[str, float]
+
+
+def measure(
+    fit: Fit,
+    held_out: dict[str, np.ndarray],
+    data: DataSet,
+    config: TrainConfig,
+    scratch: Scratch,
 ) -> tuple[Calibration, dict[str, dict[str, Any]]]:
-    """Calibrate on `valid`; return that, and the figures of every measured split."""
-    started = time.perf_counter()
-    calibration, of_valid = _calibrate(run, data, config)
+    """Calibrate on `valid`, and measure every split that the head was not fitted to.
+
+    Args:
+        fit: From `fit_features`.
+        held_out: Features `[M, V, D]` of `valid`, and of `test` where there is one.
+        data: The data set.
+        config: What to train.
+        scratch: Makes the large arrays.
+
+    Returns:
+        The calibration, and the figures of each split.
+
+    Raises:
+        OSError: As `Scratch.array`.
+    """
+    calibration, of_valid = _calibrate(fit, held_out["valid"], data, config, scratch)
     splits = {
-        split: _measure_split(calibration, run.fitted.head, data, split, features)
-        for split, features in run.held_out.items()
+        split: _measure_split(calibration, fit.fitted.head, data, split, features, scratch)
+        for split, features in held_out.items()
     }
     splits["valid"] |= of_valid
-    run.seconds["calibration"] = round(time.perf_counter() - started, 2)
     return calibration, splits
 
 
-def _only(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return the rows of a mask, without copying them where these are all."""
-    return values if mask.all() else values[mask]
-
-
 def _measure_split(
-    calibration: Calibration, head: Head, data: DataSet, split: str, features: np.ndarray
+    calibration: Calibration,
+    head: Head,
+    data: DataSet,
+    split: str,
+    features: np.ndarray,
+    scratch: Scratch,
 ) -> dict[str, Any]:
     """Measure a split: the known classes, what of them is in train as well, and the background."""
     known, labels = data.known(split), data.splits[split].labels
     levels = Levels(data.class_ids, data.class_names, data.parents)
-    found = calibrate.assess(calibration, head, _only(features, known))
-    result = calibrate.measure(found, labels[known], levels)
+    found = calibrate.assess(calibration, head, scratch.take(features, known), scratch)
+    result = calibrate.measure(found, labels[known], levels, scratch)
     in_train = data.in_train(split)[known]
     if in_train.any():
         right = (found.logits.argmax(axis=1) == labels[known])[~in_train]
         result["in_train"] = int(in_train.sum())
         result["top1_without"] = float(right.mean()) if len(right) else None
     if data.background and not known.all():
-        others = calibrate.assess(calibration, head, features[~known])
+        others = calibrate.assess(calibration, head, scratch.take(features, ~known), scratch)
         result["background"] = int((~known).sum())
         result["background_rejected"] = float(others.none_of_these.mean())
     return result
@@ -275,12 +305,14 @@ def _describe_data(data: DataSet) -> dict[str, Any]:
     }
 
 
-def _calibrate(run: _Run, data: DataSet, config: TrainConfig) -> tuple[Calibration, dict[str, Any]]:
+def _calibrate(
+    fit: Fit, valid: np.ndarray, data: DataSet, config: TrainConfig, scratch: Scratch
+) -> tuple[Calibration, dict[str, Any]]:
     """Calibrate on `valid`; return that, and its figures there, each part by the others."""
-    head, embedding, known = run.fitted.head, run.embedding, data.known("valid")
-    labels, features = data.splits["valid"].labels[known], _only(run.held_out["valid"], known)
-    logits = run.fitted.valid_logits
-    logits = head.view_logits(features) if logits is None else _only(logits, known)
+    head, embedding, known = fit.fitted.head, fit.embedding, data.known("valid")
+    labels, features = data.splits["valid"].labels[known], scratch.take(valid, known)
+    logits = fit.fitted.valid_logits
+    logits = head.view_logits(features) if logits is None else scratch.take(logits, known)
     distances = embedding.distances(embedding.project(head, features)) if embedding else None
     wanted = {
         "coverage": config.coverage,
@@ -296,6 +328,7 @@ def _calibrate(run: _Run, data: DataSet, config: TrainConfig) -> tuple[Calibrati
         seed=config.head.seed,
         groups=groups,
         levels=Levels(data.class_ids, data.class_names, data.parents),
+        scratch=scratch,
         **wanted,
     )
 
@@ -324,7 +357,6 @@ def _know(
     embedding = fit_embedding(standard, features, photos.labels)
     if summaries is None:
         return embedding, None
-    embedded = embedding.project(standard, features)
     kept = summaries.take(known)
     names = [
         f"{data.class_ids[label]}/{path.name}"
@@ -332,7 +364,12 @@ def _know(
     ]
     pictures = kept.thumbnails if config.thumbnails else None
     evidence = Evidence.build(
-        embedded, photos.labels, photos.digests, names, kept.signatures, pictures
+        embedding.blocks(standard, features),
+        photos.labels,
+        photos.digests,
+        names,
+        kept.signatures,
+        pictures,
     )
     return embedding, evidence
 
@@ -383,25 +420,69 @@ def _run_cached(
             backbone = Backbone(spec, device=backbone.device, cache_dir=cache_dir)
         seconds["pooling"] = round(time.perf_counter() - extracted, 2)
     chosen = time.perf_counter()
-    train = features.pop("train")
-    standard, means = standardisation(train), train[..., : backbone.mean_width]
+    fit = fit_features(
+        data,
+        features,
+        summaries,
+        config,
+        mean_width=backbone.mean_width,
+        scratch=Scratch(cache_dir),
+        device=backbone.device,
+        on_epoch=on_epoch,
+    )
+    seconds["head and evidence"] = round(time.perf_counter() - chosen, 2)
+    held_out = {split: values for split, values in features.items() if split != "train"}
+    return _Run(backbone, fit, held_out, seconds)
+
+
+def fit_features(
+    data: DataSet,
+    features: dict[str, np.ndarray],
+    summaries: Summaries | None,
+    config: TrainConfig,
+    *,
+    mean_width: int,
+    scratch: Scratch,
+    device: str = "cpu",
+    on_epoch: Callable[[Row], None] | None = None,
+) -> Fit:
+    """Fit a head to features, and find what shows which photographs are like which.
+
+    Args:
+        data: The data set.
+        features: float16 `[N, V, D]` of `train` and `valid`; they may be mapped from files.
+        summaries: Of the training photographs; None where no evidence is to be kept.
+        config: What to train.
+        mean_width: How many of the features, the first, are not second moments.
+        scratch: Makes the large arrays.
+        device: As `fit_head`.
+        on_epoch: Called with each row of the history.
+
+    Returns:
+        Head, embedding and evidence.
+
+    Raises:
+        OSError: As `Scratch.array`.
+        ValueError: Training diverged.
+    """
+    train, valid = features["train"], features["valid"]
+    standard = standardisation(train)
+    means = scratch.take(train[..., :mean_width], data.known("train"))
     with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
-        known = pool.submit(
-            _know, data, _only(means, data.known("train")), standard, summaries, config
-        )
+        known = pool.submit(_know, data, means, standard, summaries, config)
         fitted = fit_head(
-            Examples(train, photos.labels),
-            Examples(features["valid"], data.splits["valid"].labels),
+            Examples(train, data.splits["train"].labels),
+            Examples(valid, data.splits["valid"].labels),
             data.outputs,
             config.head,
             valid_groups=data.groups["valid"],
             standard=standard,
-            device=backbone.device,
+            device=device,
+            scratch=scratch,
             on_epoch=on_epoch,
         )
         embedding, evidence = known.result()
-    seconds["head and evidence"] = round(time.perf_counter() - chosen, 2)
-    return _Run(backbone, fitted, features, seconds, embedding, evidence)
+    return Fit(fitted, embedding, evidence)
 
 
 def _run_classic(
@@ -429,4 +510,4 @@ def _run_classic(
         for split, photos in data.splits.items()
         if split != "train"
     }
-    return _Run(backbone, fitted, held_out, seconds)
+    return _Run(backbone, Fit(fitted), held_out, seconds)

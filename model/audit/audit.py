@@ -6,6 +6,7 @@ on a ridge head whose leave-one-out scores are exact (`heads.ridge`).
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from model.audit import outliers
 from model.audit.findings import Audit, Finding, Leak
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS
+from model.cache import IN_MEMORY
 from model.features.cluster import Cluster
 from model.features.extract import extract
 from model.heads import ridge
+from model.heads.rows import Features, Rows, averages
 from model.photographs.dataset import Collection, Photos
 from model.splits.copies import Pair
 from model.splits.groups import members
@@ -61,18 +64,13 @@ def audit(
         cache_dir=cache_dir,
         workers=workers,
         cluster=cluster,
-    )
-    raw = views[..., : backbone.mean_width].mean(axis=1, dtype=np.float32)
-    distances = outliers.scores(raw, labels)
-    features = ridge.standardise(raw)
-    del views, raw
-    spectrum = ridge.Spectrum.of(features)
+    )[..., : backbone.mean_width]
     groups = group_photographs(
         data, group_by, backbone=backbone, cache_dir=cache_dir, workers=workers
     )
     exact, near, unit = groups.exact, groups.near, groups.numbers
-    left_out = ridge.leave_out(features, labels, num_classes, spectrum, members(unit))
-    preferred = left_out.scores.argmax(axis=1)
+    looks = compare(views, labels, num_classes, data.splits, unit)
+    left_out, distances = looks.left_out, looks.distances
     return Audit(
         data=data,
         backbone=backbone.spec.name,
@@ -88,10 +86,56 @@ def audit(
         },
         suspected=_suspected(left_out, labels, unit),
         across_splits=sum(data.splits[a] != data.splits[b] for a, b, _ in [*exact, *near]),
-        accuracy=float((preferred == labels).mean()),
-        accuracy_with_copies=float((left_out.scores_alone.argmax(axis=1) == labels).mean()),
-        leaks=_leaks(data, features, unit, left_out.penalty),
+        accuracy=float((left_out.preferred == labels).mean()),
+        accuracy_with_copies=float((left_out.preferred_alone == labels).mean()),
+        leaks=looks.leaks,
     )
+
+
+class Comparison(NamedTuple):
+    """What the features of N photographs say of one another.
+
+    Attributes:
+        distances: `[N]`, as `outliers.scores`.
+        left_out: As `ridge.leave_out`.
+        leaks: One entry a split other than `train`, where there is a `train`.
+    """
+
+    distances: np.ndarray
+    left_out: ridge.LeftOut
+    leaks: list[Leak]
+
+
+def compare(
+    views: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    splits: np.ndarray,
+    unit: np.ndarray,
+    *,
+    in_memory: int = IN_MEMORY,
+) -> Comparison:
+    """Compare photographs by their features.
+
+    Args:
+        views: float16 `[N, V, D]`; they may be mapped from a file, and are read in blocks then.
+        labels: int64 `[N]`.
+        num_classes: C.
+        splits: N split names; empty where there are none.
+        unit: int64 `[N]`: photographs with one number are left out together.
+        in_memory: As `rows.averages`.
+
+    Returns:
+        What was found.
+    """
+    raw = averages(views, in_memory)
+    distances = outliers.scores(raw, labels)
+    features = raw.standardised() if isinstance(raw, Rows) else ridge.standardise(raw)
+    del raw
+    spectrum = ridge.Spectrum.of(features)
+    left_out = ridge.leave_out(features, labels, num_classes, spectrum, members(unit))
+    leaks = _leaks(features, labels, num_classes, splits, unit, left_out.penalty)
+    return Comparison(distances, left_out, leaks)
 
 
 def _pairs(photos: Photos, pairs: Sequence[Pair], problem: str) -> list[Finding]:
@@ -109,11 +153,10 @@ def _provable(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 def _label_errors(data: Collection, left_out: ridge.LeftOut, unit: np.ndarray) -> list[Finding]:
     """Rank all photographs by the surprise at their label, -ln p, when they are left out."""
-    photos, rows = data.photos, np.arange(len(data.photos))
-    surprise = -left_out.log_probabilities[rows, photos.labels].astype(np.float64)
+    photos, surprise = data.photos, left_out.surprise.astype(np.float64)
     provable = _provable(photos.labels, unit)
     surprise[~provable] = 0
-    preferred = np.where(provable, left_out.scores.argmax(axis=1), photos.labels)
+    preferred = np.where(provable, left_out.preferred, photos.labels)
     return [
         Finding(photos.paths[i], "label_error", float(surprise[i]), data.class_ids[preferred[i]])
         for i in np.argsort(-surprise, kind="stable")
@@ -122,22 +165,25 @@ def _label_errors(data: Collection, left_out: ridge.LeftOut, unit: np.ndarray) -
 
 def _suspected(left_out: ridge.LeftOut, labels: np.ndarray, unit: np.ndarray) -> int:
     """Count the photographs whose label is improbable; they lead the ranking."""
-    surprise = -left_out.log_probabilities[np.arange(len(labels)), labels]
-    others = left_out.log_probabilities.copy()
-    others[np.arange(len(labels)), labels] = -np.inf
-    likely = others.max(axis=1) > np.log(0.5)
-    return int((likely & (surprise > np.log(2)) & _provable(labels, unit)).sum())
+    likely = left_out.rival > np.log(0.5)
+    return int((likely & (left_out.surprise > np.log(2)) & _provable(labels, unit)).sum())
 
 
-def _leaks(data: Collection, features: np.ndarray, unit: np.ndarray, penalty: float) -> list[Leak]:
-    labels, train = data.photos.labels, data.splits == "train"
-    found = []
-    for split in dict.fromkeys(data.splits[~train].tolist()) if train.any() else ():
-        held = data.splits == split
+def _leaks(
+    features: Features,
+    labels: np.ndarray,
+    num_classes: int,
+    splits: np.ndarray,
+    unit: np.ndarray,
+    penalty: float,
+) -> list[Leak]:
+    train, found = splits == "train", []
+    for split in dict.fromkeys(splits[~train].tolist()) if train.any() else ():
+        held = splits == split
         scores = ridge.fit_and_score(
-            features[train], labels[train], len(data.class_ids), penalty, features[held]
+            features, labels, num_classes, penalty, np.flatnonzero(train), np.flatnonzero(held)
         )
-        right = scores.argmax(axis=1) == labels[held]
+        right = np.concatenate([block.argmax(axis=1) for block in scores]) == labels[held]
         copied = np.isin(unit[held], unit[train])
         without = float(right[~copied].mean()) if (~copied).any() else None
         found.append(Leak(split, len(right), float(right.mean()), int(copied.sum()), without))

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from model.cache import row_blocks
+from model.heads.rows import Features
+
 LIMIT = 3.5
 """Robust z-score from which a photograph is an outlier (Iglewicz and Hoaglin, 1993)."""
 
 
-def scores(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def scores(features: Features, labels: np.ndarray) -> np.ndarray:
     """Measure how far each photograph is from every class.
 
     The distance to a class is Euclidean, to its mean, each feature divided by its standard
@@ -14,7 +17,7 @@ def scores(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     A photograph's own class mean is taken without it. The smallest distance counts.
 
     Args:
-        features: float32 `[N, D]`.
+        features: float32 `[N, D]`; they are read in blocks.
         labels: int64 `[N]`.
 
     Returns:
@@ -22,11 +25,16 @@ def scores(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     counts = np.bincount(labels)
     present = np.flatnonzero(counts)
-    means = np.stack([features[labels == label].mean(axis=0) for label in present])
     own = np.searchsorted(present, labels)
+    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts[present])[:-1])
+    means = np.zeros((len(present), features.shape[1]), np.float32)
     within = np.zeros(features.shape[1])
-    for row, label in enumerate(present):
-        within += ((features[labels == label] - means[row]) ** 2).sum(axis=0, dtype=np.float64)
+    for mean, rows in zip(means, members, strict=True):
+        for block in row_blocks(len(rows), len(mean)):
+            mean += features[rows[block]].sum(axis=0)
+        mean /= len(rows)
+        for block in row_blocks(len(rows), len(mean)):
+            within += ((features[rows[block]] - mean) ** 2).sum(axis=0, dtype=np.float64)
     scale = np.sqrt(within / len(features)).astype(np.float32)
     scale = np.where(scale > 1e-3, scale, np.float32(np.inf))
     means = means / scale

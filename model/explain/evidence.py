@@ -1,6 +1,6 @@
 """Why: the training photographs nearest to a photograph, kept beside a checkpoint in one file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from model.features.signatures import differing_bits, same_below
 FILE = "evidence.safetensors"
 MAX_WIDTH = 512
 VERSION = 1
-ROWS = 8192
-"""Training photographs in a block: its similarities and rows as float32 stay in a few MB."""
+ROWS, QUERIES = 8192, 256
+"""Training photographs in a block, and photographs that are compared with them at a time: what is
+computed for both takes some 50 MB."""
 
 
 def disagree(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
@@ -34,6 +35,16 @@ def disagree(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
 def _unit(embedding: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(embedding, axis=1, keepdims=True)
     return (embedding / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def _quantise(embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int8 vectors `[N, R]` and their scales, float32 `[N]`."""
+    if not np.isfinite(embedding).all():
+        raise ValueError("An embedding has values that are not finite numbers.")
+    unit = _unit(embedding)
+    largest = np.maximum(unit.max(axis=1), -unit.min(axis=1))
+    scales = np.maximum(largest, 1e-12).astype(np.float32) / 127
+    return np.rint(np.divide(unit, scales[:, None], out=unit), out=unit).astype(np.int8), scales
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Evidence:
     @classmethod
     def build(
         cls,
-        embedding: np.ndarray,
+        embedding: np.ndarray | Iterable[np.ndarray],
         labels: np.ndarray,
         digests: Sequence[str],
         names: Sequence[str],
@@ -78,7 +89,8 @@ class Evidence:
         """Quantise the training photographs' embeddings.
 
         Args:
-            embedding: float `[N, R]`, whitened: only its directions are kept.
+            embedding: float `[N, R]`, whitened: only its directions are kept; or its blocks, one
+                after the other.
             labels: int `[N]`.
             digests: N SHA-256, hexadecimal.
             names: N paths inside the data folder.
@@ -91,17 +103,15 @@ class Evidence:
         Raises:
             ValueError: An embedding is not finite.
         """
-        if not np.isfinite(embedding).all():
-            raise ValueError("An embedding has values that are not finite numbers.")
-        unit = _unit(embedding)
-        largest = np.maximum(unit.max(axis=1), -unit.min(axis=1))
-        scales = np.maximum(largest, 1e-12).astype(np.float32) / 127
-        np.rint(np.divide(unit, scales[:, None], out=unit), out=unit)
+        blocks = [embedding] if isinstance(embedding, np.ndarray) else embedding
+        vectors, scales = zip(*map(_quantise, blocks), strict=True)
         built = cls(
-            unit.astype(np.int8),
-            scales,
+            np.concatenate(vectors),
+            np.concatenate(scales),
             labels.astype(np.int32),
-            np.stack([np.frombuffer(bytes.fromhex(digest)[:16], np.uint8) for digest in digests]),
+            np.frombuffer(
+                b"".join(bytes.fromhex(digest)[:16] for digest in digests), np.uint8
+            ).reshape(-1, 16),
             signatures,
             [name.encode("utf-8", "backslashreplace").decode() for name in names],
             same_below(signatures),
@@ -172,10 +182,19 @@ class Evidence:
             raise ValueError(f"k is {k}; expected 1 or more.")
         if embedding.ndim != 2 or embedding.shape[1] != width:
             raise ValueError(f"Embedding has shape {embedding.shape}; expected [M, {width}].")
-        queries, k = _unit(embedding), min(k, count)
+        k = min(k, count)
+        distances = np.empty((len(embedding), k), np.float32)
+        indices = np.empty((len(embedding), k), np.int64)
+        for start in range(0, len(embedding), QUERIES):
+            rows = slice(start, start + QUERIES)
+            distances[rows], indices[rows] = self._nearest(_unit(embedding[rows]), k)
+        return distances, indices
+
+    def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest of some embeddings, each of length 1; as `nearest`."""
         squares = np.full((len(queries), k), np.inf, np.float32)
         indices = np.zeros((len(queries), k), np.int64)
-        for start in range(0, count, ROWS):
+        for start in range(0, len(self.vectors), ROWS):
             rows = self.vectors[start : start + ROWS].astype(np.float32)
             rows *= self.scales[start : start + ROWS, None]
             # |q - x|^2, where |x| is not quite 1 for the rounding

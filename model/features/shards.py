@@ -3,7 +3,6 @@
 import hashlib
 import io
 import logging
-import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -14,12 +13,11 @@ import numpy as np
 from model.backbones.backbone import Backbone
 from model.backbones.spec import EXTRACTOR_VERSION
 from model.backbones.transforms import VIEWS_VERSION
-from model.cache import atomic_path, checksum, sweep
+from model.cache import Scratch, atomic_path, checksum, sweep
 from model.photographs import images
 
 _SHARD_SECONDS = 15.0  # what a killed run loses at most
 _SHARD_ROWS = 4096
-_IN_MEMORY = 500_000_000  # bytes; features beyond are mapped from a temporary file
 _log = logging.getLogger(__name__)
 
 
@@ -134,14 +132,11 @@ class FeatureCache:
 
         Raises:
             LostFeatures: Some of them are not on disk any more; the cache knows which.
+            OSError: The disk has no room for the file.
         """
         places = np.array([self._rows[key] for key in keys], dtype=np.int64).reshape(-1, 2)
         shape = (len(keys), self.dtype["features"].shape[0])
-        if 2 * shape[0] * shape[1] <= _IN_MEMORY:
-            result = np.empty(shape, np.float16)
-        else:
-            with tempfile.TemporaryFile(dir=self.folder) as file:
-                result = np.memmap(file, np.float16, "w+", shape=shape)
+        result = Scratch(self.folder).array(shape, np.float16)
         for number in np.unique(places[:, 0]):
             shard = self._read(self._shards[number])
             if shard is None:

@@ -88,5 +88,5 @@ def _left_out(
     turned = (vectors[:, kept] * np.sqrt(values)).astype(np.float32)
     spectrum = ridge.Spectrum(values, np.eye(len(values)))
     left_out = ridge.leave_out(turned, labels, num_classes, spectrum, groups)
-    right = float((left_out.scores.argmax(axis=1) == labels).mean())
-    return right, float(left_out.log_probabilities[np.arange(len(labels)), labels].mean())
+    right = float((left_out.preferred == labels).mean())
+    return right, -float(left_out.surprise.mean())

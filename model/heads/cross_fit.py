@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from model.cache import Scratch
+from model.heads.head import surprises
+
 FOLDS = 5
 """Parts of the validation photographs in cross-fitting."""
 
@@ -32,7 +35,12 @@ class CrossFit:
     """
 
     def __init__(
-        self, labels: np.ndarray, num_classes: int, seed: int, groups: np.ndarray | None = None
+        self,
+        labels: np.ndarray,
+        num_classes: int,
+        seed: int,
+        groups: np.ndarray | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
         """Start before the first epoch.
 
@@ -41,22 +49,34 @@ class CrossFit:
             num_classes: C.
             seed: Seed of the parts.
             groups: As `fold_numbers`.
+            scratch: Makes the array of logits.
+
+        Raises:
+            OSError: As `Scratch.array`.
         """
         self.labels = labels
         self.folds = fold_numbers(len(labels), seed, groups)
-        self.logits = np.zeros((len(labels), num_classes), np.float32)
+        self.logits = (scratch or Scratch()).array((len(labels), num_classes), np.float32)
         self._best: list[tuple[float, float]] = [(-1.0, 0.0)] * (int(self.folds.max()) + 1)
 
-    def add(self, logits: np.ndarray) -> None:
-        """Take an epoch's logits `[M, C]`."""
-        from scipy.special import log_softmax  # who only predicts need not wait for it
+    def add(self, logits: np.ndarray) -> tuple[float, float]:
+        """Take an epoch's logits.
 
+        Args:
+            logits: float32 `[M, C]`.
+
+        Returns:
+            Their mean cross-entropy in nats, and their accuracy, 0-1.
+        """
         right = logits.argmax(axis=1) == self.labels
-        losses = -log_softmax(logits, axis=1)[np.arange(len(self.labels)), self.labels]
+        losses = surprises(logits, self.labels)
+        better = []
         for fold, best in enumerate(self._best):
             inside = self.folds == fold
             others = ~inside if len(self._best) > 1 else inside
             score = (float(right[others].mean()), -float(losses[others].mean()))
             if score > best:
                 self._best[fold] = score
-                self.logits[inside] = logits[inside]
+                better.append(fold)
+        np.copyto(self.logits, logits, where=np.isin(self.folds, better)[:, None])
+        return float(losses.mean()), float(right.mean())

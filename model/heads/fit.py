@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from model.cache import Scratch
+from model.heads import shuffle
 from model.heads.conjugate import Ridge
 from model.heads.cross_fit import CrossFit
 from model.heads.head import (
@@ -147,12 +149,14 @@ def fit_head(
     valid_groups: np.ndarray | None = None,
     standard: Head | None = None,
     device: str = "cpu",
+    scratch: Scratch | None = None,
     on_epoch: Callable[[Row], None] | None = None,
 ) -> FittedHead:
     """Fit a head on standardised features; the best epoch on `valid` is kept.
 
     By AdamW with a one-cycle schedule, one view of each photograph is drawn every epoch; least
-    squares take them all. Same seed, same machine: same weights.
+    squares take them all. Same seed, same machine: same weights. Features may be mapped from a
+    file; AdamW reads those of `train` as `shuffle` says, and those of `valid` are read in blocks.
 
     Args:
         train: N photographs.
@@ -163,14 +167,18 @@ def fit_head(
             None where each stands alone.
         standard: `standardisation(train.features)`, where it was computed already.
         device: Where an MLP is computed; a linear head is so small that the CPU takes it.
+        scratch: Makes the arrays of logits; as many bytes as it holds in memory are the buffer of
+            `shuffle.Shuffle`.
         on_epoch: Called with each row of the history.
 
     Returns:
         The head of the best epoch, the history, and cross-fitted logits of `valid`.
 
     Raises:
+        OSError: As `Scratch.array`.
         ValueError: As `FittedHead.add`.
     """
+    scratch = scratch or Scratch()
     standard = standard or standardisation(train.features)
     kind = resolve(config, len(train.labels), train.features.shape[2])
     weights = class_weights(train.labels, num_classes)[train.labels] if config.balance else None
@@ -182,21 +190,28 @@ def fit_head(
         training = learner = Ridge(values, labels, num_classes, weights, smoothing)
     else:
         learner = _learner(kind, train, num_classes, config, device)
-        training = _Descent(train, standard, learner, weights, config)
+        order = shuffle.Shuffle(
+            train.features,
+            num_classes,
+            _batch_size(len(train.labels), config),
+            np.random.default_rng(config.seed),
+            scratch.in_memory,
+        )
+        training = _Descent(train, standard, learner, weights, config, order)
     fitted = FittedHead(learner.head(standard.mean, standard.std), kind=kind)
-    cross_fit = CrossFit(valid.labels, num_classes, config.seed, valid_groups)
+    cross_fit = CrossFit(valid.labels, num_classes, config.seed, valid_groups, scratch)
+    logits = scratch.array(cross_fit.logits.shape, np.float32)
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
         train_loss, train_accuracy, learning_rate = training.epoch()
         head = learner.head(standard.mean, standard.std)
-        logits = head.view_logits(valid.features)
-        cross_fit.add(logits)
+        valid_loss, valid_accuracy = cross_fit.add(head.view_logits(valid.features, out=logits))
         row: Row = {
             "epoch": epoch,
             "train_loss": train_loss,
             "train_accuracy": train_accuracy,
-            "valid_loss": cross_entropy(logits, valid.labels),
-            "valid_accuracy": float((logits.argmax(1) == valid.labels).mean()),
+            "valid_loss": valid_loss,
+            "valid_accuracy": valid_accuracy,
             "learning_rate": learning_rate,
             "seconds": time.perf_counter() - started,
         }
@@ -251,6 +266,10 @@ def _learner(
     return Mlp(width, priors, config, device)
 
 
+def _batch_size(count: int, config: HeadConfig) -> int:
+    return min(config.batch_size, max(8, count // _STEPS))
+
+
 class _Descent:
     """Goes through the training photographs batch by batch, epoch by epoch."""
 
@@ -261,33 +280,28 @@ class _Descent:
         learner: _Learner,
         weights: np.ndarray | None,
         config: HeadConfig,
+        order: shuffle.Shuffle,
     ) -> None:
-        count = len(train.labels)
-        self._train, self._standard, self._learner = train, standard, learner
-        self._highest = config.lr or _LOGIT_STEP / train.features.shape[2]
-        self._weights = weights
-        self._rng = np.random.default_rng(config.seed)
-        self._batch_size = min(config.batch_size, max(8, count // _STEPS))
-        self._steps, self._step = config.epochs * -(-count // self._batch_size), 0
+        count, _, width = train.features.shape
+        self._labels, self._standard, self._learner = train.labels, standard, learner
+        self._highest = config.lr or _LOGIT_STEP / width
+        self._weights, self._order = weights, order
+        self._steps, self._step = config.epochs * -(-count // _batch_size(count, config)), 0
 
     def epoch(self) -> tuple[float, float, float]:
         """Take one step a batch; return loss, accuracy, and the learning rate at the beginning."""
-        features, labels = self._train
-        count, loss_sum, correct = len(labels), 0.0, 0
-        order = self._rng.permutation(count)
-        drawn = self._rng.integers(features.shape[1], size=count)
+        count, loss_sum, correct = len(self._labels), 0.0, 0
         learning_rate, _ = one_cycle(self._step, self._steps, self._highest)
-        for start in range(0, count, self._batch_size):
-            chosen = order[start : start + self._batch_size]
-            values = features[chosen, drawn[chosen]].astype(np.float32)
+        for features, chosen in self._order.epoch():
+            values, labels = features.astype(np.float32), self._labels[chosen]
             values -= self._standard.mean
             values /= self._standard.std
             weights = None if self._weights is None else self._weights[chosen]
             rates = one_cycle(self._step, self._steps, self._highest)
-            logits = self._learner.step(values, labels[chosen], weights, *rates)
+            logits = self._learner.step(values, labels, weights, *rates)
             self._step += 1
-            loss_sum += cross_entropy(logits, labels[chosen]) * len(chosen)
-            correct += int((logits.argmax(axis=1) == labels[chosen]).sum())
+            loss_sum += cross_entropy(logits, labels) * len(chosen)
+            correct += int((logits.argmax(axis=1) == labels).sum())
         return loss_sum / count, correct / count, learning_rate
 
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from model.cache import row_blocks
 from model.recipes import FAST, SHARED
 
 HISTORY_COLUMNS = (
@@ -134,16 +135,19 @@ class Head:
             values = values @ weight.T + bias
         return values
 
-    def view_logits(self, features: np.ndarray) -> np.ndarray:
+    def view_logits(self, features: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Score photographs by the mean of their views' logits.
 
         Args:
-            features: `[N, V, D]`.
+            features: `[N, V, D]`; they are read in blocks.
+            out: float32 `[N, C]`, which takes the result; None for a new array.
 
         Returns:
             float32 `[N, C]`.
         """
-        result = np.empty((len(features), self.num_classes), np.float32)
+        result = out
+        if result is None:
+            result = np.empty((len(features), self.num_classes), np.float32)
         for start in range(0, len(features), BLOCK):
             block = features[start : start + BLOCK]
             if len(self.layers) == 1:  # linear: the mean may be taken first, V times less work
@@ -174,11 +178,27 @@ def require_finite(row: Row) -> None:
             )
 
 
+def surprises(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy of each photograph.
+
+    Args:
+        logits: `[N, C]`; they are read in blocks.
+        labels: int64 `[N]`.
+
+    Returns:
+        `[N]`, in nats.
+    """
+    result = np.empty(len(labels), np.result_type(logits, np.float32))
+    for rows in row_blocks(*logits.shape):
+        shifted = logits[rows] - logits[rows].max(axis=1, keepdims=True)
+        right = shifted[np.arange(len(shifted)), labels[rows]]
+        result[rows] = np.log(np.exp(shifted, out=shifted).sum(axis=1)) - right
+    return result
+
+
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean cross-entropy, in nats, of logits `[N, C]` and labels `[N]`."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    return float((log_sum - shifted[np.arange(len(labels)), labels]).mean())
+    return float(surprises(logits, labels).mean())
 
 
 def averaged(standard: Head, features: np.ndarray) -> Iterator[np.ndarray]:

@@ -18,12 +18,20 @@ copies) each would give, exactly.
 Source: R. D. Cook and S. Weisberg, Residuals and Influence in Regression, 1982, chapter 2.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from model.cache import IN_MEMORY, row_blocks
+from model.heads.rows import Features
+
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """The λ tried, in units of the mean eigenvalue."""
+
+MOST = 2**25
+"""Scores by which λ and temperature are chosen: 128 MB of float32, those of 33,000 photographs with
+1,000 classes."""
 
 _BLOCK = 1024  # photographs whose projections are in memory at a time
 
@@ -57,7 +65,7 @@ class Spectrum:
     vectors: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray) -> "Spectrum":
+    def of(cls, features: Features) -> "Spectrum":
         """Decompose on the smaller side: `X'X`, or with fewer photographs than features `X X'`.
 
         Args:
@@ -65,7 +73,7 @@ class Spectrum:
         """
         count, dim = features.shape
         if count < dim:
-            wide = features.astype(np.float64)
+            wide = features[:].astype(np.float64)
             values, left = np.linalg.eigh(wide @ wide.T)
             kept = values > values[-1] * 1e-9
             return cls(values[kept], wide.T @ (left[:, kept] / np.sqrt(values[kept])))
@@ -95,108 +103,232 @@ class LeftOut:
     """What the head says of each photograph when its group is left out.
 
     Attributes:
-        scores: float32 `[N, C]`.
-        scores_alone: float32 `[N, C]`; only the photograph itself is left out, its copies stay.
-        log_probabilities: float32 `[N, C]`, of `scores`, at the temperature that fits best.
+        preferred: int64 `[N]`, the class with the highest score.
+        preferred_alone: int64 `[N]`; only the photograph itself is left out, its copies stay.
+        surprise: float32 `[N]`, minus the log of its label's probability, at the temperature that
+            fits best.
+        rival: float32 `[N]`, the log of the highest probability of another class.
         penalty: The λ with the best accuracy.
     """
 
-    scores: np.ndarray
-    scores_alone: np.ndarray
-    log_probabilities: np.ndarray
+    preferred: np.ndarray
+    preferred_alone: np.ndarray
+    surprise: np.ndarray
+    rival: np.ndarray
     penalty: float
 
 
+class LeaveOut:
+    """The heads that are fitted without one photograph, or one group, each."""
+
+    def __init__(
+        self,
+        features: Features,
+        labels: np.ndarray,
+        num_classes: int,
+        spectrum: Spectrum,
+        groups: list[np.ndarray],
+    ) -> None:
+        """Prepare what all λ need; as `leave_out`."""
+        count = len(features)
+        self._features, self._labels, self._num_classes = features, labels, num_classes
+        self._vectors, self._groups = spectrum.vectors, groups
+        unit = float(spectrum.values.mean()) if len(spectrum.values) else 1.0
+        self.penalties = unit * np.array(PENALTIES)
+        self._inverses = 1 / (spectrum.values[:, None] + self.penalties)  # [R, L]
+        self._leverages = np.empty((count, len(self.penalties)))
+        for start in range(0, count, _BLOCK):
+            block = features[start : start + _BLOCK].astype(np.float64) @ spectrum.vectors
+            self._leverages[start : start + _BLOCK] = 1 / count + block**2 @ self._inverses
+        self._group_of = np.full(count, -1)
+        for number, group in enumerate(groups):
+            self._group_of[group] = number
+        in_groups = 8 * sum(map(len, groups)) * len(spectrum.values)
+        self._projected = list(map(self._project, groups)) if in_groups <= IN_MEMORY else None
+        self._shares = np.bincount(labels, minlength=num_classes).astype(np.float32)
+        self._shares /= np.float32(count)
+        self._moments = spectrum.vectors.T @ self._sums().astype(np.float64)  # [R, C]
+
+    def _project(self, group: np.ndarray) -> np.ndarray:
+        return self._features[group].astype(np.float64) @ self._vectors
+
+    def _sums(self) -> np.ndarray:
+        """Sum the features of each class, float32 `[D, C]`."""
+        sums = np.zeros((self._features.shape[1], self._num_classes), np.float32)
+        for rows in row_blocks(len(self._labels), self._num_classes):
+            present = np.arange(self._num_classes)
+            if rows != slice(0, len(self._labels)):  # most classes may have none in a block
+                present = np.unique(self._labels[rows])
+            inside = self._labels[rows, None] == present
+            sums[:, present] += self._features[rows].T @ inside.astype(np.float32)
+        return sums
+
+    def weights(self, column: int) -> np.ndarray:
+        """Return the head that is fitted to all photographs, float32 `[D, C]`.
+
+        Args:
+            column: Which of the `penalties`.
+        """
+        weights = self._vectors @ (self._inverses[:, column, None] * self._moments)
+        return weights.astype(np.float32)
+
+    def scores(
+        self, column: int, weights: np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Score photographs by the heads that are fitted without them.
+
+        Args:
+            column: Which of the `penalties`.
+            weights: As `weights` returns them for it.
+            rows: The photographs' numbers in ascending order, int64 `[n]`.
+
+        Returns:
+            Scores with the whole group left out, and with the photograph alone left out, float32
+            `[n, C]` each.
+        """
+        targets = _one_hot(self._labels[rows], self._num_classes)
+        fitted = self._shares + self._features[rows] @ weights
+        own = self._leverages[rows, column, None]
+        alone = ((fitted - own * targets) / (1 - own)).astype(np.float32)
+        scores = alone.copy()
+        for number in np.unique(self._group_of[rows]):
+            if number < 0:
+                continue
+            group = self._groups[number]
+            places = np.minimum(np.searchsorted(rows, group), len(rows) - 1)
+            inside = rows[places] == group
+            of_group = fitted[places]
+            if not inside.all():
+                of_group = self._shares + self._features[group] @ weights
+            projected = self._projected[number] if self._projected else self._project(group)
+            hat = 1 / len(self._labels) + (projected * self._inverses[:, column]) @ projected.T
+            truth = _one_hot(self._labels[group], self._num_classes)
+            residuals = (truth - of_group).astype(np.float64)
+            found = truth - np.linalg.solve(np.eye(len(group)) - hat, residuals)
+            scores[places[inside]] = found[inside]
+        return scores, alone
+
+
+def _one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return targets, float32 `[n, C]`."""
+    targets = np.zeros((len(labels), num_classes), np.float32)
+    targets[np.arange(len(labels)), labels] = 1
+    return targets
+
+
 def leave_out(
-    features: np.ndarray,
+    features: Features,
     labels: np.ndarray,
     num_classes: int,
     spectrum: Spectrum,
     groups: list[np.ndarray],
+    *,
+    most: int = MOST,
 ) -> LeftOut:
     """Score every photograph by the head fitted without it and its copies.
 
     Args:
-        features: float32 `[N, D]` with zero mean.
+        features: float32 `[N, D]` with zero mean; they are read in blocks.
         labels: int64 `[N]`.
         num_classes: C.
         spectrum: Of the features.
         groups: Indices of photographs to be left out together, each int64 `[m]`, m at least 2.
+        most: Scores, photographs times classes, by which λ and temperature are chosen.
 
     Returns:
-        The scores for the λ of `PENALTIES` with the best accuracy.
+        What the scores say, for the λ of `PENALTIES` with the best accuracy. Where all photographs
+        have more than `most` scores, λ and temperature are those of a random part of them.
     """
-    count = len(features)
-    targets = np.eye(num_classes, dtype=np.float32)[labels]
-    unit = float(spectrum.values.mean()) if len(spectrum.values) else 1.0
-    penalties = unit * np.array(PENALTIES)
-    inverses = 1 / (spectrum.values[:, None] + penalties)  # [R, L]
-    leverages = np.empty((count, len(penalties)))
-    for start in range(0, count, _BLOCK):
-        block = features[start : start + _BLOCK].astype(np.float64) @ spectrum.vectors
-        leverages[start : start + _BLOCK] = 1 / count + block**2 @ inverses
-    projected = [features[group].astype(np.float64) @ spectrum.vectors for group in groups]
-    moments = spectrum.vectors.T @ (features.T @ targets).astype(np.float64)  # [R, C]
+    heads, count = LeaveOut(features, labels, num_classes, spectrum, groups), len(labels)
+    drawn = np.arange(count)
+    if count * num_classes > most:
+        asked = max(1, most // num_classes)
+        drawn = np.sort(np.random.default_rng(0).permutation(count)[:asked])
 
-    def left_out(column: int) -> tuple[float, np.ndarray, np.ndarray, float]:
-        """Return accuracy, scores, scores alone and λ."""
-        weights = spectrum.vectors @ (inverses[:, column, None] * moments)
-        fitted = targets.mean(axis=0) + features @ weights.astype(np.float32)
-        own = leverages[:, column, None]
-        alone = ((fitted - own * targets) / (1 - own)).astype(np.float32)
-        scores = alone.copy()
-        for group, rows in zip(groups, projected, strict=True):
-            hat = 1 / count + (rows * inverses[:, column]) @ rows.T
-            residuals = (targets[group] - fitted[group]).astype(np.float64)
-            scores[group] = targets[group] - np.linalg.solve(np.eye(len(group)) - hat, residuals)
-        accuracy = float((scores.argmax(axis=1) == labels).mean())
-        return accuracy, scores, alone, float(penalties[column])
+    def tried(column: int) -> tuple[float, int, np.ndarray, np.ndarray]:
+        """Return accuracy, column, scores, and scores alone."""
+        weights = heads.weights(column)
+        blocks = row_blocks(len(drawn), num_classes)
+        found = [heads.scores(column, weights, drawn[block]) for block in blocks]
+        scores, alone = (np.concatenate(part) for part in zip(*found, strict=True))
+        return float((scores.argmax(axis=1) == labels[drawn]).mean()), column, scores, alone
 
     # Among equals the strongest; two columns' scores are in memory at a time.
-    strongest_first = range(len(penalties) - 1, -1, -1)
-    best = max(map(left_out, strongest_first), key=lambda found: found[0])
-    _, scores, alone, penalty = best
-    return LeftOut(scores, alone, _log_probabilities(scores, labels), penalty)
+    strongest_first = range(len(PENALTIES) - 1, -1, -1)
+    _, best, scores, alone = max(map(tried, strongest_first), key=lambda found: found[0])
+    scale = _scale(scores, labels[drawn])
+    parts, weights = [], heads.weights(best)
+    for block in row_blocks(count, num_classes):
+        if len(drawn) == count:
+            of_block = scores[block], alone[block]
+        else:
+            of_block = heads.scores(best, weights, np.arange(block.start, block.stop))
+        surprise, rival = _surprise(of_block[0] * scale, labels[block])
+        parts.append((*(found.argmax(axis=1) for found in of_block), surprise, rival))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return LeftOut(*columns, penalty=float(heads.penalties[best]))
 
 
-def _log_probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Turn scores into log-probabilities at the temperature with the least mean surprise."""
+def _scale(scores: np.ndarray, labels: np.ndarray) -> np.float32:
+    """Find by what scores are multiplied to become logits with the least mean surprise."""
     from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    rows = np.arange(len(labels))
 
     def surprise(log_scale: float) -> float:
-        return -float(log_softmax(scores * np.exp(log_scale), axis=1)[rows, labels].mean())
+        scale = np.exp(log_scale)
+        found = [
+            _surprise(scores[rows] * scale, labels[rows])[0] for rows in row_blocks(*scores.shape)
+        ]
+        return float(np.concatenate(found).mean())
 
     found = minimize_scalar(surprise, bounds=(-3, 6), method="bounded", options={"xatol": 0.05})
-    return log_softmax(scores * np.float32(np.exp(found.x)), axis=1)
+    return np.float32(np.exp(found.x))
+
+
+def _surprise(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return minus the log-probability of each label, and the highest of the other classes."""
+    from scipy.special import log_softmax
+
+    found, rows = log_softmax(logits, axis=1), np.arange(len(labels))
+    surprise = -found[rows, labels]
+    found[rows, labels] = -np.inf
+    return surprise, found.max(axis=1)
 
 
 def fit_and_score(
-    features: np.ndarray, labels: np.ndarray, num_classes: int, penalty: float, others: np.ndarray
-) -> np.ndarray:
-    """Fit the head to photographs and score others.
+    features: Features,
+    labels: np.ndarray,
+    num_classes: int,
+    penalty: float,
+    train: np.ndarray,
+    others: np.ndarray,
+) -> Iterator[np.ndarray]:
+    """Fit the head to some photographs and score others.
 
     Args:
-        features: float32 `[N, D]`.
+        features: float32 `[N, D]`; they are read in blocks.
         labels: int64 `[N]`.
         num_classes: C.
         penalty: λ, above 0.
-        others: float32 `[M, D]`.
+        train: The photographs that it is fitted to, as numbers.
+        others: The M photographs that are scored, as numbers.
 
-    Returns:
-        float32 `[M, C]`.
+    Yields:
+        Blocks of float32 `[m, C]`, of `others` in their order.
     """
-    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    targets = np.eye(num_classes, dtype=np.float32)[labels]
-    intercept = targets.mean(axis=0)
-    dim = features.shape[1]
+    count, dim = len(train), features.shape[1]
+    total = np.zeros(dim)
+    for rows in row_blocks(count, dim):
+        total += features[train[rows]].sum(axis=0, dtype=np.float64)
+    mean = (total / count).astype(np.float32)
+    intercept = np.bincount(labels[train], minlength=num_classes).astype(np.float32)
+    intercept /= np.float32(count)
     gram, moments = np.zeros((dim, dim)), np.zeros((dim, num_classes))
-    for start in range(0, len(features), _BLOCK):
-        block = features[start : start + _BLOCK] - mean
+    for start in range(0, count, _BLOCK):
+        chosen = train[start : start + _BLOCK]
+        block = features[chosen] - mean
         gram += block.T @ block
-        moments += block.T @ (targets[start : start + _BLOCK] - intercept)
+        moments += block.T @ (_one_hot(labels[chosen], num_classes) - intercept)
     gram[np.diag_indices(dim)] += penalty
-    weights = np.linalg.solve(gram, moments)
-    return intercept + (others - mean) @ weights.astype(np.float32)
+    weights = np.linalg.solve(gram, moments).astype(np.float32)
+    for rows in row_blocks(len(others), max(num_classes, dim)):
+        yield intercept + (features[others[rows]] - mean) @ weights

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from model.cache import Scratch, row_blocks
 from model.heads.cross_fit import fold_numbers
 from model.heads.head import Head
 from model.trust.levels import Levels
@@ -111,30 +112,54 @@ def doubt(logits: np.ndarray, background: str = "") -> np.ndarray:
     Returns:
         `[N]`.
     """
-    highest = logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(logits - highest).sum(axis=1))
-    return log_sum + (highest[:, 0] - shown(logits, background).max(axis=1))
+    result = np.empty(len(logits), np.result_type(logits, np.float32))
+    for rows in row_blocks(*logits.shape):
+        block = logits[rows]
+        highest = block.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(block - highest).sum(axis=1))
+        result[rows] = log_sum + (highest[:, 0] - shown(block, background).max(axis=1))
+    return result
 
 
-def assess(calibration: Calibration, head: Head, features: np.ndarray) -> Assessment:
+def assess(
+    calibration: Calibration, head: Head, features: np.ndarray, scratch: Scratch | None = None
+) -> Assessment:
     """Turn features into calibrated answers.
 
     Args:
         calibration: The checkpoint's.
         head: The checkpoint's.
-        features: `[N, V, D]`, of the views that prediction averages.
+        features: `[N, V, D]`, of the views that prediction averages; they are read in blocks.
+        scratch: Makes the arrays of the answers.
 
     Returns:
         The answers.
+
+    Raises:
+        OSError: As `Scratch.array`.
     """
+    scratch = scratch or Scratch()
     settings, embedding = calibration.trust, calibration.embedding
-    scored = head.view_logits(features) / np.float32(settings.temperature)
+    scored = scratch.array((len(features), head.num_classes), np.float32)
+    head.view_logits(features, out=scored)
+    scored /= np.float32(settings.temperature)
     logits = shown(scored, calibration.background)
-    embedded = embedding.project(head, features) if embedding else None
+    embedded = None
+    if embedding:
+        embedded = scratch.array((len(features), embedding.basis.shape[1]), np.float32)
+        embedding.project(head, features, out=embedded)
     distances = embedding.distances(embedded) if embedding and embedded is not None else None
     scores = calibration.detector.score(doubt(scored, calibration.background), distances)
-    sets = prediction_sets(logits, settings.margin)
+    sets = _sets(logits, settings.margin, scratch)
     return Assessment(logits, sets, scores, scores > settings.unknown_threshold, embedded)
+
+
+def _sets(logits: np.ndarray, margin: float, scratch: Scratch) -> np.ndarray:
+    """Return the prediction sets, made in blocks."""
+    sets = scratch.array(logits.shape, np.bool_)
+    for rows in row_blocks(*logits.shape):
+        sets[rows] = prediction_sets(logits[rows], margin)
+    return sets
 
 
 def fit_calibration(
@@ -151,7 +176,7 @@ def fit_calibration(
 
     Args:
         logits: `[M, C]` as the head gives them, or `[M, C + 1]` with a background, cross-fitted
-            (`cross_fit.CrossFit`).
+            (`cross_fit.CrossFit`); they are read in blocks.
         labels: int64 `[M]`, below C.
         distances: `[M]`, as `Embedding.distances`; None for the classic recipe.
         embedding: The checkpoint's.
@@ -163,11 +188,12 @@ def fit_calibration(
         The calibration; what it promises is lower than what was wanted where M is too small.
     """
     temperature = fit_temperature(logits, labels)
-    calibrated = logits / temperature
-    margin, promised = conformal_quantile(
-        set_scores(shown(calibrated, background), labels), coverage
-    )
-    doubts = doubt(calibrated, background)
+    below, doubts = (np.empty(len(labels), np.result_type(logits, np.float32)) for _ in range(2))
+    for rows in row_blocks(*logits.shape):
+        calibrated = logits[rows] / temperature
+        below[rows] = set_scores(shown(calibrated, background), labels[rows])
+        doubts[rows] = doubt(calibrated, background)
+    margin, promised = conformal_quantile(below, coverage)
     detector = fit_detector(doubts, distances)
     scores = detector.score(doubts, distances)
     threshold, passing = conformal_quantile(scores, known_pass_rate)
@@ -187,6 +213,7 @@ def cross_fitted_figures(
     groups: np.ndarray | None = None,
     background: str = "",
     levels: Levels | None = None,
+    scratch: Scratch | None = None,
 ) -> dict[str, Any]:
     """Measure calibration on the very photographs that it is fitted on, each part by the others.
 
@@ -201,19 +228,24 @@ def cross_fitted_figures(
             alone.
         background: As `Calibration`.
         levels: The classes and their parents; None for no figures of them.
+        scratch: Makes the arrays of calibrated logits and of sets.
 
     Returns:
         As `figures`, and `Levels.measure` where classes have parents.
+
+    Raises:
+        OSError: As `Scratch.array`.
     """
+    scratch = scratch or Scratch()
     folds = fold_numbers(len(labels), seed, groups)
-    calibrated = np.empty_like(shown(logits, background))
-    sets = np.empty(calibrated.shape, bool)
+    calibrated = scratch.array(shown(logits, background).shape, logits.dtype.type)
+    sets = scratch.array(calibrated.shape, np.bool_)
     unknown = np.empty(len(labels), bool)
     for fold in np.unique(folds):
         inside = folds == fold
         others = ~inside if not inside.all() else inside
         found = fit_calibration(
-            logits[others],
+            scratch.take(logits, others),
             labels[others],
             None if distances is None else distances[others],
             None,
@@ -221,14 +253,17 @@ def cross_fitted_figures(
             known_pass_rate=known_pass_rate,
             background=background,
         )
-        scaled = logits[inside] / found.trust.temperature
-        calibrated[inside] = shown(scaled, background)
-        sets[inside] = prediction_sets(calibrated[inside], found.trust.margin)
-        far = None if distances is None else distances[inside]
-        scores = found.detector.score(doubt(scaled, background), far)
-        unknown[inside] = scores > found.trust.unknown_threshold
+        chosen = np.flatnonzero(inside)
+        for block in row_blocks(len(chosen), logits.shape[1]):
+            rows = chosen[block]
+            scaled = logits[rows] / found.trust.temperature
+            calibrated[rows] = shown(scaled, background)
+            sets[rows] = prediction_sets(shown(scaled, background), found.trust.margin)
+            far = None if distances is None else distances[rows]
+            scores = found.detector.score(doubt(scaled, background), far)
+            unknown[rows] = scores > found.trust.unknown_threshold
     measured = figures(calibrated, sets, unknown, labels)
-    return measured | levels.measure(softmax(calibrated), labels) if levels else measured
+    return measured | _level_figures(calibrated, labels, levels, scratch)
 
 
 def figures(
@@ -256,19 +291,37 @@ def figures(
     }
 
 
-def measure(assessment: Assessment, labels: np.ndarray, levels: Levels) -> dict[str, Any]:
+def measure(
+    assessment: Assessment, labels: np.ndarray, levels: Levels, scratch: Scratch | None = None
+) -> dict[str, Any]:
     """Measure a split.
 
     Args:
         assessment: Of its N photographs.
         labels: int64 `[N]`.
         levels: The classes and their parents.
+        scratch: Makes the array of probabilities where classes have parents.
 
     Returns:
         `classification_metrics` of the calibrated logits, `figures`, and `Levels.measure`.
+
+    Raises:
+        OSError: As `Scratch.array`.
     """
-    found = {
+    return {
         **classification_metrics(assessment.logits, labels, levels.class_ids),
         **figures(assessment.logits, assessment.sets, assessment.none_of_these, labels),
+        **_level_figures(assessment.logits, labels, levels, scratch or Scratch()),
     }
-    return found | levels.measure(softmax(assessment.logits), labels) if levels else found
+
+
+def _level_figures(
+    logits: np.ndarray, labels: np.ndarray, levels: Levels | None, scratch: Scratch
+) -> dict[str, Any]:
+    """Return `Levels.measure`; nothing where no class has a parent."""
+    if not levels:
+        return {}
+    probabilities = scratch.array(logits.shape, logits.dtype.type)
+    for rows in row_blocks(*logits.shape):
+        probabilities[rows] = softmax(logits[rows])
+    return levels.measure(probabilities, labels)

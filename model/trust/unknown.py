@@ -1,9 +1,11 @@
 """None of these: how little a photograph is like anything the classifier was trained on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from model.cache import row_blocks
 from model.heads.head import BLOCK, Head, averaged
 
 MAX_DIRECTIONS = 256
@@ -27,24 +29,40 @@ class Embedding:
     basis: np.ndarray
     centers: np.ndarray
 
-    def project(self, head: Head, features: np.ndarray) -> np.ndarray:
+    def project(
+        self, head: Head, features: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Embed photographs.
 
         Args:
             head: Its mean and standard deviation standardise the features.
             features: `[N, V, D]`; the first two views, centre and mirror image, are averaged.
+            out: float32 `[N, R]`, which takes the result; None for a new array.
 
         Returns:
             float32 `[N, R]`.
         """
+        result = out
+        if result is None:
+            result = np.empty((len(features), self.basis.shape[1]), np.float32)
+        for number, block in enumerate(self.blocks(head, features)):
+            result[number * BLOCK : number * BLOCK + len(block)] = block
+        return result
+
+    def blocks(self, head: Head, features: np.ndarray) -> Iterator[np.ndarray]:
+        """Embed photographs as `project` does, and yield float32 `[<= 1024, R]`, block by block."""
         basis = self.basis.astype(np.float32)
-        blocks = averaged(head, features[..., : len(basis)])
-        return np.concatenate([block @ basis for block in blocks])
+        return (block @ basis for block in averaged(head, features[..., : len(basis)]))
 
     def distances(self, embedded: np.ndarray) -> np.ndarray:
         """Return the squared distance to the nearest class mean, `[N]`, for `[N, R]`."""
-        squares = (embedded**2).sum(axis=1)[:, None] + (self.centers**2).sum(axis=1)
-        return np.maximum(squares - 2 * embedded @ self.centers.T, 0).min(axis=1)
+        result = np.empty(len(embedded), np.float32)
+        lengths = (self.centers**2).sum(axis=1)
+        for rows in row_blocks(len(embedded), len(lengths)):
+            block = embedded[rows]
+            squares = (block**2).sum(axis=1)[:, None] + lengths
+            result[rows] = np.maximum(squares - 2 * block @ self.centers.T, 0).min(axis=1)
+        return result
 
 
 def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embedding:
@@ -83,8 +101,11 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
     for number, block in enumerate(averaged(head, features)):
         start = number * BLOCK
         block = block if span is None else block @ span
-        inside = labels[start : start + BLOCK, None] == np.arange(classes)
-        sums += inside.T.astype(np.float32) @ block
+        present = np.arange(classes)
+        if classes > BLOCK:  # most of them have no photograph in a block
+            present = np.unique(labels[start : start + BLOCK])
+        inside = labels[start : start + BLOCK, None] == present
+        sums[present] += inside.T.astype(np.float32) @ block
         products += block.T @ block
     sizes = np.bincount(labels, minlength=classes)
     means = sums / np.maximum(sizes, 1)[:, None]

@@ -1,15 +1,17 @@
 """Temporary files: moved into place, removed after an error, swept when a process was killed."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from systems import ABANDONED
 
 from model import cache
-from model.cache import atomic_path, sweep, temporary_folder
+from model.cache import Scratch, atomic_path, row_blocks, sweep, temporary_folder
 
 _KILLED = """
 import os, sys
@@ -78,3 +80,43 @@ def test_other_hidden_files_are_left_alone(tmp_path: Path):
         (tmp_path / name).touch()
     sweep(tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+# Arrays that may not fit in memory
+
+
+def test_a_large_array_is_mapped_from_a_file_without_a_name(tmp_path: Path):
+    scratch = Scratch(tmp_path, in_memory=100)
+    small, large = scratch.array((5, 5), np.float32), scratch.array((6, 5), np.float32)
+    assert not isinstance(small, np.memmap)
+    assert isinstance(large, np.memmap)
+    large += 1
+    assert large.sum() == 30 and not small.any()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_found_before_anything_is_written(tmp_path: Path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=2_000_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match=r"has no room for a temporary file of 4\.0 GB") as raised:
+        Scratch(tmp_path).array((1_000_000, 1000), np.float32)
+    assert str(tmp_path) in str(raised.value) and "--cache-dir" in str(raised.value)
+
+
+@pytest.mark.parametrize("in_memory", [0, 10**6])
+def test_rows_are_taken_in_blocks_and_all_of_them_without_a_copy(
+    in_memory: int, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(cache, "BLOCK_VALUES", 50)
+    values = np.random.default_rng(0).normal(size=(30, 2, 6))
+    mask = np.arange(30) % 3 > 0
+    scratch = Scratch(tmp_path, in_memory)
+    assert np.array_equal(scratch.take(values, mask), values[mask])
+    assert scratch.take(values, np.ones(30, bool)) is values
+
+
+def test_blocks_hold_all_rows_and_at_least_one_each(monkeypatch):
+    monkeypatch.setattr(cache, "BLOCK_VALUES", 20)
+    assert list(row_blocks(7, 6)) == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert list(row_blocks(2, 100)) == [slice(0, 1), slice(1, 2)]
+    assert not list(row_blocks(0, 5))

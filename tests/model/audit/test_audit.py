@@ -12,7 +12,8 @@ from drawing import CLASSES, draw_class, drawn_photograph, same_photograph
 from PIL import Image, ImageOps
 
 from demo.tabs.data import data_panels
-from model.audit.audit import audit, outliers
+from model import cache
+from model.audit.audit import audit, compare, outliers
 from model.audit.findings import PROBLEMS, leak_text
 from model.backbones.backbone import Backbone, open_backbone
 from model.checkpoints import checkpoint
@@ -228,6 +229,23 @@ def test_leaks_are_told_in_words():
     assert "+6.67 points" in leak_text(leak | {"accuracy_without": 0.9 - 1 / 15})
     assert "no other is left" in leak_text(leak | {"copies": 10, "accuracy_without": None})
     assert "none has a copy" in leak_text(leak | {"copies": 0, "accuracy_without": 0.9})
+
+
+def test_features_in_a_file_are_compared_as_those_in_memory(monkeypatch):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 120)
+    views = (np.eye(20)[labels] * 3 + rng.normal(size=(120, 20)))[:, None].astype(np.float16)
+    splits, unit = np.where(np.arange(120) % 4, "train", "valid"), np.arange(120) // 2
+    whole = compare(views, labels, 5, splits, unit)
+    monkeypatch.setattr(cache, "BLOCK_VALUES", 70)  # groups lie in two blocks, too
+    blocks = compare(views, labels, 5, splits, unit, in_memory=0)
+    assert blocks.distances == pytest.approx(whole.distances, abs=1e-4)
+    assert blocks.leaks == whole.leaks
+    for name in ("preferred", "preferred_alone"):
+        assert np.array_equal(getattr(blocks.left_out, name), getattr(whole.left_out, name))
+    for name in ("surprise", "rival", "penalty"):
+        found, expected = getattr(blocks.left_out, name), getattr(whole.left_out, name)
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.slow

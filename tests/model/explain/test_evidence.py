@@ -139,3 +139,17 @@ def test_an_embedding_that_is_not_finite_is_an_error():
             ["a"],
             np.zeros((1, 32), np.uint8),
         )
+
+
+def test_blocks_are_kept_and_searched_as_the_whole_is(monkeypatch):
+    whole, rows = some_evidence(30, thumbnails=False), directions(30)
+    parts = (rows[:11], rows[11:12], rows[12:])
+    digests = [f"{index:064x}" for index in range(30)]
+    built = Evidence.build(iter(parts), whole.labels, digests, whole.names, whole.signatures)
+    assert np.array_equal(built.vectors, whole.vectors)
+    assert np.array_equal(built.scales, whole.scales)
+    expected = whole.nearest(directions(9, seed=1), 4)
+    monkeypatch.setattr(evidence, "QUERIES", 2)
+    distances, indices = built.nearest(directions(9, seed=1), 4)
+    assert np.array_equal(indices, expected[1])
+    assert distances == pytest.approx(expected[0], abs=1e-5)

@@ -17,6 +17,7 @@ from systems import SIGNALS
 
 from model.backbones.backbone import Backbone
 from model.backbones.transforms import EVALUATION_VIEWS, view_names
+from model.cache import Scratch
 from model.features import extract as features
 from model.features import shards
 from model.features.extract import extract
@@ -441,7 +442,7 @@ def test_many_features_are_mapped_from_a_file_that_is_gone(
     first = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     folder = FeatureCache(cache_dir, backbone).folder
     before = set(folder.iterdir())
-    monkeypatch.setattr(shards, "_IN_MEMORY", 100)
+    monkeypatch.setattr(shards, "Scratch", lambda folder: Scratch(folder, 100))
     mapped = extract(backbone, photos, EVALUATION_VIEWS, cache_dir=cache_dir)
     assert isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, first)

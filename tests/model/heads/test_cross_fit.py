@@ -1,7 +1,12 @@
 """Each validation photograph gets the logits of the epoch that the others chose."""
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+from scipy.special import log_softmax
+
+from model import cache
+from model.cache import Scratch
 from model.heads.cross_fit import FOLDS, CrossFit, fold_numbers
 
 
@@ -34,3 +39,17 @@ def test_photographs_of_one_group_are_in_one_part():
 def test_fewer_groups_than_parts_make_as_many_parts():
     assert set(fold_numbers(9, 0, np.repeat([7, 8, 9], 3))) == {0, 1, 2}
     assert len(fold_numbers(0, 0, np.empty(0, np.int64))) == 0
+
+
+def test_logits_in_a_file_read_in_blocks_are_the_same(tmp_path: Path, monkeypatch):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 7, 90)
+    epochs = rng.normal(size=(4, 90, 7)).astype(np.float32)
+    whole, small = CrossFit(labels, 7, 0), CrossFit(labels, 7, 0, scratch=Scratch(tmp_path, 0))
+    found = [whole.add(logits) for logits in epochs]
+    monkeypatch.setattr(cache, "BLOCK_VALUES", 50)
+    assert [small.add(logits) for logits in epochs] == found
+    assert isinstance(small.logits, np.memmap)
+    assert np.array_equal(small.logits, whole.logits)
+    losses = -log_softmax(epochs[0], axis=1)[np.arange(90), labels]
+    assert found[0] == (float(losses.mean()), float((epochs[0].argmax(axis=1) == labels).mean()))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from model import cache
+from model.cache import Scratch
 from model.heads.fit import Examples, class_weights, fit_head, one_cycle
 from model.heads.head import HISTORY_COLUMNS, Head, HeadConfig, Row, cross_entropy
 
@@ -244,3 +247,26 @@ def test_the_bias_begins_at_the_classes_shares():
         config = HeadConfig(balance=balance, epochs=1, lr=1e-9, weight_decay=0.0)
         fit = fit_head(Examples(train, labels), Examples(train[:50], labels[:50]), 2, config)
         assert fit.head.layers[0][1] == pytest.approx(expected, abs=1e-3)
+
+
+def test_features_and_logits_in_files_take_no_memory(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(cache, "BLOCK_VALUES", 500_000)
+    rng, files = np.random.default_rng(0), Scratch(tmp_path, 0)
+    labels = np.repeat(np.arange(500), 40)
+    features = files.array((len(labels), 1, 800), np.float16)
+    features[:, 0] = rng.normal(size=(500, 800))[labels]
+    config = HeadConfig(head="linear", epochs=1)
+    tracemalloc.start()
+    fit = fit_head(
+        Examples(features, labels),
+        Examples(features[::2], labels[::2]),
+        500,
+        config,
+        scratch=Scratch(tmp_path, 3_000_000),
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert fit.history[0]["valid_accuracy"] > 0.99
+    assert isinstance(fit.valid_logits, np.memmap)
+    assert features.nbytes == 32_000_000 and fit.valid_logits.nbytes == 20_000_000
+    assert peak < 27_000_000, "the head, its optimizer and a block of features take most of it"

@@ -15,6 +15,15 @@ def made(count: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
     return ridge.standardise(centres[labels] + rng.normal(size=(count, dim))), labels
 
 
+def scores(features: np.ndarray, labels: np.ndarray, groups: list[np.ndarray]) -> tuple:
+    """The chosen λ, and the scores with the group and with the photograph alone left out."""
+    spectrum = ridge.Spectrum.of(features)
+    penalty = ridge.leave_out(features, labels, CLASSES, spectrum, groups).penalty
+    heads = ridge.LeaveOut(features, labels, CLASSES, spectrum, groups)
+    column = int(np.flatnonzero(heads.penalties == penalty)[0])
+    return penalty, *heads.scores(column, heads.weights(column), np.arange(len(labels)))
+
+
 def fitted_without(
     features: np.ndarray, labels: np.ndarray, out: np.ndarray, penalty: float
 ) -> np.ndarray:
@@ -30,11 +39,11 @@ def fitted_without(
 @pytest.mark.parametrize(("count", "dim"), [(40, 7), (20, 50)], ids=["tall", "wide"])
 def test_leave_one_out_is_what_a_fit_without_it_says(count: int, dim: int):
     features, labels = made(count, dim)
-    found = ridge.leave_out(features, labels, CLASSES, ridge.Spectrum.of(features), [])
+    penalty, found, alone = scores(features, labels, [])
     for i in range(count):
-        expected = fitted_without(features, labels, np.array([i]), found.penalty)
-        assert found.scores[i] == pytest.approx(expected[0], abs=1e-4)
-    assert np.array_equal(found.scores, found.scores_alone)
+        expected = fitted_without(features, labels, np.array([i]), penalty)
+        assert found[i] == pytest.approx(expected[0], abs=1e-4)
+    assert np.array_equal(found, alone)
 
 
 @pytest.mark.parametrize(("count", "dim"), [(40, 7), (20, 50)], ids=["tall", "wide"])
@@ -43,11 +52,11 @@ def test_a_group_is_left_out_together(count: int, dim: int):
     features[5], features[9] = features[2], features[2]
     features = ridge.standardise(features)
     group = np.array([2, 5, 9])
-    found = ridge.leave_out(features, labels, CLASSES, ridge.Spectrum.of(features), [group])
-    expected = fitted_without(features, labels, group, found.penalty)
-    assert found.scores[group] == pytest.approx(expected, abs=1e-4)
-    assert np.abs(found.scores[group] - found.scores_alone[group]).max() > 0.01
-    assert found.scores[3] == pytest.approx(found.scores_alone[3])
+    penalty, found, alone = scores(features, labels, [group])
+    expected = fitted_without(features, labels, group, penalty)
+    assert found[group] == pytest.approx(expected, abs=1e-4)
+    assert np.abs(found[group] - alone[group]).max() > 0.01
+    assert found[3] == pytest.approx(alone[3])
 
 
 def test_the_penalty_with_the_best_accuracy_is_taken():
@@ -64,17 +73,19 @@ def test_the_penalty_with_the_best_accuracy_is_taken():
     assert measured[found.penalty / unit] == max(measured.values())
 
 
-def test_log_probabilities_are_normalised_and_keep_the_order():
+def test_probabilities_are_normalised_and_keep_the_order():
     features, labels = made(30, 5)
-    found = ridge.leave_out(features, labels, CLASSES, ridge.Spectrum.of(features), [])
-    assert np.exp(found.log_probabilities).sum(axis=1) == pytest.approx(np.ones(30), abs=1e-5)
-    assert np.array_equal(found.log_probabilities.argmax(axis=1), found.scores.argmax(axis=1))
+    two = labels % 2
+    found = ridge.leave_out(features, two, 2, ridge.Spectrum.of(features), [])
+    assert np.exp(-found.surprise) + np.exp(found.rival) == pytest.approx(np.ones(30), abs=1e-5)
+    assert np.array_equal(found.preferred == two, -found.surprise > found.rival)
 
 
 def test_fit_and_score_is_the_same_head():
     features, labels = made(40, 7)
     out = np.arange(10)
-    found = ridge.fit_and_score(features[10:], labels[10:], CLASSES, 3.0, features[:10])
+    blocks = ridge.fit_and_score(features, labels, CLASSES, 3.0, np.arange(10, 40), out)
+    found = np.concatenate(list(blocks))
     assert found == pytest.approx(fitted_without(features, labels, out, 3.0), abs=1e-4)
 
 
@@ -83,4 +94,13 @@ def test_constant_features_stay_finite():
     assert not features.any()
     labels = np.array([0, 0, 0, 1, 1, 1])
     found = ridge.leave_out(features, labels, 2, ridge.Spectrum.of(features), [])
-    assert np.isfinite(found.log_probabilities).all()
+    assert np.isfinite(found.surprise).all() and np.isfinite(found.rival).all()
+
+
+def test_of_very_many_scores_a_part_chooses_the_penalty():
+    features, labels = made(60, 7)
+    spectrum = ridge.Spectrum.of(features)
+    whole = ridge.leave_out(features, labels, CLASSES, spectrum, [])
+    part = ridge.leave_out(features, labels, CLASSES, spectrum, [], most=30 * CLASSES)
+    assert len(part.surprise) == 60
+    assert (part.preferred == whole.preferred).mean() > 0.9

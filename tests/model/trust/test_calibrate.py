@@ -1,11 +1,16 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from model import cache
+from model.cache import Scratch
+from model.heads.head import Head
 from model.trust import calibrate
 from model.trust.levels import Levels
 from model.trust.metrics import expected_calibration_error, reliability, softmax
+from model.trust.unknown import fit_embedding
 
 
 def sharp(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,3 +129,33 @@ def test_figures_with_a_background_are_those_of_the_classes_that_are_shown():
     assert figures["coverage"] == pytest.approx(0.9, abs=0.03)
     assert figures["known_pass_rate"] == pytest.approx(0.95, abs=0.03)
     assert figures["mean_set_size"] <= 4
+
+
+def answers(scratch: Scratch) -> tuple[Any, ...]:
+    """All that is calibrated, answered and measured, with a background, distances and parents."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 300)
+    features = (np.eye(12)[labels] * 4 + rng.normal(size=(300, 12)))[:, None].repeat(2, axis=1)
+    mean, std = np.zeros(12, np.float32), np.ones(12, np.float32)
+    head = Head(mean, std, [(np.eye(5, 12, dtype=np.float32), np.zeros(5, np.float32))])
+    logits, embedding = head.view_logits(features), fit_embedding(head, features, labels)
+    distances = embedding.distances(embedding.project(head, features))
+    wanted: dict[str, Any] = {"coverage": 0.9, "known_pass_rate": 0.95, "background": "other"}
+    levels = Levels(list("abcd"), list("abcd"), [("x",), ("x",), (), ()])
+    found = calibrate.fit_calibration(logits, labels, distances, embedding, **wanted)
+    cross = calibrate.cross_fitted_figures(
+        logits, labels, distances, seed=0, levels=levels, scratch=scratch, **wanted
+    )
+    assessed = calibrate.assess(found, head, features, scratch)
+    measured = calibrate.measure(assessed, labels, levels, scratch)
+    return found.trust, found.detector, cross, measured, assessed
+
+
+def test_answers_in_files_read_in_blocks_are_the_same(tmp_path: Path, monkeypatch):
+    *whole, in_memory = answers(Scratch())
+    monkeypatch.setattr(cache, "BLOCK_VALUES", 100)
+    *blocks, in_files = answers(Scratch(tmp_path, 0))
+    assert blocks == whole
+    for name in ("logits", "sets", "embedded"):
+        assert np.array_equal(getattr(in_files, name), getattr(in_memory, name))
+        assert isinstance(getattr(in_files, name), np.memmap)
