@@ -109,6 +109,17 @@ def test_what_grows_with_the_photographs_is_measured_without_any():
 
 
 @LINUX
+def test_a_row_of_features_that_are_made_up_is_fitted_measured_and_audited():
+    done = run("benchmarks/scale.py", "--sizes", "--rows", "300x3", "--in-memory", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("300 x 3")]
+    *_, peak, top1, possible, found = row.replace(" %", "%").split()
+    assert 50 < int(peak.replace(",", "")) < 1500
+    assert abs(float(top1.rstrip("%")) - float(possible.rstrip("%"))) < 20
+    assert float(found.rstrip("%")) > 60
+
+
+@LINUX
 @pytest.mark.slow
 def test_sixteen_large_photographs_at_once_leave_memory_and_time_for_others(engines: Path):
     done = run("benchmarks/serve_large.py", "--count", "16", "--cache-dir", str(engines.parent))

@@ -44,7 +44,7 @@ def test_every_photograph_is_drawn_once_an_epoch_with_features_of_its_own(buffer
         assert views.any(axis=1).all()
         assert 0.4 < views[:, 0].mean() < 0.6, "both views are drawn"
         orders.append(numbers)
-    assert not np.array_equal(*orders)
+    assert not np.array_equal(orders[0], orders[1])
 
 
 def test_no_more_than_the_buffer_is_mixed_at_a_time():

@@ -1,0 +1,1 @@
+"""What scale.py measures in a process of its own besides training."""

@@ -1,0 +1,153 @@
+"""A row of `scale.py --rows`: what training and audit make of features, which are made up here.
+
+The features of a class are its centre and noise. One photograph of `_FALSE` has the features of
+another class than its own, so that no classifier is right on more than the rest of them.
+"""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from model import training
+from model.audit import audit
+from model.cache import Scratch
+from model.features.summaries import Summaries
+from model.heads.head import HeadConfig
+from model.photographs.dataset import DataSet, Photos
+
+WIDTH = 2048
+_FALSE = 20
+_SPREAD = 0.6  # of the centres, where the noise has 1
+_BLOCK = 4096
+_INTERVAL = 0.05  # s between two looks at the memory
+
+
+class Peak:
+    """The most anonymous memory that this process had, which a thread looks at all the time."""
+
+    def __init__(self) -> None:
+        """Begin to look."""
+        self._most, self._done = 0, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._done.wait(_INTERVAL):
+            self._most = max(self._most, anonymous_bytes())
+
+    def stop(self) -> int:
+        """Return the most bytes."""
+        self._done.set()
+        self._thread.join()
+        return self._most
+
+
+def anonymous_bytes() -> int:
+    """Return the memory of this process that is no file's: anonymous, and shared without a file."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return 1024 * sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem"))
+
+
+def make_features(
+    count: int, num_classes: int, folder: Path, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Write features into a file, block by block.
+
+    Args:
+        count: N photographs.
+        num_classes: C.
+        folder: Where the file is; it has no name and is gone with the array.
+        seed: Of noise and of what is false.
+
+    Returns:
+        float16 `[N, 1, D]`, mapped; labels in ascending order, int64 `[N]`; and bool `[N]`, whose
+        features are those of their class.
+    """
+    centres = np.random.default_rng(0).normal(0, _SPREAD, (num_classes, WIDTH)).astype(np.float16)
+    rng = np.random.default_rng(seed)
+    labels = np.sort(np.arange(count) % num_classes)
+    true = rng.integers(_FALSE, size=count) > 0
+    shown = np.where(true, labels, (labels + 1 + rng.integers(num_classes - 1)) % num_classes)
+    features = Scratch(folder, in_memory=0).array((count, 1, WIDTH), np.float16)
+    for start in range(0, count, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        noise = rng.standard_normal((len(shown[rows]), WIDTH), np.float32)
+        features[rows, 0] = noise + centres[shown[rows]]
+    return features, labels, true
+
+
+def make_data(labels: dict[str, np.ndarray], num_classes: int) -> DataSet:
+    """Return a data set without files."""
+    start, splits, groups = 0, {}, {}
+    for split, of_split in labels.items():
+        numbers = np.arange(start, start + len(of_split))
+        start += len(of_split)
+        groups[split] = numbers
+        splits[split] = Photos(
+            [Path(split, f"{number:08d}.jpg") for number in numbers],
+            of_split,
+            [f"{number:064x}" for number in numbers],
+        )
+    class_ids = [f"class{number:05d}" for number in range(num_classes)]
+    return DataSet("made up", class_ids, class_ids, splits, groups)
+
+
+def run(count: int, num_classes: int, folder: Path, in_memory: int) -> dict[str, float]:
+    """Fit a head in this process, calibrate and measure it, and audit its photographs.
+
+    Args:
+        count: N training photographs; a fiftieth as many, but two a class or more, are `valid`.
+        num_classes: C.
+        folder: Where temporary files are.
+        in_memory: As `Scratch`, in bytes.
+
+    Returns:
+        `fit`, `measure` and `audit`, in s; `peak`, the most anonymous memory, in bytes; `top1` of
+        `valid`, and `possible`, the most that the features allow, 0-1; `found`, the share of the
+        training photographs with another class's features that the audit finds, 0-1.
+    """
+    sizes = {"train": count, "valid": max(count // 50, 2 * num_classes)}
+    made = {
+        split: make_features(size, num_classes, folder, seed)
+        for seed, (split, size) in enumerate(sizes.items(), start=1)
+    }
+    features = {split: of_split for split, (of_split, _, _) in made.items()}
+    data = make_data({split: labels for split, (_, labels, _) in made.items()}, num_classes)
+    signatures = np.random.default_rng(0).integers(0, 256, (count, 32), np.uint8)
+    summaries = Summaries(signatures, [b""] * count, [None] * count)
+    config = training.TrainConfig(head=HeadConfig(head="linear", epochs=2), thumbnails=False)
+    scratch = Scratch(folder, in_memory)
+    peak, times = Peak(), [time.perf_counter()]
+    fit = training.fit_features(
+        data, features, summaries, config, mean_width=WIDTH, scratch=scratch
+    )
+    times.append(time.perf_counter())
+    valid = {"valid": features["valid"]}
+    calibration, figures = training.measure(fit, valid, data, config, scratch)
+    assert fit.evidence and calibration.embedding
+    asked = calibration.embedding.project(fit.fitted.head, features["valid"][:100])
+    fit.evidence.nearest(asked)
+    times.append(time.perf_counter())
+    del fit, calibration
+    _, labels, true = made["train"]
+    compared = audit.compare(
+        features["train"], labels, num_classes, np.array([]), np.arange(count), in_memory=in_memory
+    )
+    times.append(time.perf_counter())
+    took = dict(zip(("fit", "measure", "audit"), np.diff(times).tolist(), strict=True))
+    return took | {
+        "peak": peak.stop(),
+        "top1": figures["valid"]["top1"],
+        "possible": float(made["valid"][2].mean()),
+        "found": float((compared.left_out.preferred != labels)[~true].mean()),
+    }
+
+
+def run_here(arguments: list[str]) -> None:
+    """Run with these arguments, as `run` takes them, and print the result as JSON."""
+    count, num_classes, folder, in_memory = arguments
+    print(json.dumps(run(int(count), int(num_classes), Path(folder), int(in_memory))))
