@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ _CALL_SECONDS = 60.0  # for one batch; a replica that takes longer is taken for 
 _CHECK_SECONDS = 3.0  # after which an idle one is asked whether it answers
 _ANSWER_SECONDS = 15.0  # within which it must
 _TICK_SECONDS = 0.25
+_CLOSE_SECONDS = 5.0  # for threads to leave Ray, before the page leaves it
 _LONGEST_PAUSE = 30.0  # between two attempts to replace one that cannot start
 
 
@@ -79,6 +80,7 @@ class Replicas:
         self._ray, self._make = ray, make
         self._places = [_Place(number, make()) for number in range(1, count + 1)]
         self._changed = threading.Condition()
+        self._asking = 0  # requests that a replica holds, or that are about to be given to one
         self._closed = threading.Event()
         self._down_since = time.monotonic()
         self._watcher = threading.Thread(target=self._watch, name="replicas", daemon=True)
@@ -135,35 +137,53 @@ class Replicas:
             UnavailableError: There is no replica, or a second one was lost as well.
             Exception: Whatever the replica raises.
         """
-        for attempt in (1, 2):
-            place, actor = self._take() if attempt == 1 else self._take_sound()
-            try:
-                asked = getattr(actor, method).remote(*arguments)
-                answer = self._ray.get(asked, timeout=_CALL_SECONDS)
-            except self._ray.exceptions.RayTaskError as error:
-                self._give_back(place, actor)
-                raise error.cause from None
-            except self._ray.exceptions.RayError as error:
-                with self._changed:
-                    self.lost += 1
-                again = "asked again" if attempt == 1 else "refused, as it was asked again before"
-                self._lose(place, actor, f"{_reason(error)} The batch that it held is {again}.")
-            else:
-                self._give_back(place, actor)
-                with self._changed:
-                    self.repeated += attempt - 1
-                return answer
+        with self._counted():
+            for attempt in (1, 2):
+                place, actor = self._take() if attempt == 1 else self._take_sound()
+                try:
+                    asked = getattr(actor, method).remote(*arguments)
+                    answer = self._ray.get(asked, timeout=_CALL_SECONDS)
+                except self._ray.exceptions.RayTaskError as error:
+                    raise error.cause from None
+                except self._ray.exceptions.RayError as error:
+                    with self._changed:
+                        self.lost += 1
+                    again = "asked again" if attempt == 1 else "refused, as it was repeated before"
+                    self._lose(place, actor, f"{_reason(error)} The batch that it held is {again}.")
+                else:
+                    with self._changed:
+                        self.repeated += attempt - 1
+                    return answer
+                finally:
+                    self._give_back(place, actor)
         raise UnavailableError("Two replicas were lost while they held the same request.")
 
-    def close(self) -> None:
-        """End the replicas; requests that wait for one are refused."""
-        self._closed.set()
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Let `close` know that a request is in the block."""
         with self._changed:
+            self._asking += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._asking -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the replicas, and wait until no request needs Ray any more, for some seconds.
+
+        Requests that wait for a replica are refused, and so are those whose replica ends now.
+        """
+        with self._changed:
+            self._closed.set()
             self._changed.notify_all()
         if self._watcher.is_alive():
-            self._watcher.join()
+            self._watcher.join(_CLOSE_SECONDS)
         for place in self._places:
             self._end(place.actor)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._asking, _CLOSE_SECONDS)
 
     def _take(self) -> tuple[_Place, Any]:
         """Wait for a replica that is free, and take the one that was free for longest.
@@ -207,7 +227,8 @@ class Replicas:
     def _up(self, place: _Place) -> None:
         with self._changed:
             place.is_up, place.asked, place.pause, place.said = True, None, 0.0, ""
-        self._give_back(place, place.actor)
+            place.is_busy, place.when = False, time.monotonic()
+            self._changed.notify_all()
 
     def _lose(self, place: _Place, actor: Any, reason: str) -> None:
         """Note that a replica is lost, and end what may be left of it; the watcher replaces it."""
@@ -223,7 +244,7 @@ class Replicas:
         self._end(actor)
 
     def _end(self, actor: Any) -> None:
-        with contextlib.suppress(self._ray.exceptions.RayError):  # it has ended, or the cluster
+        with contextlib.suppress(Exception):  # Ray raises what it likes where a cluster has ended
             self._ray.kill(actor)
 
     def _watch(self) -> None:
@@ -238,42 +259,50 @@ class Replicas:
     def _check(self, place: _Place, actor: Any) -> None:
         """Ask an idle replica for an answer now and then; it is lost if there is none in time.
 
-        Requests that come meanwhile go to the same replica: they wait for milliseconds.
+        Requests that come meanwhile go to the same replica: they wait for milliseconds. Other
+        threads may lose the replica at any line, after which its place is for `_replace`.
         """
         now = time.monotonic()
-        if place.asked is None:
-            if not place.is_busy and now - max(place.when, place.checked) > _CHECK_SECONDS:
-                place.asked, place.checked = actor.check.remote(), now
-            return
         try:
-            done, _ = self._ray.wait([place.asked], timeout=0)
+            if (asked := place.asked) is None:
+                if not place.is_busy and now - max(place.when, place.checked) > _CHECK_SECONDS:
+                    self._note(place, actor.check.remote())
+                    place.checked = now
+                return
+            done, _ = self._ray.wait([asked], timeout=0)
             if done:
-                place.asked = None
                 self._ray.get(done[0])
-            elif now - place.checked > _ANSWER_SECONDS:
+                self._note(place, None)
+            elif not place.is_busy and now - max(place.when, place.checked) > _ANSWER_SECONDS:
                 self._lose(place, actor, f"It has not answered for {_ANSWER_SECONDS:.0f} s.")
-        except self._ray.exceptions.RayError as error:
+        except Exception as error:  # whatever Ray raises: this thread must go on
             self._lose(place, actor, _reason(error))
+
+    def _note(self, place: _Place, asked: Any) -> None:
+        """Remember what a replica was asked, unless it was lost meanwhile."""
+        with self._changed:
+            if place.is_up:
+                place.asked = asked
 
     def _replace(self, place: _Place) -> None:
         """Start another replica, or see whether it has loaded everything."""
         now = time.monotonic()
-        if place.asked is None:
-            if now - place.when >= place.pause:
-                place.actor, place.when = self._make(), now
-                place.asked = place.actor.introduce.remote()
-            return
-        reason = f"It has not started within {START_SECONDS:.0f} s."
         try:
-            done, _ = self._ray.wait([place.asked], timeout=0)
-            if not done and now - place.when <= START_SECONDS:
+            if place.asked is None:
+                if now - place.when >= place.pause:
+                    place.actor, place.when = self._make(), now
+                    place.asked = place.actor.introduce.remote()
                 return
+            done, _ = self._ray.wait([place.asked], timeout=0)
             if done:
                 said: Introduction = self._ray.get(done[0])
                 self._up(place)
                 _log.warning("Replica %d answers again: %s", place.number, said.text)
                 return
-        except self._ray.exceptions.RayError as error:
+            if now - place.when <= START_SECONDS:
+                return
+            reason = f"It has not started within {START_SECONDS:.0f} s."
+        except Exception as error:  # whatever Ray raises: this thread must go on
             reason = _reason(error)
         self._end(place.actor)
         place.asked, place.when = None, now

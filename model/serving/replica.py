@@ -98,7 +98,9 @@ def fingerprint(folder: Path) -> str:
     """
     content = hashlib.sha256()
     for path in sorted(folder / name for name in HASHED if (folder / name).is_file()):
-        content.update(f"{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+        with path.open("rb") as file:  # evidence may have gigabytes
+            digest = hashlib.file_digest(file, "sha256").digest()
+        content.update(f"{path.name}\0".encode() + digest)
     return content.hexdigest()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -89,12 +89,20 @@ class Ray:
         assert num_returns == len(results)
         return list(done), list(late)
 
-    @staticmethod
-    def get(result: Future[Any], timeout: float | None = None) -> Any:
+    inside: ClassVar[list[Future[Any]]] = []  # of threads in `get`, which take a moment to leave
+
+    @classmethod
+    def get(cls, result: Future[Any], timeout: float | None = None) -> Any:
+        cls.inside.append(result)
         try:
             return result.result(timeout)
         except TimeoutError as error:
             raise GetTimeoutError from error
+        except RayError:
+            time.sleep(0.05)
+            raise
+        finally:
+            cls.inside.remove(result)
 
     @staticmethod
     def kill(actor: Actor) -> None:
@@ -105,15 +113,19 @@ class Made(list[Actor]):
     """All actors that were made; the next ones refuse where `refusal` is set."""
 
     refusal: Exception | None = None
+    failure: Exception | None = None
+    """Raised in their place, as Ray does where its head node is lost."""
 
     def __call__(self) -> Actor:
+        if self.failure:
+            raise self.failure
         self.append(Actor(len(self) + 1, self.refusal))
         return self[-1]
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    for name, seconds in (("TICK", 0.01), ("CHECK", 0.05), ("ANSWER", 0.3), ("CALL", 5.0)):
+    for name, seconds in (("TICK", 0.01), ("CHECK", 0.05), ("ANSWER", 1.0), ("CALL", 5.0)):
         monkeypatch.setattr(pool, f"_{name}_SECONDS", seconds)
     monkeypatch.setattr(pool, "_LONGEST_PAUSE", 0.05)
     return Made()
@@ -197,20 +209,21 @@ def test_with_no_replica_left_requests_wait_for_the_next_one(
 def test_where_none_comes_back_requests_are_refused_and_later_ones_at_once(
     opened: Callable[[int], Replicas], made: Made, monkeypatch, caplog
 ):
-    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(pool, "_LONGEST_PAUSE", 0.3)
     replicas = opened(1)
+    started = time.monotonic()
     made.refusal = UnlikeError("The replica on here does not see checkpoint x.")
     made[0].end()
     with pytest.raises(UnavailableError):
         replicas.ask("double", 5)
     assert not replicas.can_answer()
-    started = time.monotonic()
+    later = time.monotonic()
     with pytest.raises(UnavailableError):
         replicas.ask("double", 5)
-    assert time.monotonic() - started < 0.15
-    time.sleep(0.3)
+    assert time.monotonic() - later < 1
     assert caplog.text.count("cannot be replaced yet: The replica on here does not see") == 1
-    assert len(made) < 12, "there are pauses between attempts"
+    assert 3 < len(made) < 3 + (time.monotonic() - started) / 0.3, "there are pauses between them"
     made.refusal = None
     assert soon(replicas.can_answer)
     assert replicas.ask("double", 5) == 10
@@ -235,7 +248,7 @@ def test_an_idle_replica_that_dies_or_hangs_is_replaced(
     made[1].go_on.clear()
     assert soon(lambda: len(made) == 4)
     assert soon(lambda: caplog.text.count("answers again") == 2)
-    assert made[1].ended and "has not answered for 0 s" in caplog.text
+    assert made[1].ended and "has not answered for 1 s" in caplog.text
     assert replicas.ask("double", 1) == 2 and replicas.lost == 0
 
 
@@ -248,6 +261,44 @@ def test_a_replica_that_holds_a_request_for_too_long_is_replaced(
     made[0].go_on.clear()
     assert replicas.ask("double", 6) == 12
     assert made[0].ended and replicas.repeated == 1
+
+
+def test_a_replica_that_works_is_not_taken_for_stuck(opened: Callable[[int], Replicas], made: Made):
+    replicas = opened(1)
+    made[0].go_on.clear()
+    assert soon(lambda: len(made[0].held) == 2), "it was asked whether it answers"
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(replicas.ask, "double", 6)
+        time.sleep(1.3)
+        made[0].go_on.set()
+        assert asked.result(timeout=5) == 12
+    assert (replicas.lost, len(made)) == (0, 1)
+
+
+def test_replicas_are_replaced_after_ray_itself_has_failed(
+    opened: Callable[[int], Replicas], made: Made, caplog
+):
+    replicas = opened(1)
+    made.failure = ConnectionError("The head node is away.")
+    made[0].end()
+    assert soon(lambda: "cannot be replaced yet: The head node is away." in caplog.text)
+    made.failure = None
+    assert soon(replicas.can_answer)
+    assert replicas.ask("double", 5) == 10
+
+
+def test_an_error_of_ray_itself_costs_no_replica(
+    opened: Callable[[int], Replicas], made: Made, monkeypatch
+):
+    monkeypatch.setattr(pool, "_CHECK_SECONDS", 100.0)
+    replicas = opened(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(made[0], "_run", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            replicas.ask("double", 1)
+    answers: list[int] = []
+    threading.Thread(target=lambda: answers.append(replicas.ask("double", 1)), daemon=True).start()
+    assert soon(lambda: answers == [2])
 
 
 def test_what_a_replica_raises_is_raised_and_costs_no_replica(
@@ -269,10 +320,10 @@ def test_a_replica_that_refuses_at_the_start_is_named_once(made: Made):
 
 
 def test_a_replica_that_is_late_at_the_start_ends_it(made: Made, monkeypatch):
-    monkeypatch.setattr(pool, "START_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "START_SECONDS", 1.0)
     replicas = Replicas(Ray, made, 2)
     made[1].go_on.clear()
-    with pytest.raises(ValueError, match="1 of 2 replicas have not started within 0 s"):
+    with pytest.raises(ValueError, match="1 of 2 replicas have not started within 1 s"):
         replicas.introduce()
     replicas.close()
 
@@ -286,6 +337,7 @@ def test_requests_that_wait_when_the_page_ends_are_refused(
         asked = [threads.submit(replicas.ask, "double", number) for number in (1, 2)]
         assert soon(lambda: len(made[0].held) >= 2)
         replicas.close()
+        assert not Ray.inside, "whoever leaves Ray next must not do so under a request"
         for one in asked:
             with pytest.raises(UnavailableError):
                 one.result(timeout=5)
