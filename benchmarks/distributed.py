@@ -10,9 +10,7 @@ the machine gives: where its cores are busy with something else, that is below 1
 """
 
 import argparse
-import contextlib
 import hashlib
-import io
 import os
 import signal
 import statistics
@@ -23,7 +21,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -91,26 +88,6 @@ def run_and_kill(cluster: Cluster, tasks: Sequence[list[Task]]) -> list[np.ndarr
     return found + [rows for batch in computed for rows in batch]
 
 
-class WithoutRaylet(io.TextIOBase):
-    """A stream without Ray's reports of workers that die: here one is killed on purpose."""
-
-    def __init__(self, stream: TextIO) -> None:
-        """Pass everything else on to a stream."""
-        self._stream, self._left_out = stream, False
-
-    def write(self, text: str) -> int:
-        """Write a piece of text; Ray prints a report in one piece, and its line end after it."""
-        ends_report = self._left_out and text == "\n"
-        self._left_out = "(raylet)" in text
-        if not (self._left_out or ends_report):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush the stream."""
-        self._stream.flush()
-
-
 def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
     """Tell whether features are the same bit for bit."""
     return all(map(np.array_equal, first, second)) and len(first) == len(second)
@@ -150,8 +127,6 @@ def main() -> int:
         with (
             ProcessPoolExecutor(1, context) as one,
             ProcessPoolExecutor(2, context) as two,
-            contextlib.redirect_stdout(WithoutRaylet(sys.stdout)),
-            contextlib.redirect_stderr(WithoutRaylet(sys.stderr)),
             connect("auto", backbone, cache_dir=cache_dir, actors=2) as cluster,
         ):
             kinds: dict[str, Callable[[], list[np.ndarray]]] = {

@@ -1,7 +1,10 @@
 """Which processes a test has started, their children included."""
 
 import contextlib
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def marked(mark: str) -> list[bytes]:
@@ -12,3 +15,14 @@ def marked(mark: str) -> list[bytes]:
             if mark.encode() in (content := file.read_bytes()):
                 found.append(content)
     return found
+
+
+@contextlib.contextmanager
+def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a program for a block, and end it with the block, also where a test fails in it."""
+    process = subprocess.Popen(command, text=True, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

@@ -24,6 +24,12 @@ from model.photographs import images
 _log = logging.getLogger(__name__)
 _FIRST_SECONDS, _LAST_SECONDS = 120.0, 30.0  # until one worker has started, and then the others
 _STORE_BYTES = 200_000_000  # for results on their way; a task's are a megabyte
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else a call that comes too late would start a cluster
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # no report on stdout when a worker dies: it is replaced
+}
+"""Of Ray, which reads most of them when it is imported."""
 
 
 @contextlib.contextmanager
@@ -67,17 +73,12 @@ def joined(address: str) -> Iterator[Any]:
 
     Raises:
         ConnectionError: Nobody answers at the address.
+        KeyboardInterrupt: SIGTERM came while Ray started.
         ValueError: Ray is missing, or the address is none.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    found = _running() if address == "auto" else address
-    if found and not is_ray(found):
-        if address != "auto":
-            raise ConnectionError(
-                f"--cluster {address}: no Ray cluster answers there. Start one with `ray start "
-                "--head`, and name its HOST:PORT."
-            )
-        found = None  # it has ended without removing its note
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    found = _found(address)
     if not found and "ray" not in sys.modules:
         # Ray listens on all of this machine's addresses and runs what it is sent. Others of the
         # network are kept out by a token, which is looked at when Ray is imported.
@@ -93,6 +94,33 @@ def joined(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _found(address: str) -> str | None:
+    """Return the address of the cluster to join; None where one is to be started.
+
+    Raises:
+        ConnectionError: Nobody answers at the address, or at the one in RAY_ADDRESS.
+        ValueError: It is no address.
+    """
+    option, found = "--cluster", address
+    if address == "auto":
+        option, found = "RAY_ADDRESS", os.environ.get("RAY_ADDRESS", "")
+        if found == "local":
+            return None
+        if found in ("", "auto"):
+            noted = _noted()
+            return noted if noted and is_ray(noted) else None  # it may have ended without a word
+    try:
+        answers = is_ray(found)
+    except ValueError as error:
+        raise ValueError(f"{option} {error}") from None
+    if not answers:
+        raise ConnectionError(
+            f"{option} {found}: no Ray cluster answers there. Start one with `ray start --head`, "
+            "and name its HOST:PORT."
+        )
+    return found
 
 
 def _join(ray: Any, address: str | None) -> None:
@@ -123,6 +151,8 @@ def _own_signals() -> Iterator[None]:
     handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield
+    except SystemExit as stopped:  # what Ray makes of SIGTERM meanwhile
+        raise KeyboardInterrupt from stopped
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers:
@@ -136,10 +166,8 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _running() -> str | None:
+def _noted() -> str | None:
     """Return the address of the cluster that `ray start` has noted on this machine, if any."""
-    if noted := os.environ.get("RAY_ADDRESS"):
-        return noted
     temporary = os.environ.get("TMPDIR") if sys.platform == "linux" else None
     folder = Path(os.environ.get("RAY_TMPDIR") or temporary or "/tmp", "ray")
     try:

@@ -32,7 +32,7 @@ def is_ray(address: str) -> bool:
     """
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal():
-        raise ValueError(f"--cluster {address} is neither auto nor HOST:PORT of a Ray cluster.")
+        raise ValueError(f"{address} is neither auto nor HOST:PORT of a Ray cluster.")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), _SECONDS) as line:
             if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):

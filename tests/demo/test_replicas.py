@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from processes import marked
+from processes import marked, running
 
 from benchmarks.client import Client as Visitor
 from demo.page import MAX_BYTES, build
@@ -112,25 +112,25 @@ def test_the_command_replaces_a_killed_replica_and_ends_all_its_processes(
     mark, lines = uuid.uuid4().hex, list[str]()
     with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # short: it will hold a socket
         variables = {**os.environ, "FROSTFLOWER_TEST": mark, "RAY_TMPDIR": temporary}
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout
-        while not lines or not lines[-1].startswith("Serving "):
-            lines.append(process.stdout.readline())
-        assert any(b"RAY_AUTH_MODE=token" in settings for settings in marked(mark))
-        address = f"http://127.0.0.1:{port}/"
-        assert ready(address) == (200, b"ready")
-        visitor, photograph = Visitor(address), flower.read_bytes()
-        answer = visitor.predict(photograph)
-        found = re.fullmatch(r"Replica 1: process (\d+) on .+, \d+ MB\n", lines[-2])
-        assert found
-        os.kill(int(found[1]), signal.SIGKILL)
-        assert visitor.predict(photograph) == answer
-        process.terminate()
-        assert process.wait(timeout=60) == 0
-        for _ in range(50):  # what has been told to end takes a moment
-            if not marked(mark):
-                break
-            time.sleep(0.1)
-        assert not marked(mark)
+        with running(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            while not lines or not lines[-1].startswith("Serving "):
+                lines.append(process.stdout.readline())
+                assert lines[-1], "It has ended."
+            assert any(b"RAY_AUTH_MODE=token" in settings for settings in marked(mark))
+            address = f"http://127.0.0.1:{port}/"
+            assert ready(address) == (200, b"ready")
+            visitor, photograph = Visitor(address), flower.read_bytes()
+            answer = visitor.predict(photograph)
+            found = re.fullmatch(r"Replica 1: process (\d+) on .+, \d+ MB\n", lines[-2])
+            assert found
+            os.kill(int(found[1]), signal.SIGKILL)
+            assert visitor.predict(photograph) == answer
+            process.terminate()
+            assert process.wait(timeout=60) == 0
+            assert process.stdout.read() == "", "Ray's report on the killed replica stays away"
+            for _ in range(50):  # what has been told to end takes a moment
+                if not marked(mark):
+                    break
+                time.sleep(0.1)
+            assert not marked(mark)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from loading import load_source
-from processes import marked
+from processes import marked, running
 
 import train
 from model.backbones.backbone import Backbone, open_backbone
@@ -274,16 +274,14 @@ def test_a_cluster_that_auto_has_started_ends_with_a_command_that_is_stopped(
     command += ["--cache-dir", str(tmp_path / "cache")]
     with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # short: it will hold a socket
         variables = {**os.environ, "FROSTFLOWER_TEST": mark, "RAY_TMPDIR": temporary}
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stderr
-        assert re.fullmatch(r"Cluster: \d+ workers?\n", process.stderr.readline())
-        assert any(b"RAY_AUTH_MODE=token" in settings for settings in marked(mark))
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.read().endswith("python -m model audit: stopped.\n")
-        assert process.wait() == 130
-        assert not marked(mark)
+        with running(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE) as process:
+            assert process.stderr
+            assert re.fullmatch(r"Cluster: \d+ workers?\n", process.stderr.readline())
+            assert any(b"RAY_AUTH_MODE=token" in settings for settings in marked(mark))
+            process.send_signal(signal.SIGINT)
+            assert process.stderr.read().endswith("python -m model audit: stopped.\n")
+            assert process.wait() == 130
+            assert not marked(mark)
 
 
 # What goes wrong before there is a cluster
