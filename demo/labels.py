@@ -12,9 +12,11 @@ from typing import NamedTuple
 from model.cache import atomic_path
 from model.checkpoints.checkpoint import Checkpoint
 from model.photographs.class_names import MAX_NAME, escaped, normal_form, require_name
+from model.trust.restrict import ClassFinder
 
 TABLE = "labels.csv"
 _BEGUN = 300  # characters of half a row that are shown
+_MISSPELT = 0.8  # likeness of a name to a class that may have been meant: two letters of ten differ
 
 NONE_OF_THESE = "none of these"
 """The choice for what is no class, and its label where the checkpoint has no background class."""
@@ -85,6 +87,7 @@ class Classes:
         lower = {said.casefold(): class_id for said, class_id in self._ids.items()}
         self._groups = {name.casefold() for names in checkpoint.parents for name in names}
         self._ids_by_lower = {class_id.casefold(): class_id for class_id in self._names} | lower
+        self._finder = ClassFinder(checkpoint.class_ids, checkpoint.class_names)
 
     def choices(self) -> list[str]:
         """Return what is offered: "none of these", then the names in alphabetical order."""
@@ -111,6 +114,11 @@ class Classes:
     def is_known(self, label: str) -> bool:
         """Tell whether the classifier was trained on a class."""
         return label in self._names or label == self.trained_background
+
+    def nearly(self, label: str) -> str:
+        """Return the name of the known class that a new name may be a misspelling of, or ""."""
+        close = self._finder.close(label, most=1, likeness=_MISSPELT)
+        return self.shown(close[0]) if close else ""
 
     def shown(self, label: str) -> str:
         """Return the name of a label."""

@@ -89,6 +89,10 @@ def kept_text(change: Change, classes: Classes, folder: str | None) -> Markup:
                 count=count,
             )
         )
+        if meant := classes.nearly(row.label):
+            lines.append(
+                html("Did you mean “{meant}”? Choose “Undo” and name it again.", meant=meant)
+            )
     if folder:
         lines.append(
             html(

@@ -1,7 +1,7 @@
 """Answers with some classes only: what is possible, and how much probability that sets aside."""
 
 import difflib
-import itertools
+import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -53,24 +53,37 @@ class ClassFinder:
     def described(self, name: str) -> str:
         """Quote an unknown name, with up to three that are written nearly so."""
         quoted = _quoted(name)
-        if len(name) > _SHOWN:
-            return quoted
-        close = dict.fromkeys(difflib.get_close_matches(name, self._like(name), n=3))
+        close = self.close(name)
         if not close:
             return quoted
         listed = ", ".join(f"'{escaped(one[:_SHOWN])}'" for one in close)
         return f"{quoted} (close to it: {listed})"
 
-    def _like(self, name: str) -> list[str]:
-        """Return the ids and names to compare one with: where they are many, by their first letter.
+    def close(self, name: str, most: int = 3, likeness: float = 0.6) -> list[str]:
+        """Return the ids and names that are written nearly as another, the closest first.
 
-        Comparing takes 0.1 ms each, during which nobody else is answered.
+        Args:
+            name: A name; to one that is longer than usual none is close.
+            most: How many.
+            likeness: The least, 0-1, as the ratio of `difflib`.
+        """
+        if len(name) > _SHOWN:
+            return []
+        like = {said.casefold(): said for said in reversed(self._like(name))}  # the first one stays
+        found = difflib.get_close_matches(name.casefold(), like, most, likeness)
+        return [like[one] for one in found]
+
+    def _like(self, name: str) -> list[str]:
+        """Return the ids and names to compare one with.
+
+        Comparing takes 0.1 ms each, during which nobody else is answered: where they are many, only
+        those with the same first letter are compared, and of these the ones of about its length.
         """
         if len(self._said) <= _COMPARED:
             return self._said
-        first = name[:1].casefold()
+        first, length = name[:1].casefold(), len(name)
         alike = (said for said in self._said if said[:1].casefold() == first)
-        return list(itertools.islice(alike, _COMPARED))
+        return heapq.nsmallest(_COMPARED, alike, key=lambda said: abs(len(said) - length))
 
 
 def _quoted(name: str) -> str:

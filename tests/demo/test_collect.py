@@ -401,6 +401,10 @@ def test_what_was_kept_is_said_and_escaped(trained: Path):
     assert "<img" not in text and "<b>&" not in text
     assert "in place of “Dog rose”" in text
     assert "a new class. Training leaves it out until it has 3 photographs; there are 2." in text
+    assert "Did you mean" not in text
+    typo = row._replace(label="Dogg rose")
+    text = kept_text(Change(typo, None, Counter([typo.label])), classes, "kept")
+    assert "Did you mean “Dog rose”? Choose “Undo” and name it again." in text
     later = row._replace(time="2026-01-02T00:00:00+00:00")
     for now in (row, later):
         text = kept_text(Change(now, row, Counter(rose=1)), classes, "kept")

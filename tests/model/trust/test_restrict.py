@@ -104,6 +104,13 @@ def test_a_name_that_ends_with_a_space_is_not_taken_for_another():
     assert resolve([" x"], finder) == resolve([" X"], finder) == (2,)
 
 
+def test_a_misspelt_name_is_recognised_among_many_with_the_same_first_letter():
+    names = [f"Rosa {'lorem ' * 3}{number}" for number in range(2000)] + ["Rosa canina"]
+    finder = ClassFinder([str(number) for number in range(len(names))], names)
+    assert finder.close("rosa cannina", most=1, likeness=0.8) == ["Rosa canina"]
+    assert finder.close("Ricinus", likeness=0.8) == []
+
+
 def test_many_unknown_names_are_refused_at_once():
     many = [f"{letter}{'lorem ipsum ' * 4}{number}" for letter in "abcd" for number in range(6000)]
     finder = ClassFinder(many, [name.upper() for name in many])
