@@ -1,12 +1,11 @@
 """A page with 10,000 classes: its weight, what it lists, and that it opens in a real Chromium."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from benchmarks.startup_parts.many_classes import make
 from benchmarks.startup_parts.visit import PHOTOGRAPH
@@ -49,21 +48,14 @@ def address(classifier: Classifier, uploads: UploadFolder) -> Iterator[str]:
     demo.close(verbose=False)
 
 
-def opened(browser: Browser, address: str) -> tuple[Page, float]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(20_000)
-    started = time.perf_counter()
-    page.goto(address, wait_until="commit")
-    page.wait_for_selector(PHOTOGRAPH, state="attached")
-    return page, time.perf_counter() - started
-
-
 @pytest.mark.browser
-def test_a_page_with_10_000_classes_opens_in_5_s_and_answers(
+def test_a_page_with_10_000_classes_opens_and_answers(
     browser: Browser, address: str, classifier: Classifier, flower: Path
 ):
-    page, seconds = opened(browser, address)
-    assert seconds < 5
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(20_000)  # benchmarks/startup.py has its seconds
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector(PHOTOGRAPH, state="attached")
     page.set_input_files(PHOTOGRAPH, flower)
     expect(page.locator("#top5 meter")).to_have_count(5, timeout=20_000)
     page.get_by_role("tab", name="About").click()
