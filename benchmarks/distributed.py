@@ -1,12 +1,13 @@
-"""Workers of a Ray cluster against plain processes that run the same code without Ray.
+"""Compares workers of a Ray cluster with plain processes that run the same code without Ray.
 
     python benchmarks/distributed.py PHOTOS --photographs 96 --rounds 5
 
-Each worker and each process is one thread; all are warm before the clock starts. The four kinds
-take turns, and medians count. Then one of two workers is killed amid the work.
+Each worker and each process uses one thread, and all are warm before the clock starts. The four
+kinds take turns, and the table shows medians. Then one of two workers is killed during the work.
 
-The last line compares two workers with twice one. What two plain processes reach beside it is what
-the machine gives: where its cores are busy with something else, that is below 100 % as well.
+The last line compares the speed of two workers with twice the speed of one. The line above it does
+the same for plain processes, which shows what the machine allows: if other programs use its cores,
+this is below 100 % as well.
 """
 
 import argparse
@@ -40,7 +41,7 @@ _opened: dict[Path, Backbone] = {}  # of a plain process
 
 
 def make_tasks(photos: Path, count: int) -> list[list[Task]]:
-    """Draw photographs evenly from a folder of class folders; return what is to be computed.
+    """Draw photographs evenly from a folder of class folders, and return the tasks.
 
     Raises:
         ValueError: There are fewer.
@@ -94,7 +95,7 @@ def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
 
 
 def timed(work: Callable[[], list[np.ndarray]], expected: list[np.ndarray]) -> float:
-    """Return the seconds that some work takes.
+    """Time some work, and return the seconds.
 
     Raises:
         ValueError: It gives other features.

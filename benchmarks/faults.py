@@ -108,7 +108,7 @@ def edited_checkpoints(home: Path, count: int, seed: int) -> Tally:
         place = f"{edit.file}: {edit.what}"
         started, problem, message = time.monotonic(), "", ""
         folder = edited(SHIPPED, edit, home / "edited")
-        try:  # in a process of its own, so that a crash is noticed
+        try:  # in a separate process, so that a crash is noticed
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 message = pool.submit(outcome, folder, home / "cache").result(timeout=120)
         except (BrokenProcessPool, Exception) as error:

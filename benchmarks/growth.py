@@ -1,11 +1,12 @@
-"""What grows with the photographs on the machine that a cluster reports to, part by part.
+"""Measures what grows with the number of photographs in the process that a cluster reports to.
 
     python benchmarks/growth.py
 
 Nothing is read and no network runs: photographs, features and thumbnails are made up, and a
-stand-in takes the place of the cluster. What is measured is what one process must do for all
-photographs, however many machines there are, in processor time: it does not wait for a disk, and
-other programs hardly change it. docs/scaling.md multiplies it to 10 million.
+stand-in replaces the cluster. The table shows the work that a single process must do for all
+photographs, however many machines there are. It counts processor time, which does not include
+waiting for a disk and hardly depends on other programs. docs/scaling.md extrapolates it to 10
+million.
 """
 
 import argparse
@@ -52,7 +53,7 @@ def _resident() -> int:
 
 
 def memory(count: int) -> float:
-    """Return the bytes of memory that a photograph's path, hash, keys and places take."""
+    """Return how many bytes of memory the path, hash, keys and places of a photograph take."""
     before = _resident()
     paths = named(count)
     texts = [str(path) for path in paths]
@@ -65,7 +66,7 @@ def memory(count: int) -> float:
 
 
 class StandIn:
-    """Returns made-up results, copied as they are when they come from another process."""
+    """Returns made-up results, which are copied as if they came from another process."""
 
     def __init__(self, width: int) -> None:
         """Make up features of a width."""
@@ -87,7 +88,7 @@ class StandIn:
 
 
 def writing(count: int) -> tuple[float, float]:
-    """Return photographs that one core keeps in a second, and bytes of the cache for each."""
+    """Return how many photographs one core stores per second, and the bytes that each takes."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         backbone = open_backbone(pooling="second-order", device="cpu", cache_dir=folder)
@@ -102,7 +103,7 @@ def writing(count: int) -> tuple[float, float]:
 
 
 def nearest(count: int) -> float:
-    """Return the seconds of a core that the search for pairs of similar photographs takes."""
+    """Return how many seconds of one core the search for similar pairs takes."""
     vectors = np.random.default_rng(0).normal(size=(count, 128)).astype(np.float32)
     started = time.process_time()
     copies.candidates(vectors)
@@ -110,7 +111,7 @@ def nearest(count: int) -> float:
 
 
 def searching(count: int) -> float:
-    """Return the seconds of a core in which one photograph's evidence is found."""
+    """Return how many seconds of one core it takes to find the evidence for one photograph."""
     rng = np.random.default_rng(0)
     evidence = Evidence(
         rng.integers(-127, 128, (count, MAX_WIDTH), np.int8),
@@ -133,8 +134,8 @@ def measure(count: int) -> list[tuple[str, str]]:
     bytes_each = memory(10 * count)
     speed, written = writing(count)
     rows = [
-        ("memory for paths, hashes, keys", f"{bytes_each:,.0f} bytes a photograph"),
-        ("cache on disk", f"{written:,.0f} bytes a photograph"),
+        ("memory for paths, hashes, keys", f"{bytes_each:,.0f} bytes per photograph"),
+        ("cache on disk", f"{written:,.0f} bytes per photograph"),
         ("results that one core keeps", f"{speed:,.0f} photographs/s"),
     ]
     for size in (count, 2 * count):
@@ -158,7 +159,7 @@ def main() -> int:
     count = options.photographs
     if count < 1000 or not Path("/proc/self/statm").exists():
         raise ValueError("It needs Linux, and --photographs of 1000 or more.")
-    with threadpool_limits(1, user_api="blas"):  # threads that wait would count as work
+    with threadpool_limits(1, user_api="blas"):  # waiting threads would count as work
         rows = measure(count)
     print(console.table(("What", "Figure"), rows))
     return 0

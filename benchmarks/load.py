@@ -1,4 +1,4 @@
-"""Clients of the demo that ask at the same time, and what they have seen."""
+"""Clients that send requests to the demo at the same time, and what they measure."""
 
 import http.client
 import threading
@@ -13,11 +13,11 @@ from benchmarks.client import Client
 
 @dataclass
 class Load:
-    """What one kind of run has seen.
+    """The measurements of one kind of run.
 
     Attributes:
         latencies: Seconds of each answered request.
-        errors: Reasons of those that were not answered.
+        errors: Reasons why others were not answered.
         seconds: Time of all turns.
         client_cpu: CPU seconds of the clients.
     """
@@ -42,7 +42,7 @@ class Load:
 def ask(
     address: str, clients: int, photographs: Sequence[bytes], load: Load, seconds: float, most: int
 ) -> None:
-    """Let clients ask for some seconds, or until there are enough answers; add to `load`."""
+    """Send requests for some seconds, or until there are enough answers; add to `load`."""
     started, cpu = time.perf_counter(), time.process_time()
     lock = threading.Lock()
     count = 0

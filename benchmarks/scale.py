@@ -1,21 +1,22 @@
-"""Growth: time and peak memory of training as photographs and classes become more.
+"""Measures how time and peak memory grow with the number of photographs and classes.
 
     python benchmarks/scale.py --sizes 1000 10000 100000 --rows 1000000x1000 100000x10000
     python benchmarks/scale.py --sizes --rows 50000x1000 --in-memory 25    # a small row, quickly
 
-Photographs are made on the spot: small JPEGs, each with a comment of its own, so that no two
-files are the same, in 20 classes. The backbone is a tiny random network: what is measured is
-everything else: listing, checking, decoding, features, head, evidence, evaluation, checkpoint.
-Every run is a process of its own. The first begins with an empty cache; the second is the same
-command again, which finds the features there and fits the head anew. torch and timm, which make
-the tiny network (a packaged one needs neither), are imported before the time begins, and are about
-800 MB of the memory.
+The photographs are small JPEGs in 20 classes, made on the spot; each contains a different comment,
+so that no two files are the same. The backbone is a tiny random network, because the benchmark
+measures everything else: listing, checking, decoding, features, head, evidence, evaluation,
+checkpoint. Every run is a separate process. The first one begins with an empty cache; the second is
+the same command again, which finds the features in the cache and only fits the head again. torch
+and timm, which make the tiny network (a packaged one needs neither), are imported before the clock
+starts, and account for about 800 MB of the memory.
 
-A row has features instead of photographs: 2,048 float16 each, in a temporary file, class by class.
-In a process of its own a linear head is fitted to them in 2 epochs, with embedding and evidence,
-calibrated and measured, and the photographs are audited. Its memory is anonymous memory, which the
-system cannot take back, unlike that of a mapped file. A twentieth of the photographs have another
-class's features; so many the head cannot recognise, and the audit should find.
+A row measures features instead of photographs: 2,048 float16 values each, in a temporary file,
+class by class. In a separate process, a linear head is fitted to them in 2 epochs, with embedding
+and evidence, then calibrated and measured, and the photographs are audited. The table shows
+anonymous memory, which the system cannot take back, unlike the memory of a mapped file. A twentieth
+of the photographs have the features of another class, so the head cannot recognise them, and the
+audit should find them.
 """
 
 import argparse
@@ -41,7 +42,7 @@ from model.commands import console
 
 ROOT = Path(__file__).resolve().parent.parent
 _CLASSES = 20
-_PICTURES = 25  # different ones a class
+_PICTURES = 25  # different ones per class
 _SIDE = 48  # px
 _ROW_COLUMNS = (
     "Photographs x classes",
@@ -101,7 +102,7 @@ def _train_here(arguments: list[str]) -> None:
 
 
 def run(photographs: Path, work: Path) -> dict[str, float]:
-    """Train in a process of its own.
+    """Train in a separate process.
 
     Args:
         photographs: The folder.
@@ -154,7 +155,7 @@ def _row(text: str) -> str:
 
 
 def main() -> int:
-    """Make the photographs, train twice a size, print the table; then the rows.
+    """Make the photographs, train twice for each size, and print the table; then do the rows.
 
     Returns:
         Exit status 0.

@@ -1,21 +1,22 @@
-"""Uploads over HTTP to the running demo: requests/s, latency, errors and memory.
+"""Measures uploads over HTTP to the running demo: requests/s, latency, errors and memory.
 
     python benchmarks/serve_load.py --clients 1 8 32 --seconds 60
     python benchmarks/serve_load.py --replicas 1 2
 
-The demo runs as a process of its own with the shipped checkpoint, once as it is and once with
-`--batch 1`; the two take turns. Each client is a thread that uploads a photograph, asks `/predict`
-and reads the answer, over and over. The classifier called in this process, decoding included, is
-measured while nobody asks, before and after every turn. Clients share the cores with the server;
-their own CPU seconds are printed beside. `--requests N` then asks N times more, for the memory.
-With `--requests 5000`, on two quiet cores, it printed an efficiency of 91 %, no errors, a p95 at
-one client of 1.2 times the in-process median, and 16.9 answers a second at 32 clients where
-`--batch 1` gives 11.4: with several photographs in a pass no core waits for the other.
+The demo runs in a separate process with the shipped checkpoint, once with its defaults and once
+with `--batch 1`; the two take turns. Each client is a thread that uploads a photograph, calls
+`/predict` and reads the answer, over and over. Before and after every turn, while the server is
+idle, the same classifier is measured in this process, including decoding. Clients share the cores
+with the server, so their own CPU seconds are printed as well. `--requests N` then sends N more
+requests, to measure the memory. With `--requests 5000`, on two quiet cores, it printed an
+efficiency of 91 %, no errors, a p95 with one client of 1.2 times the in-process median, and 16.9
+answers per second with 32 clients, compared with 11.4 with `--batch 1`: if a pass handles several
+photographs, no core waits for the other.
 
-With `--replicas`, pages with so many replicas of one thread each take turns instead, and then one
-is killed; see `serve_replicas`. The efficiency is then that of the page with most: its answers a
-second, as a share of what as many single threads would give if each were as fast as the
-classifier in this process with one thread.
+With `--replicas`, pages with these numbers of replicas take turns instead, each replica with one
+thread, and then one replica is killed; see `serve_replicas`. The efficiency is then that of the
+page with the most replicas: its answers per second, relative to as many threads that are each as
+fast as the classifier in this process with one thread.
 """
 
 import argparse
@@ -72,7 +73,7 @@ def in_process(
 
 
 def _rate(classifier: Classifier, photographs: Sequence[bytes]) -> float:
-    """Return how many answers a second a classifier gives in this process, in batches."""
+    """Return how many answers per second a classifier gives in this process, in batches."""
     load = Load()
     in_process(classifier, photographs, BATCH, load)
     return load.rate

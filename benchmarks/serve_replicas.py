@@ -1,9 +1,9 @@
-"""A page with replicas under load: answers a second, and what a killed replica costs.
+"""Measures a page with replicas: answers per second, and the cost of a killed replica.
 
-`python benchmarks/serve_load.py --replicas 1 2` runs it. For each number of replicas a demo runs as
-a process of its own, on a Ray cluster of its own, with one thread a replica. All stay up; they are
-asked in turns, and a table has the median of their rounds. Then a replica of the page that has most
-is killed while all clients ask.
+`python benchmarks/serve_load.py --replicas 1 2` runs it. For each number of replicas, a demo runs
+in a separate process with its own Ray cluster and one thread per replica. All of them keep running
+and are called in turns; the table shows medians over the rounds. Then one replica of the page with
+the most replicas is killed while all clients are sending requests.
 """
 
 import contextlib
@@ -25,18 +25,18 @@ from model.commands import console
 ROUNDS = 5
 _ROUND_SECONDS = 6.0
 _KILL_SECONDS = 15.0
-_CLIENTS = 4  # for each replica of the page that has most, and as many more
+_CLIENTS = 4  # per replica of the page with the most replicas, and as many more
 
 
 @dataclass
 class _Page:
-    """One demo, and what it was measured to do.
+    """One demo, and its measurements.
 
     Attributes:
-        replicas: How many it has.
+        replicas: The number of its replicas.
         address: Its address.
         log: What it prints.
-        rates: Answers a second of each round.
+        rates: Answers per second in each round.
         errors: Reasons of requests that were not answered.
     """
 
@@ -51,7 +51,7 @@ class _Page:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def processes(self) -> list[int]:
-        """Return the process ids of its replicas, those that were replaced included."""
+        """Return the process ids of its replicas, including those that were replaced."""
         return [int(found) for found in re.findall(r"process (\d+) on", self.printed())]
 
 
@@ -67,7 +67,7 @@ def run(
         counts: Numbers of replicas.
         photographs: Files that clients send.
         alone: Measures the classifier in this process with one thread, decoding included, while
-            nobody asks: answers a second.
+            the pages are idle: answers per second.
         options: More of the demo's options.
 
     Returns:
@@ -93,7 +93,7 @@ def run(
             name = f"{page.replicas} replica{'s' if page.replicas > 1 else ''} of 1 thread"
             cells = [f"{statistics.median(page.rates):.1f}", _spread(page.rates)]
             rows.append([name, *cells, str(len(page.errors)), f"{statistics.mean(each):.0f}"])
-        print(console.table(("", "Answers a second", "range", "Errors", "MB a replica"), rows))
+        print(console.table(("", "Answers per second", "range", "Errors", "MB per replica"), rows))
         largest = max(pages, key=lambda page: page.replicas)
         lost = _kill(largest, clients, photographs) + sum(len(page.errors) for page in pages)
     rate = statistics.median(largest.rates)
@@ -102,7 +102,7 @@ def run(
 
 
 def _start(stack: contextlib.ExitStack, count: int, options: Sequence[str]) -> _Page:
-    """Start a demo with a Ray cluster of its own, and wait for its page."""
+    """Start a demo with its own Ray cluster, and wait for its page."""
     folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", prefix="ff"))
     log = Path(folder, "printed")
     output = stack.enter_context(log.open("wb"))
@@ -115,7 +115,7 @@ def _start(stack: contextlib.ExitStack, count: int, options: Sequence[str]) -> _
 
 
 def _kill(page: _Page, clients: int, photographs: Sequence[bytes]) -> int:
-    """Kill a replica while clients ask; print what that costs, and return how much was lost."""
+    """Kill a replica under load; print the effect, and return how many requests were lost."""
     load, victim = Load(), page.processes()[-1]
     killer = threading.Timer(_KILL_SECONDS / 5, os.kill, (victim, signal.SIGKILL))
     killer.start()

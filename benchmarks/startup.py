@@ -1,16 +1,16 @@
-"""Start-up: a cold `python -m model predict` and the demo's first page, beside the bare imports.
+"""Times a cold `python -m model predict` and the demo's first page, relative to bare imports.
 
     python benchmarks/startup.py --rounds 3
     python benchmarks/startup.py --classes 10000
     python benchmarks/startup.py --checkpoint runs/roses
 
-Every measurement is a process of its own; a round is one of each, and medians over rounds are
-printed; one round before them is not counted. On two quiet cores 5 rounds printed medians of 3.9 s
-for the imports, 0.6 s for predict (ratio 0.16) and 3.8 s for the demo's first page (demo ratio
-0.96): neither imports torch.
+Every measurement is a separate process, and a round consists of one measurement of each kind. After
+one round that is not counted, the medians over rounds are printed. On two quiet cores, 5 rounds
+printed medians of 3.9 s for the imports, 0.6 s for predict (ratio 0.16) and 3.8 s for the demo's
+first page (demo ratio 0.96): neither imports torch.
 
-With --classes or --checkpoint it measures a page instead: the demo starts with that checkpoint,
-and Chromium, whose cache is empty, visits it once a round. The page is open when it takes a
+With --classes or --checkpoint it measures a page instead: the demo starts with that checkpoint, and
+Chromium visits it once per round, with an empty cache. The page counts as open when it accepts a
 photograph. --classes makes the checkpoint, from generated features and a packaged backbone.
 """
 

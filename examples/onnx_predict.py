@@ -138,7 +138,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("model", metavar="FILE.onnx", help="what `python -m model export` wrote")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="photographs")
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser.parse_args(arguments)
 
 

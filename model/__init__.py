@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, and nothing before: a command's help need not wait for numpy."""
+    """Import a name on first use, so that the help of a command does not wait for numpy."""
     if name == "Classifier":
         from model.classifier import Classifier
 

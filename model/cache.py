@@ -119,7 +119,7 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Add a path to system errors raised in a block; an error of a full disk has none.
+    """Add a path to system errors raised in a block; the error of a full disk names none.
 
     Args:
         path: The file or folder that the block writes.

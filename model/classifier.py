@@ -242,10 +242,10 @@ class Classifier:
                 f"backbone {self.checkpoint.backbone.name} gives {found}."
             )
         self.allowed: Allowed | None = None
-        """The classes that may be answered; None for all. May be set to a result of `resolve`."""
+        """The classes that answers may name; None for all. May be set to a result of `resolve`."""
 
     def resolve(self, only: Sequence[str]) -> Allowed | None:
-        """Turn a list of classes that may be answered into the form that `predict_each` takes.
+        """Turn a list of allowed classes into the form that `predict_each` takes.
 
         Args:
             only: Class ids or names, one or more.
@@ -281,9 +281,9 @@ class Classifier:
 
         Args:
             images: N upright RGB photographs from `images.decode`.
-            top: The most classes to return; more than there are means all.
+            top: The number of classes to return; all of them if there are fewer.
             explain: Also compute a heat map.
-            only: Ids or names of the classes that may be answered; None for all.
+            only: Ids or names of the allowed classes; None for all.
 
         Returns:
             N predictions.
@@ -325,11 +325,11 @@ class Classifier:
         return self._predict(inputs, maps, allowed, top, started)
 
     def predict_inputs(self, inputs: PredictionInputs, top: int = 5) -> list[Prediction]:
-        """Answer from what was computed of photographs elsewhere, as by a worker of a cluster.
+        """Answer from features that were computed elsewhere, such as by a worker of a cluster.
 
         Args:
-            inputs: Of N photographs, with signatures where the checkpoint keeps evidence.
-            top: As `predict`, 1 or more.
+            inputs: Features of N photographs, with signatures if the checkpoint keeps evidence.
+            top: See `predict`; 1 or more.
 
         Returns:
             N predictions, without heat maps.
@@ -345,7 +345,7 @@ class Classifier:
         top: int,
         started: float,
     ) -> list[Prediction]:
-        """Answer for one photograph each of `allowed`."""
+        """Make one prediction for each entry of `allowed`."""
         count = len(allowed)
         answers = _answers(self.checkpoint, inputs.features, count)
         found, restricted = self._limited(answers, allowed)
@@ -369,7 +369,7 @@ class Classifier:
 
         Args:
             images: N upright RGB photographs of the same object, the clearest first.
-            top: The most classes to return; more than there are means all.
+            top: The number of classes to return; all of them if there are fewer.
             explain: Also compute a heat map of the answer in the first photograph.
             only: See `predict`.
 

@@ -64,9 +64,9 @@ def evaluate(
     cache_dir: Path,
     cluster: Cluster | None = None,
 ) -> dict[str, Any]:
-    """Measure a classifier on labelled photographs; bad files are named and left out.
+    """Measure a classifier on labelled photographs; unreadable files are listed and left out.
 
-    Photographs of the classifier's background class, where there are some, are measured apart.
+    Photographs of the classifier's background class, if there are any, are measured separately.
 
     Args:
         classifier: The classifier.
@@ -74,17 +74,17 @@ def evaluate(
         split: Only those of this split; "" for all.
         unknown: Photographs that belong to none of the classes, whatever their labels.
         cache_dir: The cache folder.
-        cluster: As `extract`.
+        cluster: See `extract`.
 
     Returns:
-        As `calibrate.measure`, with `most_confused` (true name, predicted name, photographs) and
-        `skipped` (path and reason). With photographs of the background: `background`, their
-        number, and `background_rejected` (share called "none of these"). With `unknown`:
-        `unknown_photographs`, `unknown_auroc` (chance that one of them scores higher than a known
-        photograph) and `unknown_rejected` (share called "none of these").
+        The result of `calibrate.measure`, with `most_confused` (true name, predicted name,
+        photographs) and `skipped` (path and reason). If there are photographs of the background:
+        `background`, their number, and `background_rejected` (share called "none of these"). With
+        `unknown`: `unknown_photographs`, `unknown_auroc` (chance that one of them scores higher
+        than a known photograph) and `unknown_rejected` (share called "none of these").
 
     Raises:
-        ValueError: No photographs, folders of splits, or labels that match no class.
+        ValueError: There are no photographs, the folders are splits, or a label matches no class.
     """
     checkpoint = classifier.checkpoint
     if split:
@@ -120,7 +120,7 @@ def evaluate(
 
 
 def _require_no_splits(folder: Path, class_ids: list[str]) -> None:
-    """Stop at folders of splits, whose names were taken for classes."""
+    """Refuse folders of splits whose names were mistaken for classes."""
     splits = split_folders(folder)
     if splits and {path.name for path in splits.values()} & set(class_ids):
         choices = " or ".join(str(path) for path in splits.values())
@@ -128,7 +128,7 @@ def _require_no_splits(folder: Path, class_ids: list[str]) -> None:
 
 
 def _read(listing: Listing, where: str, cache_dir: Path, cluster: Cluster | None) -> Collection:
-    """Read photographs, of which there must be some."""
+    """Read photographs, and refuse a listing without usable ones."""
     collection = read_photos(listing, cache_dir=cache_dir, cluster=cluster)
     if not len(collection.photos):
         reasons = [f"{bad.path} {bad.reason}" for bad in collection.skipped]

@@ -71,7 +71,7 @@ def load(
         backbone: Its features are computed while the files are read; None for no features.
         summaries: Also compute signatures and thumbnails, even if grouping does not need them.
         workers: Threads; by default one per core.
-        strict: Stop at the first bad file instead of leaving it out.
+        strict: Stop at the first unreadable file instead of leaving it out.
         cluster: See `read_photos`.
 
     Returns:

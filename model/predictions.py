@@ -1,4 +1,4 @@
-"""Classifies files: finds them, decodes them ahead, and returns the answers as JSON and CSV."""
+"""Classifies files: finds them, decodes them in advance, and returns answers as JSON and CSV."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from model.photographs.sources import is_source, list_unlabelled
 from model.photographs.tables import DEFAULT_COLUMNS, Columns
 
 Outcome = tuple[Path, Image.Image | None, Prediction | images.BadImageError]
-"""A file, its pixels where they are on this machine, and the answer or why there is none."""
+"""A file, its pixels if this process decoded them, and the answer or the reason for none."""
 
 _BATCH = 8
 _TRUST_COLUMNS = ("set", "none_of_these", "unknown_score")
@@ -110,15 +110,15 @@ def predict_on(
 
     Args:
         cluster: Workers with the classifier's backbone.
-        classifier: As `predict_all`.
+        classifier: See `predict_all`.
         paths: N files.
-        top: As `predict_all`.
+        top: See `predict_all`.
 
     Yields:
         Path, None and the prediction, or the reason why there is none, in order.
 
     Raises:
-        ValueError: As `Cluster.predict`.
+        ValueError: See `Cluster.predict`.
     """
     kept = classifier.checkpoint
     groups = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]

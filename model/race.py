@@ -1,4 +1,4 @@
-"""Compares backbones: which one recognises most of your photographs, before any training."""
+"""Compares backbones before training: which one recognises most of your photographs?"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ class Entrant:
 
 
 def sample(listing: Listing, count: int, seed: int) -> Listing:
-    """Draw photographs, each class by its share and none from a test split.
+    """Draw photographs, each class in proportion to its size and none from a test split.
 
     Args:
         listing: The photographs.

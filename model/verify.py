@@ -168,7 +168,7 @@ def replay(classifier: Classifier) -> list[Drift]:
 
 
 def warning(drifts: list[Drift]) -> str:
-    """Describe the result of `replay`: the largest difference, with both values."""
+    """Describe the result of `replay`: the largest difference and both values."""
     worst = max(drifts, key=lambda d: math.inf if math.isnan(d.difference) else d.difference)
     return (
         f"This classifier does not answer as it did when it was made: for test pattern "

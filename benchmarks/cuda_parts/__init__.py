@@ -1,1 +1,1 @@
-"""What cuda.py is made of: shared values, drawn photographs, and what is tried once."""
+"""The parts of cuda.py: shared values, drawn photographs, and everything that runs only once."""

@@ -44,7 +44,7 @@ class Bench:
         started = time.perf_counter()
         try:
             return part()
-        except Exception as error:  # whatever it is: this may be the first run on a GPU ever
+        except Exception as error:  # any error: this may be the first run on a GPU ever
             self.failed.append(name)
             traceback.print_exc()
             say(f"FAILED {name}: {type(error).__name__}: {error}")
@@ -65,7 +65,7 @@ class Bench:
         return Classifier(device=device, cache_dir=self.home / "cache", threads=default_workers())
 
     def synchronize(self) -> None:
-        """Wait for the GPU, where there is one."""
+        """Wait for the GPU, if there is one."""
         if self.device == "cuda":
             import torch
 

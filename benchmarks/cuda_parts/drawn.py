@@ -15,7 +15,7 @@ _SIDE = 500  # px, the longer side
 
 
 def draw(number: int, rng: np.random.Generator) -> Image.Image:
-    """Draw a flower on ground of any colour; its petals' count and colour tell the class.
+    """Draw a flower on a background of any colour; its petals show the class by number and colour.
 
     Args:
         number: The class, from 0.
@@ -46,8 +46,8 @@ def make_photographs(folder: Path, count: int) -> list[tuple[Path, int]]:
     """Write drawn JPEGs into class folders.
 
     Args:
-        folder: Where; the class folders are made.
-        count: How many.
+        folder: Where to write; the class folders are created.
+        count: The number of photographs.
 
     Returns:
         (file, class) pairs, the classes in turn.

@@ -1,4 +1,4 @@
-"""What may run on a GPU beside prediction, once each: a part of `cuda.py`."""
+"""Runs everything else that may use a GPU, once each; a part of `cuda.py`."""
 
 import functools
 import shutil
@@ -32,7 +32,7 @@ def _random_backbone(bench: Bench, name: str, size: int) -> Backbone:
 
 
 def explain_packaged(bench: Bench) -> str:
-    """Explain a photograph by the shipped classifier."""
+    """Explain a photograph with the shipped classifier."""
     classifier = bench.classifier(bench.device)
     heat = classifier.predict([images.decode(bench.made[0][0])], explain=True)[0].heat
     if heat is None or not np.isfinite(heat.values).all() or not np.ptp(heat.values):
@@ -41,7 +41,7 @@ def explain_packaged(bench: Bench) -> str:
 
 
 def explain_by_gradient(name: str, bench: Bench) -> str:
-    """Explain by a network whose last layer is no mean of places, after features were computed."""
+    """Explain with a network whose final features are not means over positions."""
     backbone = _random_backbone(bench, name, 160)
     pixels = framed(backbone, [path for path, _ in bench.made[:2]], [CENTER])
     backbone.features(pixels)
@@ -82,7 +82,7 @@ def mlp(bench: Bench) -> str:
 
 
 def classic(bench: Bench) -> str:
-    """Train by the classic recipe for one epoch, a tiny network, 64 photographs or so."""
+    """Train a tiny network by the classic recipe for one epoch, on about 64 photographs."""
     folder, chosen = bench.home / "few", [one for one in bench.made if one[1] < 4][:64]
     for path, _ in chosen:
         target = folder / path.parent.name / path.name

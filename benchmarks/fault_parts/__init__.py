@@ -1,1 +1,1 @@
-"""Faults to inject: what `faults.py` and `fuzz_decode.py` are made of."""
+"""The faults that `faults.py` and `fuzz_decode.py` inject."""

@@ -1,7 +1,7 @@
-"""Edited checkpoints: one random change each, passed off as what was written, and what comes of it.
+"""Edits checkpoints at random, with matching hashes, and finds out whether they are usable.
 
-A checkpoint may come from anybody, with hashes that match. Whatever is in its files, it either
-answers and is shown, or is refused in one sentence.
+A checkpoint may come from anybody, with hashes that match. Whatever its files contain, it must
+either answer and be shown, or be refused with one sentence.
 """
 
 import json
@@ -29,7 +29,7 @@ TENSOR_FILES = ("head.safetensors", "evidence.safetensors")
 HISTORY = "history.csv"
 
 NESTED = "@nested@"
-"""A text in whose place 100,000 lists inside one another are written."""
+"""A text that is replaced by 100,000 nested lists when it is written."""
 
 VALUES: dict[str, Any] = {
     "null": None,
@@ -61,7 +61,7 @@ class Edit(NamedTuple):
 
     Attributes:
         file: The file that is changed.
-        what: Where in it, and how.
+        what: What is changed in the file, and how.
         apply: Changes the file in a folder; hashes are not rewritten.
     """
 
@@ -71,7 +71,7 @@ class Edit(NamedTuple):
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON as no library would: NaN, lone surrogates, and lists without end."""
+    """Write JSON that no library would write: NaN, lone surrogates, and very deep lists."""
     deep = "[" * 100_000 + "]" * 100_000
     path.write_text(json.dumps(values).replace(f'"{NESTED}"', deep), encoding="utf-8")
 
@@ -125,7 +125,7 @@ CHANGES: dict[str, Callable[[Any, str | int], None]] = {
     "negated or turned round": _negate,
     **{name: put(value) for name, value in VALUES.items()},
 }
-"""What may be done to a place in a JSON file."""
+"""The changes that can be made at a place in a JSON file."""
 
 
 def _json_edit(folder: Path, file: str, rng: random.Random) -> Edit:
@@ -223,7 +223,7 @@ def _limits(tensor: np.ndarray) -> Any:
 
 
 def _with(tensor: np.ndarray, value: float) -> np.ndarray:
-    """Put one value into a tensor; a whole number becomes its smallest, which it is cast to."""
+    """Put one value into a tensor; tensors of whole numbers get the smallest one."""
     changed = tensor.copy()
     changed.reshape(-1)[0] = value if tensor.dtype.kind == "f" else _limits(tensor).tiny
     return changed
@@ -299,11 +299,11 @@ def random_edits(folder: Path, count: int, seed: int = 0) -> list[Edit]:
 
     Args:
         folder: A sound checkpoint.
-        count: How many.
-        seed: Same seed, same checkpoint: same edits.
+        count: The number of edits.
+        seed: Decides the edits, together with the checkpoint.
 
     Returns:
-        The edits; none has been made.
+        The edits, not applied yet.
     """
     rng = random.Random(seed)
     present = [name for name in JSON_FILES if (folder / name).is_file()]
@@ -330,7 +330,7 @@ def edited(folder: Path, edit: Edit, out: Path) -> Path:
     Args:
         folder: A sound checkpoint.
         edit: What to change.
-        out: The copy, which is replaced where it exists.
+        out: The folder of the copy; an existing one is replaced.
 
     Returns:
         `out`.

@@ -1,4 +1,4 @@
-"""Damaged photographs of every format that is read."""
+"""Damages photographs of every format that can be read."""
 
 import io
 import zlib
@@ -12,7 +12,7 @@ _SIDES = ((160, 120), (1400, 1100))
 
 
 def _picture(size: tuple[int, int]) -> Image.Image:
-    """Draw something that every coder has work with."""
+    """Draw a picture with enough detail to give every encoder work."""
     x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     noise = np.random.default_rng(0).integers(0, 40, (size[1], size[0]))
     planes = (x * 255 // size[0], y * 255 // size[1], (x + y) % 216 + noise)
@@ -20,7 +20,7 @@ def _picture(size: tuple[int, int]) -> Image.Image:
 
 
 def _lossless_jpeg(width: int, height: int) -> bytes:
-    """Write a plain lossless JPEG (SOF3): one 0-bit a pixel says that it is as predicted."""
+    """Write a plain lossless JPEG (SOF3), in which each 0-bit means "as predicted"."""
     frame = bytes([0xFF, 0xC3, 0, 11, 8, *height.to_bytes(2), *width.to_bytes(2), 1, 1, 0x11, 0])
     table = bytes([0xFF, 0xC4, 0, 20, 0, 1, *[0] * 16])
     scan = bytes([0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 0, 0])
@@ -28,7 +28,7 @@ def _lossless_jpeg(width: int, height: int) -> bytes:
 
 
 def originals() -> dict[str, list[bytes]]:
-    """Save pictures in every way that is read: format -> files."""
+    """Save pictures in every variant of every format that can be read: format -> files."""
     pillow_heif.register_heif_opener()
     found: dict[str, list[bytes]] = {"JPEG lossless": [_lossless_jpeg(*size) for size in _SIDES]}
 
@@ -73,8 +73,8 @@ def damage(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
 
     Args:
         content: The file.
-        other: Another of its format.
-        rng: What follows from the seed.
+        other: Another file of the same format.
+        rng: Decides the damage.
 
     Returns:
         The damaged file.
@@ -123,7 +123,7 @@ def _with_sums(content: bytes) -> bytes:
 
 
 def files(all_of: list[bytes], seed: int) -> Iterator[bytes]:
-    """Yield damaged copies of files without end; the same for the same seed."""
+    """Yield an endless sequence of damaged copies of files, which depends only on the seed."""
     rng = np.random.default_rng(seed)
     while True:
         first, second = (all_of[int(number)] for number in rng.integers(len(all_of), size=2))

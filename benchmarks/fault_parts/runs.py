@@ -1,4 +1,4 @@
-"""Training runs as processes of their own, on drawn photographs: killed, disturbed, undisturbed."""
+"""Training runs in separate processes, on drawn photographs: killed, disturbed or undisturbed."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
     Attributes:
         data: The photographs.
-        out: The checkpoint folder, alone in its parent.
+        out: The checkpoint folder, the only one in its parent folder.
         cache: The cache folder.
         temporary: The process's temporary folder.
     """
@@ -52,7 +52,7 @@ class Place(NamedTuple):
 
     @classmethod
     def below(cls, home: Path, data: Path) -> "Place":
-        """Lay a place out in an empty folder."""
+        """Choose the paths of a run in an empty folder."""
         shutil.rmtree(home, ignore_errors=True)
         place = cls(data, home / "runs" / "out", home / "cache", home / "temporary")
         for folder in (place.out.parent, place.cache, place.temporary):
@@ -64,7 +64,7 @@ class Place(NamedTuple):
         return (self.out / "head.safetensors").read_bytes()
 
     def left_over(self) -> list[str]:
-        """Name what a run should have removed, or moved to its place."""
+        """List what a run should have removed or moved into place."""
         found = [path for path in self.out.parent.iterdir() if path != self.out]
         found += self.temporary.iterdir()
         found += [path for path in self.cache.rglob(".*")]
@@ -123,7 +123,7 @@ def finish(process: "subprocess.Popen[str]", started: float) -> Ended:
 
 
 def train(place: Place) -> Ended:
-    """Train without a disturbance."""
+    """Train without disturbing the run."""
     started = time.monotonic()
     return finish(start(place), started)
 

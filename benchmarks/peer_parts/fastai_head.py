@@ -1,7 +1,8 @@
-"""What fastai's own recipe does with the same photographs and weights; `train_speed.py` runs it.
+"""Trains by fastai's own recipe on the same photographs and weights; `train_speed.py` runs it.
 
-`vision_learner` as its documentation has it: the body frozen but for BatchNorm, fastai's head and
-augmentation, `fit_one_cycle`. The body's weights are the packaged ones: nothing is downloaded.
+It uses `vision_learner` as fastai's documentation does: the body is frozen except for BatchNorm,
+with fastai's head and augmentation, and `fit_one_cycle`. The weights of the body are the packaged
+ones, so nothing is downloaded.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A checkpoint with many classes, made from generated features in seconds instead of trained.
 
-Its backbone is a packaged one, so it answers photographs, though its answers mean nothing.
+Its backbone is a packaged one, so it can classify photographs, but its answers mean nothing.
 Everything else is as large as training makes it: head, embedding, evidence with thumbnails,
 figures, history and golden answers.
 """
@@ -26,7 +26,7 @@ from model.trust.calibrate import Calibration, Trust
 from model.trust.metrics import class_figures
 from model.trust.unknown import MAX_DIRECTIONS, Detector, Embedding
 
-_EACH = 2  # validation photographs, and as many training photographs, of a class
+_EACH = 2  # validation photographs per class, and as many training photographs
 _EPOCHS = 30
 _NAMES = (
     "dog rose {}",
@@ -105,7 +105,7 @@ def _epoch(number: int) -> Row:
 
 
 def _metrics(rng: np.random.Generator, class_ids: list[str], parents: bool) -> dict[str, Any]:
-    """Make the figures of a validation in which every second answer is a class nearby."""
+    """Make the figures of a validation in which every second answer is a neighbouring class."""
     classes = len(class_ids)
     labels = np.repeat(np.arange(classes), _EACH)
     beside = (labels + rng.integers(1, 4, len(labels))) % classes

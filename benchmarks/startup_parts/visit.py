@@ -9,7 +9,7 @@ from playwright.sync_api import Page, sync_playwright
 
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 PHOTOGRAPH = "#photograph input[type=file]"
-"""Where a photograph is put; once it is there, the page can be used."""
+"""The input for a photograph; once it exists, the page can be used."""
 
 _ANSWER = "#top5 .ff-answer"
 _TIMEOUT = 60_000  # ms
@@ -19,13 +19,13 @@ _SENT = """() => ["navigation", "resource"]
 
 
 class Visit(NamedTuple):
-    """What a visit took.
+    """The times and sizes of a visit.
 
     Attributes:
         opened: From navigation to a Classify tab that takes a photograph, in s.
         answered: From choosing a photograph to the answer, in s.
-        kilobytes: Of all responses until the tab could be used, as they were sent.
-        document: Of them the page itself, which holds all components, before compression.
+        kilobytes: Size of all responses until the tab could be used, as sent (compressed).
+        document: Size of the page itself, which holds all components, before compression.
     """
 
     opened: float
@@ -43,7 +43,7 @@ def visit(address: str, photograph: Path) -> Visit:
     """Open a page with an empty cache, and classify a photograph.
 
     Args:
-        address: The page's.
+        address: The address of the page.
         photograph: The file.
 
     Returns:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
-_TOLERANCE = 1e-3  # relative; if ONNX Runtime differs more than this from torch, torch is used
+_TOLERANCE = 1e-3  # relative; if ONNX Runtime differs from torch by more than this, torch is used
 _SLOWER = "torch is used, which is 2-3 times slower."
 _ENGINE_VERSION = 3  # raise it when `onnx_export` writes a different graph
 

@@ -98,7 +98,7 @@ class Tail:
 
 
 def find_tail(network: Any, image_size: int) -> Tail:
-    """Find how a network computes its final features from positions, by trying it on noise.
+    """Find how a network computes its final features from positions, by running it on noise.
 
     It returns the shortest tail whose gradient reaches positions: the head after `forward_features`
     (pooling, and perhaps a norm or attention), or, if the head reads only a class token, the last

@@ -91,7 +91,7 @@ def trust_text(checkpoint: Checkpoint) -> str:
     if split not in checkpoint.metrics["splits"]:
         split = "valid"
     values = checkpoint.metrics["splits"][split]
-    how = "each fifth calibrated on the other four" if split == "valid" else "not used before"
+    how = "each fifth calibrated with the others" if split == "valid" else "not used before"
     sentences = [
         f"On {split} ({values['photographs']:,} photographs, {how}), probabilities are off by "
         f"{percent(values['ece'])} on average (ECE).",

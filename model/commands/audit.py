@@ -131,7 +131,7 @@ def render(found: "Audit", top: int) -> str:
     blocks = [
         f"{summary['photographs']:,} photographs in {summary['num_classes']} classes, "
         f"leave-one-out accuracy {found.accuracy:.2%} "
-        f"({found.accuracy_with_copies:.2%} if copies stay).",
+        f"({found.accuracy_with_copies:.2%} if only the photograph itself is left out).",
         _block(
             f"Likely label errors: {counts['label_error']:,}",
             ("Photograph", "Score", "Label", "Suggested"),

@@ -1,4 +1,4 @@
-"""The options by which a command lets a Ray cluster read photographs and compute features."""
+"""Options that let a command use a Ray cluster to read photographs and compute features."""
 
 import argparse
 import contextlib
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from model.commands import stopping
 
-if TYPE_CHECKING:  # importing it takes the backbones' time
+if TYPE_CHECKING:  # importing it also imports the backbones, which is slow
     from model.backbones.backbone import Backbone
     from model.features.cluster import Cluster
 
 PRIVATE = ("--cluster", "--actors")
-"""Options that say where a command was run, and change nothing of what it gives."""
+"""Options that say where a command was run, and do not affect its result."""
 
 
 def add(parser: argparse._ActionsContainer) -> None:
@@ -24,22 +24,22 @@ def add(parser: argparse._ActionsContainer) -> None:
         "--cluster",
         metavar="auto|HOST:PORT",
         help="read photographs and compute features on a Ray cluster (pip install -r "
-        "requirements-cluster.txt); auto: the one that runs here, else one is started on this "
-        "machine; photographs and cache lie where all machines see them",
+        "requirements-cluster.txt); auto: the one that runs on this machine, or a temporary one; "
+        "all machines must see the photographs and the cache at the same paths",
     )
     parser.add_argument(
         "--actors",
         type=int,
         metavar="N",
-        help="workers on the cluster (default: one a core, or one a GPU)",
+        help="workers on the cluster (default: one per core, or one per GPU)",
     )
 
 
 @contextlib.contextmanager
 def opened_quietly(options: argparse.Namespace, backbone: "Backbone") -> Iterator["Cluster | None"]:
-    """Open the cluster of a block that prints nothing on stdout; otherwise as `opened`.
+    """Open the cluster like `opened`, for a block that prints nothing on stdout itself.
 
-    Where a worker dies, Ray says so on stdout, which is to hold the results alone.
+    Ray reports dead workers on stdout, which must contain only results.
     """
     with contextlib.redirect_stdout(sys.stderr), opened(options, backbone) as cluster:
         yield cluster
@@ -47,17 +47,17 @@ def opened_quietly(options: argparse.Namespace, backbone: "Backbone") -> Iterato
 
 @contextlib.contextmanager
 def opened(options: argparse.Namespace, backbone: "Backbone") -> Iterator["Cluster | None"]:
-    """Open the cluster of a block.
+    """Open the cluster while a block runs.
 
     Args:
         options: `cluster`, `actors` and `cache_dir`.
-        backbone: What it computes.
+        backbone: The backbone whose features it computes.
 
     Yields:
         The cluster; None without `--cluster`.
 
     Raises:
-        ConnectionError: Nobody answers at its address.
+        ConnectionError: No cluster answers at the address.
         ValueError: `--actors` without `--cluster`, or the cluster cannot be used.
     """
     if options.cluster is None:
@@ -70,7 +70,7 @@ def opened(options: argparse.Namespace, backbone: "Backbone") -> Iterator["Clust
     cache_dir: Path = options.cache_dir
     with connect(options.cluster, backbone, cache_dir=cache_dir, actors=options.actors) as cluster:
         if threading.current_thread() is threading.main_thread():
-            stopping.by_exception()  # Ray has put a handler of its own in the place of ours
+            stopping.by_exception()  # Ray has replaced our handler with its own
         count = len(cluster.processes)
         print(f"Cluster: {count} {'worker' if count == 1 else 'workers'}", file=sys.stderr)
         yield cluster

@@ -35,7 +35,7 @@ def run(program: str, main: Callable[[], int], interrupted: str = "stopped.") ->
         return _run(program, main, interrupted)
     finally:
         if threading.current_thread() is threading.main_thread():
-            stopping.at_once(program)  # from here on nothing would catch an exception
+            stopping.at_once(program)  # nothing would catch an exception from here on
 
 
 def _run(program: str, main: Callable[[], int], interrupted: str) -> int:
@@ -84,7 +84,7 @@ _REMEDIES = {
 
 
 def explain(error: OSError) -> str:
-    """Say which file the operating system refuses, why, and what to do.
+    """Say which file the operating system refuses and why, and what to do.
 
     Args:
         error: A system error, or an error with its own message.
@@ -190,7 +190,7 @@ def add_max_pixels(parser: argparse._ActionsContainer) -> None:
 
 
 def add_checkpoint(parser: argparse._ActionsContainer, help: str, **options: Any) -> None:
-    """Add `--checkpoint`, a folder or a name on the Hub, to a parser; it stays as typed."""
+    """Add `--checkpoint` to a parser; its value, a folder or a name on the Hub, stays a text."""
     parser.add_argument("--checkpoint", metavar="DIR|USER/NAME[@REVISION]", help=help, **options)
 
 

@@ -66,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
     listing = _listing(options, classifier.checkpoint, places)
     if not options.split and any(entry.split == "train" for entry in listing.entries):
         print(
-            f"Note: {options.data} has splits, and train is included. Choose one: --split test.",
+            f"Note: {options.data} has splits, and this measures all of them, including train. "
+            "Choose one, for example with --split test.",
             file=sys.stderr,
         )
     unknown = list_unlabelled(options.unknown, **places) if options.unknown else None
@@ -117,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
 def _listing(
     options: argparse.Namespace, checkpoint: Checkpoint, places: dict[str, Any]
 ) -> Listing:
-    """List the photographs; if the upper folders are the checkpoint's parents, as nested."""
+    """List the photographs, as nested folders if the upper ones are the checkpoint's parents."""
     from model.photographs.sources import list_source
 
     places = {"splits": bool(options.split), **places}

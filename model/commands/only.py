@@ -1,4 +1,4 @@
-"""`--only FILE`: a text file with the classes that may be answered, one per line."""
+"""`--only FILE`: a text file with the allowed classes, one per line."""
 
 import argparse
 from pathlib import Path
@@ -36,7 +36,7 @@ def add(parser: argparse._ActionsContainer) -> None:
 
 
 def read(file: Path) -> list[Line]:
-    """Read the classes that may be answered, before time is spent on anything else.
+    """Read the allowed classes, before time is spent on anything else.
 
     Args:
         file: UTF-8 text with one id or name per line; empty lines and lines that begin with # are
@@ -47,7 +47,7 @@ def read(file: Path) -> list[Line]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not such a text, names no class, or names too many.
+        ValueError: The file is not UTF-8 text, names no class, or names too many.
     """
     if not file.exists():
         raise FileNotFoundError(f"--only {file} does not exist.")

@@ -21,7 +21,7 @@ from model.trust.levels import SURE, Answer
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parsers of `python -m model`."""
+    """Add the `predict` command to the parsers of `python -m model`."""
     command = console.add_command(
         commands,
         "predict",
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
     command.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
     only.add(command)
     output = command.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="one JSON object a line")
+    output.add_argument("--json", action="store_true", help="one JSON object per line")
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a table")
     command.add_argument(
         "--figure",
@@ -62,10 +62,11 @@ def run(options: argparse.Namespace) -> int:
         1 when a file could not be read, else 0.
 
     Raises:
-        FileNotFoundError: No folder for the table or the figure, or no file of classes.
+        FileNotFoundError: The folder of the table or the figure, or the file of classes, does not
+            exist.
         ConnectionError: No cluster answers at `--cluster`.
-        ValueError: No photographs, or more than one with `--figure`, or `--figure` with
-            `--cluster`; or as `only`; or the cluster cannot be used.
+        ValueError: There are no photographs, or more than one with `--figure`; `--figure` is used
+            with `--cluster`; the cluster cannot be used; or see `only`.
     """
     if options.figure and options.cluster:
         raise ValueError(
@@ -111,14 +112,14 @@ def write(
     options: argparse.Namespace,
     out: TextIO,
 ) -> int:
-    """Write predictions as the options say, each as soon as it is there.
+    """Write each prediction as soon as it is ready, in the form that the options ask for.
 
     Args:
-        outcomes: As `predictions.predict_all`.
-        classifier: What they come from.
-        top: How many classes each names.
+        outcomes: See `predictions.predict_all`.
+        classifier: The classifier that made them.
+        top: The number of classes in each prediction.
         options: `csv`, `json` and `figure`.
-        out: Where they are printed; reasons why files cannot be read go to stderr.
+        out: Where to print them; reasons why files cannot be read go to stderr.
 
     Returns:
         How many files could not be read.
@@ -185,7 +186,7 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
 
 
 def promise(prediction: Prediction) -> str:
-    """Say how often the set holds the right class; "" where that is probably not allowed."""
+    """Say how often the set holds the right class; "" if that class is probably not allowed."""
     said = f"holds the right class in {prediction.coverage:.1%} of photographs"
     if prediction.restricted is None:
         return f" ({said})"
@@ -193,7 +194,7 @@ def promise(prediction: Prediction) -> str:
 
 
 def answer_text(answer: Answer) -> str:
-    """Say which class or parent is sure enough, and what it leaves open."""
+    """Say which class or parent is certain enough, and which classes remain possible."""
     if not answer.level:
         return f"none is sure enough ({SURE:.0%} or more)"
     named = ", ".join(f"{part.label} {part.probability:.1%}" for part in answer.perhaps)

@@ -1,4 +1,4 @@
-"""Labelled photographs: as listed by a source, after reading, and divided into splits."""
+"""Labelled photographs in three stages: listed by a source, read, and divided into splits."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

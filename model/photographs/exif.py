@@ -43,7 +43,7 @@ def shot(image: Image.Image) -> Shot | None:
         fraction = _text(details.get(Base.SubsecTimeOriginal, ""))
         parts = [_text(exif.get(tag, "")) for tag in _CAMERA]
         parts.append(_text(details.get(_SERIAL, "")))
-    except Exception:  # a damaged EXIF block can fail in any way; it gives no time then
+    except Exception:  # a damaged EXIF block can raise any error; there is no time then
         return None
     seconds = taken.replace(tzinfo=UTC).timestamp()
     if fraction.isdecimal() and fraction.isascii():

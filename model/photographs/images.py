@@ -22,8 +22,8 @@ DECODER_VERSION = 3
 """Part of every feature-cache key: raise it when `decode` returns different pixels for a file."""
 
 MAX_PIXELS = 40_000_000
-"""Most px that a photograph may have, unless `allow` changes it; a larger one is refused before it
-is decoded."""
+"""Largest number of px of a photograph, unless `allow` changes it; a larger one is refused before
+it is decoded."""
 
 MAX_BYTES = 500_000_000
 """Most bytes that a file may have; a larger one is refused before it is read."""

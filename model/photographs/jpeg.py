@@ -9,7 +9,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers that begin a frame; the three excluded ones define tables or are not used."""
 
 _SCALABLE = {0xC0, 0xC1, 0xC2}
-"""Baseline, extended sequential and progressive, Huffman-coded: what cameras and browsers use."""
+"""Markers of the Huffman-coded kinds that cameras and browsers use: baseline to progressive."""
 
 _PROGRESSIVE = 0xC2
 
@@ -80,8 +80,8 @@ def completed(content: bytes) -> bytes:
 def lacks_little(content: bytes) -> bool:
     """Return whether a truncated JPEG still has nearly all of its pixels, as browsers show it.
 
-    Files in several scans, such as progressive ones, are never accepted: they hold something of
-    each pixel long before they hold everything.
+    Files in several scans, such as progressive ones, are never accepted, because long before they
+    are complete they contain something of every pixel.
 
     Args:
         content: The file.
@@ -105,7 +105,7 @@ def lacks_little(content: bytes) -> bool:
 
 
 def _shortened(content: bytes, frame: int) -> bytes:
-    """Make a JPEG's header ask for only the share of the pixels that must be there.
+    """Change a JPEG's header to declare only the share of the pixels that must be present.
 
     A scan is a sequence of equal blocks, and nothing in it depends on where a line of the picture
     ends. So any width and height that hold the right number of blocks will do, and a narrow, tall

@@ -101,7 +101,7 @@ def _faults_named(path: Path) -> Generator[None]:
         raise
     except (OSError, *_FAULTS) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # an error of the disk, not of the archive
+            raise  # an error of the disk, not the archive
         reason = str(error).split("\n")[0].rstrip(".") or type(error).__name__
         raise RefusedArchive(f"{path} is damaged or not an archive ({reason}).") from error
 

@@ -62,7 +62,7 @@ class Exported:
                 f"  input: pixels uint8 [N, {self.image_size}, {self.image_size}, 3], framed",
                 f"  outputs: probabilities float32 [N, {self.num_classes}], unknown_score float32 "
                 f"[N], set bool [N, {self.num_classes}]",
-                f"  metadata: {', '.join(self.keys)}, each JSON",
+                f"  metadata: {', '.join(self.keys)}, each as JSON",
                 f"  probabilities in ONNX Runtime differ from the classifier's by at most "
                 f"{self.difference:.1e} on {len(golden.SIZES)} golden patterns.",
             ]

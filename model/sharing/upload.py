@@ -87,7 +87,8 @@ def upload(
         Where it was uploaded.
 
     Raises:
-        HubError: The upload failed. Nothing incomplete is left, or the message says what is.
+        HubError: The upload failed. Nothing incomplete remains on the Hub, or the message says what
+            does.
         ValueError: `repo` is not a valid name, or holds something else.
     """
     from huggingface_hub import HfApi

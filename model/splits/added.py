@@ -1,4 +1,4 @@
-"""Adds sources to a data set: merges their listings, and decides where labels disagree."""
+"""Adds sources to a data set: merges their listings, and resolves conflicting labels."""
 
 from collections import Counter
 from collections.abc import Sequence

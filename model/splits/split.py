@@ -64,7 +64,7 @@ class SplitOptions:
         wanted = {"valid": self.valid_fraction, "test": self.test_fraction}
         draw = {split: share for split, share in wanted.items() if share and split not in present}
         if "valid" in present and "test" in draw:
-            del draw["test"]  # a source with splits has decided itself whether it has a test split
+            del draw["test"]  # a source with splits already decided whether it has a test split
         return draw
 
 

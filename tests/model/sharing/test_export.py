@@ -198,7 +198,7 @@ def test_parents_are_told_where_there_are_some(
     assert metadata(classifier)["parents"] == [("herbs",), (), ("bulbs",)]
     assert metadata(classifier)["thresholds"]["sure"] == SURE
     made = Exported(Path("a.onnx"), 1, 0.0, 48, 3, tuple(metadata(classifier)))
-    assert "  metadata: class_names, parents, transforms, thresholds, each JSON" in made.render()
+    assert "  metadata: class_names, parents, transforms, thresholds, each as JSON" in made.render()
 
 
 def test_a_file_is_replaced_only_with_overwrite(run: Run, tmp_path: Path, capsys):
