@@ -121,7 +121,7 @@ def run(photographs: Path, work: Path) -> dict[str, float]:
 
 
 def run_row(row: str, in_memory: int) -> tuple[str, ...]:
-    """Fit, measure and audit made-up features in a process of its own.
+    """Fit, measure and audit made-up features in a separate process.
 
     Args:
         row: `PHOTOGRAPHSxCLASSES`.

@@ -2,7 +2,7 @@
 
     python docs/page_picture.py
 
-Wants Chromium: `apt-get install chromium`, or `playwright install chromium`.
+This needs Chromium: `apt-get install chromium`, or `playwright install chromium`.
 """
 
 import shutil
@@ -21,7 +21,7 @@ _SECONDS = 60  # until the page is up
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at."""
+    """Return a port on which no program listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -31,7 +31,7 @@ def wait_for(address: str, page: "subprocess.Popen[bytes]") -> None:
     """Wait until the page answers.
 
     Raises:
-        TimeoutError: It has ended, or does not answer within a minute.
+        TimeoutError: The program has ended, or does not answer within a minute.
     """
     for _ in range(2 * _SECONDS):
         try:

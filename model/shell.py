@@ -1,4 +1,4 @@
-"""Commands that people copy from a message: quoted for the shell of this system."""
+"""Commands that people copy from a message, quoted for the shell of this system."""
 
 import os
 import re
@@ -11,12 +11,12 @@ def quote(text: str, *, windows: bool = os.name == "nt") -> str:
     """Write a text as one word of a command.
 
     Args:
-        text: Such as a path.
-        windows: Whether the shell is cmd or PowerShell, which know no backslash before a space,
-            and cmd no single quotation marks.
+        text: The text, such as a path.
+        windows: Whether the shell is cmd or PowerShell. Neither allows a backslash before a space,
+            and cmd does not know single quotation marks.
 
     Returns:
-        The word, in quotation marks where it needs them.
+        The word, in quotation marks if it needs them.
     """
     if not windows:
         return shlex.quote(text)
@@ -26,12 +26,12 @@ def quote(text: str, *, windows: bool = os.name == "nt") -> str:
 
 
 def copy_folder(source: str, target: str, *, windows: bool = os.name == "nt") -> str:
-    """Write the command that copies what is in a folder into another one, which it makes.
+    """Return a command that creates a folder and copies the content of another one into it.
 
     Args:
-        source: The folder that is there.
-        target: The folder to be.
-        windows: As `quote`.
+        source: The folder to copy from.
+        target: The folder to create.
+        windows: See `quote`.
     """
     if windows:
         return f"robocopy {quote(source, windows=True)} {quote(target, windows=True)} /E"

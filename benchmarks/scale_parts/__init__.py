@@ -1,1 +1,1 @@
-"""What scale.py measures in a process of its own besides training."""
+"""The parts of scale.py that run in separate processes, besides training."""

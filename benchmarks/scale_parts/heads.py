@@ -1,7 +1,7 @@
-"""A row of `scale.py --rows`: what training and audit make of features, which are made up here.
+"""A row of `scale.py --rows`: makes up features, and runs training and audit on them.
 
-The features of a class are its centre and noise. One photograph of `_FALSE` has the features of
-another class than its own, so that no classifier is right on more than the rest of them.
+The features of a photograph are the centre of its class plus noise. One in `_FALSE` photographs has
+the features of another class, so no classifier can recognise it.
 """
 
 import json
@@ -20,16 +20,16 @@ from model.photographs.dataset import DataSet, Photos
 
 WIDTH = 2048
 _FALSE = 20
-_SPREAD = 0.6  # of the centres, where the noise has 1
+_SPREAD = 0.6  # standard deviation of the centres; that of the noise is 1
 _BLOCK = 4096
-_INTERVAL = 0.05  # s between two looks at the memory
+_INTERVAL = 0.05  # s between two measurements
 
 
 class Peak:
-    """The most anonymous memory that this process had, which a thread looks at all the time."""
+    """The peak of this process's anonymous memory, which a thread measures repeatedly."""
 
     def __init__(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._most, self._done = 0, threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -39,14 +39,14 @@ class Peak:
             self._most = max(self._most, anonymous_bytes())
 
     def stop(self) -> int:
-        """Return the most bytes."""
+        """Stop the thread, and return the peak in bytes."""
         self._done.set()
         self._thread.join()
         return self._most
 
 
 def anonymous_bytes() -> int:
-    """Return the memory of this process that is no file's: anonymous, and shared without a file."""
+    """Return the memory of this process that is not backed by a file, private or shared."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return 1024 * sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem"))
@@ -60,12 +60,12 @@ def make_features(
     Args:
         count: N photographs.
         num_classes: C.
-        folder: Where the file is; it has no name and is gone with the array.
-        seed: Of noise and of what is false.
+        folder: The folder for the file, which has no name and disappears with the array.
+        seed: Decides the noise, and which features are those of another class.
 
     Returns:
-        float16 `[N, 1, D]`, mapped; labels in ascending order, int64 `[N]`; and bool `[N]`, whose
-        features are those of their class.
+        float16 `[N, 1, D]`, mapped; labels in ascending order, int64 `[N]`; and bool `[N]`, which
+        photographs have the features of their own class.
     """
     centres = np.random.default_rng(0).normal(0, _SPREAD, (num_classes, WIDTH)).astype(np.float16)
     rng = np.random.default_rng(seed)
@@ -100,10 +100,10 @@ def run(count: int, num_classes: int, folder: Path, in_memory: int) -> dict[str,
     """Fit a head in this process, calibrate and measure it, and audit its photographs.
 
     Args:
-        count: N training photographs; a fiftieth as many, but two a class or more, are `valid`.
+        count: N training photographs; `valid` has a fiftieth as many, but at least two per class.
         num_classes: C.
-        folder: Where temporary files are.
-        in_memory: As `Scratch`, in bytes.
+        folder: The folder for temporary files.
+        in_memory: See `Scratch`; in bytes.
 
     Returns:
         `fit`, `measure` and `audit`, in s; `peak`, the most anonymous memory, in bytes; `top1` of
@@ -148,6 +148,6 @@ def run(count: int, num_classes: int, folder: Path, in_memory: int) -> dict[str,
 
 
 def run_here(arguments: list[str]) -> None:
-    """Run with these arguments, as `run` takes them, and print the result as JSON."""
+    """Call `run` with these arguments, and print the result as JSON."""
     count, num_classes, folder, in_memory = arguments
     print(json.dumps(run(int(count), int(num_classes), Path(folder), int(in_memory))))

@@ -53,8 +53,8 @@ def unpack(path: Path, cache_dir: Path, *, limits: Limits = LIMITS) -> Unpacked:
         limits: What the archive may hold.
 
     Returns:
-        The unpacked folder. If it holds nothing but one other folder, and that is not a class
-        folder, then that inner folder.
+        The unpacked folder. If the only thing in it is another folder that is not a class folder,
+        this inner folder is returned.
 
     Raises:
         RefusedArchive: A ValueError. The archive is damaged, holds no photographs or exceeds the

@@ -1,1 +1,1 @@
-"""One page, many processes that answer: replicas of its classifiers on a Ray cluster."""
+"""Replicas of a page's classifiers, in processes of a Ray cluster."""

@@ -1,7 +1,7 @@
-"""The page's side of its replicas: which of them is free, which has died, and what replaces it.
+"""Manages the replicas of a page: finds a free one, notices dead ones and replaces them.
 
-These are plain actors of Ray and not Ray Serve, for reasons that docs/scaling.md has: one page
-asks, which forms the batches itself, so that answers are the same as without replicas.
+Replicas are plain Ray actors and do not use Ray Serve; docs/scaling.md gives the reasons. Only the
+page sends requests, and it forms the batches itself, so answers are the same as without replicas.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from model.serving.replica import Introduction
 _log = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
-"""Within which a replica must have loaded everything."""
+"""Time within which a replica must have loaded everything."""
 
 PATIENCE_SECONDS = 30.0
-"""How long photographs wait for a replica after the last one was lost: one is replaced in 4 s."""
+"""How long photographs wait after the last replica was lost; replacing one takes 4 s."""
 
-_CALL_SECONDS = 60.0  # for one batch; a replica that takes longer is taken for stuck
-_CHECK_SECONDS = 3.0  # after which an idle one is asked whether it answers
-_ANSWER_SECONDS = 15.0  # within which it must
+_CALL_SECONDS = 60.0  # for one batch; a replica that takes longer is considered stuck
+_CHECK_SECONDS = 3.0  # between two checks of an idle replica
+_ANSWER_SECONDS = 15.0  # for the answer to a check
 _TICK_SECONDS = 0.25
 _CLOSE_SECONDS = 5.0  # for threads to leave Ray, before the page leaves it
 _LONGEST_PAUSE = 30.0  # between two attempts to replace one that cannot start
@@ -36,18 +36,18 @@ class UnavailableError(ConnectionError):
 
 @dataclass(eq=False)
 class _Place:
-    """A replica, or the one that is to replace it.
+    """A replica, or its replacement while that is starting.
 
     Attributes:
         number: From 1, for people.
         actor: The actor.
-        is_up: It has shown that it answers, and was not lost since.
-        is_busy: It holds a request.
-        asked: What it was asked to show that it answers, if anything.
-        when: When it was last given back, lost or made: seconds of `time.monotonic`.
-        checked: When it was last asked to show that it answers.
+        is_up: Whether it has shown that it answers, and has not been lost since.
+        is_busy: Whether it is working on a request.
+        asked: The pending request that checks whether it answers, if any.
+        when: When it was last released, lost or created, in s of `time.monotonic`.
+        checked: When its last check began.
         pause: Seconds to wait before the next attempt to replace it.
-        said: Why the last attempt failed.
+        said: The reason why the last attempt failed.
     """
 
     number: int
@@ -66,16 +66,16 @@ class Replicas:
 
     Attributes:
         lost: Requests that a replica held when it died or got stuck.
-        repeated: Those of them that another one has answered.
+        repeated: How many of them another replica has answered.
     """
 
     def __init__(self, ray: Any, make: Callable[[], Any], count: int) -> None:
-        """Start replicas, which `introduce` waits for.
+        """Start replicas; `introduce` waits until they are ready.
 
         Args:
             ray: The module.
             make: Makes an actor of `Replica`.
-            count: How many.
+            count: The number of replicas.
         """
         self._ray, self._make = ray, make
         self._places = [_Place(number, make()) for number in range(1, count + 1)]
@@ -95,13 +95,12 @@ class Replicas:
         return any(place.is_up for place in self._places)
 
     def introduce(self) -> list[Introduction]:
-        """Wait until all replicas have loaded everything, and watch them from then on.
+        """Wait until all replicas have loaded everything, and then keep watching them.
 
-        Returns:
-            What each says of itself.
+        Returns: The description that each gives of itself.
 
         Raises:
-            ValueError: One cannot start, or has other versions, checkpoints or weights.
+            ValueError: A replica cannot start, or has different versions, checkpoints or weights.
         """
         said = [place.actor.introduce.remote() for place in self._places]
         _, late = self._ray.wait(said, num_returns=len(said), timeout=START_SECONDS)
@@ -127,14 +126,14 @@ class Replicas:
         return found
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """Let a free replica answer; if it is lost meanwhile, another one.
+        """Call a free replica; if it is lost before it answers, call another one.
 
         Args:
-            method: Of `Replica`.
+            method: The name of a method of `Replica`.
             arguments: Its arguments.
 
         Raises:
-            UnavailableError: There is no replica, or a second one was lost as well.
+            UnavailableError: No replica is available, or the second one was lost as well.
             Exception: Whatever the replica raises.
         """
         with self._counted():
@@ -186,10 +185,10 @@ class Replicas:
             self._changed.wait_for(lambda: not self._asking, _CLOSE_SECONDS)
 
     def _take(self) -> tuple[_Place, Any]:
-        """Wait for a replica that is free, and take the one that was free for longest.
+        """Wait until a replica is free, and take the one that has been free for longest.
 
         Raises:
-            UnavailableError: There is none, and was none for a while.
+            UnavailableError: No replica has been available for a while.
         """
         with self._changed:
             while not self._closed.is_set():
@@ -204,10 +203,10 @@ class Replicas:
         raise UnavailableError("No replica answers.")
 
     def _take_sound(self) -> tuple[_Place, Any]:
-        """Take a replica that answers, as one that died while it was idle may not be known yet.
+        """Take a replica that answers, because the death of an idle one may not be known yet.
 
         Raises:
-            UnavailableError: As `_take`.
+            UnavailableError: See `_take`.
         """
         while True:
             place, actor = self._take()
@@ -231,7 +230,7 @@ class Replicas:
             self._changed.notify_all()
 
     def _lose(self, place: _Place, actor: Any, reason: str) -> None:
-        """Note that a replica is lost, and end what may be left of it; the watcher replaces it."""
+        """Record that a replica is lost, and end what is left of it; the watcher replaces it."""
         with self._changed:
             if self._closed.is_set() or place.actor is not actor or not place.is_up:
                 return
@@ -248,7 +247,7 @@ class Replicas:
             self._ray.kill(actor)
 
     def _watch(self) -> None:
-        """Replace replicas that were lost, and find out whether those that are idle answer."""
+        """Replace lost replicas, and check whether idle ones still answer."""
         while not self._closed.wait(_TICK_SECONDS):
             for place in self._places:
                 if place.is_up:
@@ -257,10 +256,10 @@ class Replicas:
                     self._replace(place)
 
     def _check(self, place: _Place, actor: Any) -> None:
-        """Ask an idle replica for an answer now and then; it is lost if there is none in time.
+        """Check an idle replica from time to time; it counts as lost if it does not answer in time.
 
-        Requests that come meanwhile go to the same replica: they wait for milliseconds. Other
-        threads may lose the replica at any line, after which its place is for `_replace`.
+        Requests that arrive meanwhile may go to the same replica; they wait only milliseconds.
+        Other threads may lose the replica at any line; its place is then for `_replace`.
         """
         now = time.monotonic()
         try:
@@ -285,7 +284,7 @@ class Replicas:
                 place.asked = asked
 
     def _replace(self, place: _Place) -> None:
-        """Start another replica, or see whether it has loaded everything."""
+        """Start a replacement, or check whether it has loaded everything."""
         now = time.monotonic()
         try:
             if place.asked is None:

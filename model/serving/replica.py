@@ -1,6 +1,6 @@
-"""What a replica does: it loads the page's checkpoints, shows that it answers alike, and answers.
+"""A replica: loads the page's checkpoints, proves that its answers agree, and classifies.
 
-Nothing of Ray is needed here: `pool` makes an actor of this class.
+This file does not need Ray: `pool` makes an actor of the class.
 """
 
 import functools
@@ -26,13 +26,13 @@ from model.verify import HALF_TOLERANCE, TOLERANCE
 
 @dataclass(frozen=True)
 class Served:
-    """A checkpoint, as the page serves it.
+    """A checkpoint that the page serves.
 
     Attributes:
         folder: The checkpoint folder, absolute.
-        fingerprint: As `fingerprint`.
-        allowed: As `Classifier.allowed`.
-        logits: What the page's own classifier answers to the golden patterns.
+        fingerprint: The result of `fingerprint`.
+        allowed: See `Classifier.allowed`.
+        logits: The answers of the page's own classifier to the golden patterns.
     """
 
     folder: Path
@@ -43,16 +43,16 @@ class Served:
 
 @dataclass(frozen=True)
 class Job:
-    """What all replicas must agree on with the page.
+    """Everything in which a replica must agree with the page.
 
     Attributes:
         served: The page's checkpoints.
-        device: As `Backbone.device`.
+        device: See `Backbone.device`.
         cache_dir: The cache folder, absolute.
-        threads: As `Classifier`; torch has as many on a CPU.
-        redacted: Answers neither show nor name training photographs.
-        torch: torch runs one of the backbones.
-        versions: As `versions.of`.
+        threads: See `Classifier`; torch also uses as many on a CPU.
+        redacted: Whether answers must neither show nor name training photographs.
+        torch: Whether torch runs one of the backbones.
+        versions: The result of `versions.of`.
     """
 
     served: list[Served]
@@ -66,13 +66,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Introduction:
-    """What a replica says of itself once it has loaded everything.
+    """A replica's description of itself, once it has loaded everything.
 
     Attributes:
         machine: The name of its machine.
         process: Its process id there.
-        megabytes: The memory that it takes; 0 where the system does not tell.
-        exact: Whether its answers to the golden patterns are the page's, bit for bit.
+        megabytes: The memory that it uses; 0 if the system does not report it.
+        exact: Whether its answers to the golden patterns equal the page's, bit for bit.
     """
 
     machine: str
@@ -82,7 +82,7 @@ class Introduction:
 
     @property
     def text(self) -> str:
-        """Where it is and what it takes, in words."""
+        """Its process, machine and memory, in words."""
         return f"process {self.process} on {self.machine}, {self.megabytes:.0f} MB"
 
 
@@ -91,10 +91,10 @@ class UnlikeError(ValueError):
 
 
 def fingerprint(folder: Path) -> str:
-    """Hash all files of a checkpoint folder that decide an answer.
+    """Hash all files of a checkpoint folder that affect an answer.
 
     Raises:
-        OSError: One cannot be read.
+        OSError: A file cannot be read.
     """
     content = hashlib.sha256()
     for path in sorted(folder / name for name in HASHED if (folder / name).is_file()):
@@ -105,26 +105,26 @@ def fingerprint(folder: Path) -> str:
 
 
 def probe(classifier: Classifier) -> np.ndarray:
-    """Return a classifier's calibrated logits of the golden patterns, `[N, C]`."""
+    """Return a classifier's calibrated logits for the golden patterns, `[N, C]`."""
     return classifier.assess(golden.patterns()).logits
 
 
 class Replica:
-    """Answers for the page, in a process of its own, on whatever machine it is started."""
+    """Classifies for the page, in a separate process that may be on another machine."""
 
     def __init__(self, job: Job) -> None:
-        """Remember the job; `introduce` does the work, as it can say what is wrong.
+        """Store the job; `introduce` does the work, because it can report what is wrong.
 
         Args:
-            job: What to agree on.
+            job: What must agree with the page.
         """
         self._job = job
 
     def introduce(self) -> Introduction:
-        """Load the checkpoints, and compare all that decides an answer.
+        """Load the checkpoints, and compare everything that affects an answer.
 
         Returns:
-            Where it is, and how it compares.
+            The description of this replica.
 
         Raises:
             UnlikeError: Something is missing or differs.
@@ -133,10 +133,10 @@ class Replica:
         return Introduction(socket.gethostname(), os.getpid(), _megabytes(), exact)
 
     def check(self) -> None:
-        """Answer to a golden pattern, to show that it still can.
+        """Classify a golden pattern, to show that this replica still can.
 
         Raises:
-            Exception: Whatever keeps it from answering.
+            Exception: Any reason why it cannot answer.
         """
         self._opened[0][0].assess(golden.patterns()[:1])
 
@@ -194,10 +194,10 @@ class Replica:
 
 
 def _open(job: Job, served: Served, opened: Sequence[Classifier], machine: str) -> Classifier:
-    """Load a checkpoint as the page has it.
+    """Load a checkpoint, and make sure that it is the page's.
 
     Raises:
-        UnlikeError: It is missing, is another one, or cannot be used.
+        UnlikeError: It is missing, is a different one, or cannot be used.
     """
     if not served.folder.is_dir():
         raise UnlikeError(
@@ -229,7 +229,7 @@ def _open(job: Job, served: Served, opened: Sequence[Classifier], machine: str) 
 
 
 def _agrees(classifier: Classifier, served: Served, machine: str) -> bool:
-    """Tell whether a classifier answers to the golden patterns as the page's, bit for bit.
+    """Return whether a classifier answers the golden patterns like the page's, bit for bit.
 
     Raises:
         UnlikeError: It differs by more than engines and processors do.
@@ -246,7 +246,7 @@ def _agrees(classifier: Classifier, served: Served, machine: str) -> bool:
 
 
 def _megabytes() -> float:
-    """Return the memory of this process, in MB; 0 where the system does not tell."""
+    """Return the memory of this process, in MB; 0 if the system does not report it."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""How a page gets its replicas: how many threads there are for each, and what they agree on."""
+"""Starts the replicas of a page: counts the threads for each, and says what must agree."""
 
 import contextlib
 import functools
@@ -30,23 +30,24 @@ def start(
     threads: int | None = None,
     redacted: bool = False,
 ) -> Iterator[tuple[Replicas, list[Introduction]]]:
-    """Start replicas of a page's classifiers on a cluster, and end them with the block.
+    """Start replicas of a page's classifiers on a cluster, and end them when the block ends.
 
     Args:
-        classifiers: What the page serves, loaded here as well; each replica loads all of them.
+        classifiers: The page's classifiers, which are also loaded here; each replica loads all.
         count: Replicas, 1 or more.
-        address: As `joining.connect`.
+        address: See `joining.connect`.
         cache_dir: The cache folder.
         threads: Threads of each replica on a CPU; by default as many as the cluster's machines
             have for each, at most 4.
         redacted: Answers neither show nor name training photographs.
 
     Yields:
-        The replicas, which agree with the classifiers, and what each says of itself.
+        The replicas, which agree with the classifiers, and the description that each gives of
+        itself.
 
     Raises:
-        ConnectionError: Nobody answers at the address.
-        ValueError: Ray is missing, there is no room for the replicas, or a machine has other
+        ConnectionError: No cluster answers at the address.
+        ValueError: Ray is missing, there is no room for the replicas, or a machine has different
             versions, checkpoints or weights.
     """
     for value, option in ((count, "--replicas"), (threads, "--replica-threads")):
@@ -87,9 +88,9 @@ def start(
 
 
 def _linear_algebra() -> dict[str, str]:
-    """Return the variables with which NumPy computes as in this process, bit for bit.
+    """Return the environment variables that make NumPy's results bit-identical to this process's.
 
-    Ray would give it as many threads as a replica has CPUs; how many there are decides last bits.
+    Ray would set as many threads as a replica has CPUs, and their number affects the last bits.
     """
     return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(default_workers()))}
 
@@ -97,13 +98,14 @@ def _linear_algebra() -> dict[str, str]:
 def room(
     nodes: Sequence[Mapping[str, Any]], count: int, threads: int | None, *, gpu: bool
 ) -> tuple[int, float]:
-    """Return how many CPUs, and what share of a GPU, each of some replicas takes.
+    """Return how many CPUs, and what share of a GPU, each replica uses.
 
     Args:
         nodes: The resources of each machine.
         count: Replicas.
         threads: CPUs for each; None for as many as there are, at most 4.
-        gpu: Whether each computes on a GPU; several share one where there are fewer.
+        gpu: Whether each computes on a GPU; if there are fewer GPUs than replicas, several share
+            one.
 
     Raises:
         ValueError: There is no room for them.
