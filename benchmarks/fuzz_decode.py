@@ -104,7 +104,9 @@ def main() -> int:
         description=__doc__, formatter_class=console.HelpFormatter, prog="fuzz_decode.py"
     )
     parser.add_argument("--seconds", type=float, default=600, help="how long to run")
-    parser.add_argument("--seed", type=int, default=0, help="of the first process; then +1 each")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first process; the next one gets 1 more"
+    )
     parser.add_argument("--formats", nargs="+", metavar="NAME", help="only these formats")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for files that failed")
     options = parser.parse_args()

@@ -69,7 +69,7 @@ class StandIn:
     """Returns made-up results, which are copied as if they came from another process."""
 
     def __init__(self, width: int) -> None:
-        """Make up features of a width."""
+        """Make up features of this width."""
         self._features = np.ones((_KEYS, width), np.float32)
         self._thumbnail = bytes(_THUMBNAIL_BYTES)
 

@@ -81,7 +81,7 @@ def main() -> int:
         Exit status 0.
 
     Raises:
-        FileNotFoundError: A page is to be measured and there is no Chromium.
+        FileNotFoundError: There is no Chromium to measure a page with.
         OSError: The demo does not start.
         ValueError: --classes is out of range.
     """

@@ -17,7 +17,8 @@ _START, _SCAN = 0xD8, 0xDA
 _END = b"\xff\xd9"
 _MAY_LACK = 0.02  # of the pixels
 _PADDING = b"\xff\x00" * 8
-"""The 64 bits that libjpeg reads ahead. All 1s are never a code, so they add hardly any block."""
+"""The 64 bits that libjpeg reads ahead. A code never consists of 1s only, so they add hardly any
+blocks."""
 
 _LONGEST_SIDE = 65_500  # px, libjpeg's limit
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length

@@ -2,8 +2,8 @@
 
 Features alone cannot decide: on flowers, a photograph that was shrunk and cropped can be further
 from its original than two different photographs of one bed are from each other. So every photograph
-is compared with its nearest neighbours pixel by pixel, after one was moved, scaled and rotated to
-fit the other, or the other's mirror image, as well as possible.
+is compared with its nearest neighbours pixel by pixel. Before that, one of the two is moved, scaled
+and rotated so that it fits the other, or the mirror image of the other, as well as possible.
 """
 
 import io
