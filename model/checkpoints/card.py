@@ -107,7 +107,7 @@ def trust_text(checkpoint: Checkpoint) -> str:
     ):
         count = checkpoint.metrics["splits"]["valid"]["photographs"]
         sentences.append(
-            f"Validation has {count} photographs, which is too few to promise more than "
+            f"{count} validation photographs are too few to promise more than "
             f"{percent(count / (count + 1))}."
         )
     return " ".join(sentences)
