@@ -97,7 +97,8 @@ class Replicas:
     def introduce(self) -> list[Introduction]:
         """Wait until all replicas have loaded everything, and then keep watching them.
 
-        Returns: The description that each gives of itself.
+        Returns:
+            The description that each gives of itself.
 
         Raises:
             ValueError: A replica cannot start, or has different versions, checkpoints or weights.
