@@ -1,4 +1,4 @@
-"""The answer: in words first, then a bar a class, what may be right, and what to do with it."""
+"""The answer: words, a bar for each class, the classes that may be right, and buttons."""
 
 from markupsafe import Markup
 
@@ -10,13 +10,13 @@ from model.checkpoints.page import link_for
 from model.classifier import Prediction
 
 TOP = 5
-"""Bars of an answer."""
+"""Number of bars in an answer."""
 
 _SET_SHOWN = 12
 
 EMPTY = html(
     """<div class="ff-result"><div class="ff-empty">{logo}
-Add a photograph, paste one, use the camera, or choose an example. The answer appears here.
+Add or paste a photograph, use the camera, or choose an example. The answer appears here.
 </div></div>""",
     logo=LOGO,
 )
@@ -33,10 +33,10 @@ def answer(
 
     Args:
         prediction: The most probable classes.
-        checkpoint: What answers.
-        device: The device in words.
-        photographs: How many of the same object it was made of.
-        asked: The photograph, as the page names it; the page's scripts compare it.
+        checkpoint: The checkpoint of the classifier.
+        device: The device, in words.
+        photographs: Number of photographs of the same object that were classified together.
+        asked: The page's name for the photograph, which the page's scripts compare.
 
     Returns:
         HTML.
@@ -56,11 +56,11 @@ def answer(
         headline=said.headline,
         manner="ff-banner" if is_doubtful(prediction) else "ff-sure",
         sentence=said.sentence,
-        if_one=text("If it is one of them after all:") if unknown else "",
+        if_one=text("If it is one of them anyway:") if unknown else "",
         rows=_bars(prediction),
         label_set=label_set(prediction),
         actions=_actions(prediction, checkpoint, photographs),
-        note=text(f"The average over {photographs} photographs.") if photographs > 1 else "",
+        note=text(f"Averaged over {photographs} photographs.") if photographs > 1 else "",
         time=f"{prediction.seconds * 1000:,.0f} ms on {device}",
     )
 
@@ -81,7 +81,7 @@ def _bars(prediction: Prediction) -> Markup:
 
 
 def _actions(prediction: Prediction, checkpoint: Checkpoint, photographs: int) -> Markup:
-    """Lay out what a visitor can do with an answer; `static/head.html` does it."""
+    """Lay out the link and the buttons of an answer; `static/head.html` makes the buttons work."""
     first, link = prediction.top[0], Markup()
     if checkpoint.page.link and not prediction.none_of_these:
         link = html(
@@ -100,7 +100,7 @@ def _actions(prediction: Prediction, checkpoint: Checkpoint, photographs: int) -
 
 
 def label_set(prediction: Prediction) -> Markup:
-    """Render a prediction set of several classes with its promise; nothing where it cannot hold."""
+    """Render a set of several classes with its coverage; nothing if the coverage does not hold."""
     unsaid = prediction.none_of_these or prediction.is_mostly_aside
     if unsaid or len(prediction.label_set) == 1:
         return Markup()

@@ -1,4 +1,4 @@
-"""Visitors who come at the same time are answered by one pass through the network."""
+"""Classifies photographs of visitors who come at the same time in one pass."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,19 +8,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BATCH = 4
-"""Photographs a pass, at most: two cores gave 32 visitors 16.9 answers a second, with 1 11.4."""
+"""Most photographs in one pass: on two cores, 32 visitors got 16.9 answers a second instead of 11.4
+with one photograph in each pass."""
 
 
 class SharedError(Exception):
-    """What keeps everybody of a batch from an answer, whatever photographs it holds."""
+    """An error that affects all photographs of a batch, so that trying them alone is no use."""
 
 
 class Together(NamedTuple):
-    """How much of what waits is classified together.
+    """How many waiting photographs are classified together.
 
     Attributes:
-        size: Photographs in a pass, at most.
-        passes: Passes at the same time: as many as there are replicas.
+        size: Most photographs in a pass.
+        passes: Most passes at the same time: as many as there are replicas.
     """
 
     size: int = BATCH
@@ -28,7 +29,7 @@ class Together(NamedTuple):
 
     @property
     def further(self) -> int:
-        """Photographs to be decoded ahead, so that no replica but the first waits for any."""
+        """Photographs to decode in advance, so that the further replicas need not wait for any."""
         return 2 * self.size * (self.passes - 1)
 
 
@@ -37,7 +38,7 @@ class _Place(Generic[T, R]):
 
     def __init__(self, item: T) -> None:
         self.item = item
-        self.answers: list[R] = []  # one, once it is there
+        self.answers: list[R] = []  # empty until the answer is there
         self.error: Exception | None = None
 
     @property
@@ -46,12 +47,12 @@ class _Place(Generic[T, R]):
 
 
 class Batcher(Generic[T, R]):
-    """Calls a function of a list on what several threads bring, one call at a time or a few.
+    """Collects items from several threads and calls a function of a list on them.
 
-    Whoever finds nothing running takes the others that wait along, and calls the function in its
-    own thread: nobody waits for company, and ZeroGPU, which looks at the calling request, finds
-    one. Gradio's `batch=True` would do without this, but it decodes a batch one after the other and
-    answers all of it with one error where a single photograph is bad.
+    At most `passes` calls run at a time. A thread that may start a call takes the waiting items and
+    calls the function itself. So nobody waits for a batch to fill, and the call has the context of
+    a request, which ZeroGPU needs. Gradio's `batch=True` decodes the photographs of a batch one
+    after the other, and answers all of them with an error if a single one is bad.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class Batcher(Generic[T, R]):
 
         Args:
             run: N items -> N answers.
-            size: N at most, 1 or more.
-            passes: Calls at the same time, at most: as many as there are replicas.
+            size: The largest N, 1 or more.
+            passes: Most calls at the same time: as many as there are replicas.
         """
         self._run, self._size, self._passes = run, size, passes
         self._changed = threading.Condition()
@@ -70,10 +71,11 @@ class Batcher(Generic[T, R]):
         self._running = 0
 
     def __call__(self, item: T) -> R:
-        """Return the item's answer, computed alone or with others.
+        """Return the answer for an item, computed alone or together with others.
 
         Raises:
-            Exception: Whatever the function raises on this item alone.
+            SharedError: An error that affects the whole batch.
+            Exception: The error that the function raises for this item alone.
         """
         place = _Place[T, R](item)
         with self._changed:
@@ -100,7 +102,7 @@ class Batcher(Generic[T, R]):
         return self._running < self._passes and place in self._waiting
 
     def _answer(self, batch: list[_Place[T, R]]) -> None:
-        """Fill in answers; where the batch fails, each item is tried alone."""
+        """Fill in the answers; if the batch fails, try each item alone."""
         try:
             answers = self._run([place.item for place in batch])
             for place, answer in zip(batch, answers, strict=True):
@@ -108,7 +110,7 @@ class Batcher(Generic[T, R]):
         except SharedError as error:
             for place in batch:
                 place.error = error
-        except Exception as error:  # of whatever kind: it is handed to the visitor who caused it
+        except Exception as error:  # of any kind: it is raised for the visitor who caused it
             if len(batch) == 1:
                 batch[0].error = error
                 return

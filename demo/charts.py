@@ -1,4 +1,4 @@
-"""Charts of a checkpoint. Drawn in the visitor's browser, from the page's own files."""
+"""Charts of a checkpoint, which the visitor's browser draws from the page's own files."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _SPLITS = {"train": "Training", "valid": "Validation"}
 _GREY = "#8795a0"
 _HEIGHT = 250
 _ENOUGH = 10
-"""Epochs of which the first may lie outside the chart."""
+"""Fewest epochs of a history whose first epochs may lie outside the chart."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Axis:
     """The vertical axis of a chart of the history.
 
     Attributes:
-        low: Where it begins; an accuracy in 0-1, a loss in nats.
+        low: Where it begins; an accuracy in 0-1, or a loss in nats.
         high: Where it ends.
-        left_out: The last of the first epochs that has a value beyond it; 0 where none has.
+        left_out: The last of the first epochs with a value outside the axis; 0 if there is none.
     """
 
     low: float
@@ -36,13 +36,13 @@ class Axis:
 
 
 def history_axis(history: Sequence[Row], measure: str) -> Axis:
-    """Choose the vertical axis, so that what comes after the first epochs can be told apart.
+    """Choose the vertical axis so that the later epochs of a history can be told apart.
 
-    The first twentieth of ten or more epochs is left out where the rest then has more than twice
-    the room; nothing that comes later ever is.
+    In a history of ten or more epochs, the first twentieth may lie outside the axis, if that gives
+    the others more than twice the room. Later epochs never lie outside.
 
     Args:
-        history: One row an epoch.
+        history: One row for each epoch.
         measure: `loss` (nats) or `accuracy` (in 0-1).
 
     Returns:
@@ -62,14 +62,11 @@ def history_axis(history: Sequence[Row], measure: str) -> Axis:
 
 
 def left_out_text(history: Sequence[Row], measure: str) -> str:
-    """Say which epochs a chart of the history leaves out; nothing where it shows all of them.
+    """Say which epochs lie outside a chart of the history; "" if it shows all of them.
 
     Args:
-        history: One row an epoch.
+        history: One row for each epoch.
         measure: `loss` or `accuracy`.
-
-    Returns:
-        A sentence.
     """
     axis, is_loss = history_axis(history, measure), measure == "loss"
     if not axis.left_out:
@@ -79,20 +76,17 @@ def left_out_text(history: Sequence[Row], measure: str) -> str:
     train, valid = (_written(history[0], split, measure) for split in _COLOURS)
     return (
         f"To keep later epochs readable, the axis {edge}. Values of {epochs} lie "
-        f"{'above' if is_loss else 'below'} it; in epoch 1, training has {train} and "
+        f"{'above' if is_loss else 'below'} that; in epoch 1, training has {train} and "
         f"validation {valid}."
     )
 
 
 def history_text(history: Sequence[Row], measure: str) -> str:
-    """Say what a chart of the history shows, for those who do not see it.
+    """Say what a chart of the history shows, for people who cannot see it.
 
     Args:
-        history: One row an epoch.
+        history: One row for each epoch.
         measure: `loss` or `accuracy`.
-
-    Returns:
-        Sentences.
     """
     best = best_epoch(history)
     first, row = history[0], history[best - 1]
@@ -118,17 +112,17 @@ def _written(row: Row, split: str, measure: str) -> str:
 def history_chart(history: Sequence[Row], measure: str) -> AltairPlotData:
     """Draw loss or accuracy of every epoch, train and valid, with the best epoch marked.
 
-    Points are drawn beside the lines, so that a history of one epoch shows too. Colours are set
-    mark by mark: Gradio replaces those of a colour scale. Naming the kind of chart makes Gradio fit
-    it to the page's width and take axis colours from the theme, light or dark; as it does so for
-    axes only, the best epoch is named in the title of one.
+    Points are drawn on the lines, so that a history of one epoch is visible. Each mark has its own
+    colour, because Gradio replaces the colours of a scale. Naming the kind of chart makes Gradio
+    fit it to the page's width and take the colours of the axes from the theme, light or dark. No
+    other text gets these colours, so the title of an axis names the best epoch.
 
     Args:
-        history: One row an epoch; of very many, some are drawn.
+        history: One row for each epoch; a selection is drawn if there are very many.
         measure: `loss` (nats) or `accuracy` (shown in percent).
 
     Returns:
-        What gr.Plot takes.
+        The value for `gr.Plot`.
     """
     best, count, description = best_epoch(history), len(history), history_text(history, measure)
     axis, history = history_axis(history, measure), thinned(history)
@@ -180,13 +174,10 @@ def _plot(layers: Sequence[alt.Chart], description: str) -> AltairPlotData:
 
 
 def reliability_text(bins: Sequence[dict[str, float]]) -> str:
-    """Say what the chart of probabilities shows, for those who do not see it.
+    """Say what the chart of probabilities shows, for people who cannot see it.
 
     Args:
-        bins: As `metrics.reliability`.
-
-    Returns:
-        A sentence.
+        bins: Groups of answers with similar probabilities; see `metrics.reliability`.
     """
     low, high = min(bins, key=_confidence), max(bins, key=_confidence)
     ends = [
@@ -202,13 +193,13 @@ def _confidence(group: dict[str, float]) -> float:
 
 
 def reliability_chart(bins: Sequence[dict[str, float]]) -> AltairPlotData:
-    """Draw how often the first answer is right against the probability it was given.
+    """Draw how often the first answer is right, against its probability.
 
     Args:
-        bins: As `metrics.reliability`.
+        bins: Groups of answers with similar probabilities; see `metrics.reliability`.
 
     Returns:
-        What gr.Plot takes.
+        The value for `gr.Plot`.
     """
     low = min(min(group["confidence"], group["accuracy"]) for group in bins)
     scale = alt.Scale(domain=[max(0, low - 0.05), 1], nice=False, zero=False)

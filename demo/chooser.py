@@ -1,9 +1,9 @@
-"""Which of several classifiers the page shows: a row of radio buttons above it, and the address.
+"""Radio buttons above the page that choose one of several classifiers, also by the address.
 
-Each classifier has a part of the page of its own. Gradio takes a part that is not visible out of
-the document and keeps what is in it, so ids do not repeat, a choice needs no request, and an answer
-is still there when its visitor comes back. `gr.Radio` is not used: arrow keys do not move between
-its buttons, and its label is not read aloud with them.
+Each classifier has its own part of the page. Gradio removes an invisible part from the document
+but keeps its content, so ids stay unique, choosing needs no request, and an answer is still there
+when the visitor returns to it. `gr.Radio` is not used because arrow keys do not move between its
+buttons and screen readers do not read its label.
 """
 
 import json
@@ -26,13 +26,13 @@ _CHOSEN = """() => {
 
 
 def choose(names: Sequence[str]) -> gr.HTML:
-    """Lay out the choice of a classifier: the one that the address asks for, else the first.
+    """Lay out the choice of a classifier; the one in the address, or else the first, is chosen.
 
     Args:
         names: Names of the classifiers.
 
     Returns:
-        The choice; `connect` makes it work.
+        The component; `connect` makes it work.
     """
     buttons = join(html(_BUTTON, number=number, name=name) for number, name in enumerate(names))
     return gr.HTML(
@@ -41,11 +41,11 @@ def choose(names: Sequence[str]) -> gr.HTML:
 
 
 def connect(choice: gr.HTML, parts: Mapping[str, gr.Column], titles: Mapping[str, str]) -> None:
-    """Show the part of the page that is chosen, and only that.
+    """Show only the part of the page that the visitor chooses.
 
     Args:
-        choice: The choice.
-        parts: Name -> part, in the order of the choice.
+        choice: The component that `choose` returned.
+        parts: Name -> part of the page, in the order of the buttons.
         titles: Name -> title of the page.
     """
     chosen = _CHOSEN.replace("TITLES", json.dumps([titles[name] for name in parts]))

@@ -1,8 +1,8 @@
-"""Corrections of visitors: photographs with their right class, in a folder that --add takes.
+"""Keeps visitors' corrections, photographs with their right class, in a folder for --add.
 
-The folder holds `photographs/`, in which each file is named after its bytes, and `labels.csv`. A
-photograph is there before its row is, and a row is added or the whole table replaced at once, so a
-crash leaves at most a photograph without a row, or half a row that was not confirmed yet.
+The folder contains `labels.csv` and `photographs/`, where the name of each file is a hash of its
+bytes. A photograph is written before its row. A row is appended, or the whole table is replaced at
+once, so a crash leaves at most a photograph without a row, or an incomplete last row.
 """
 
 import contextlib
@@ -24,28 +24,28 @@ from demo.labels import TABLE, NotKept, Row
 from model.photographs import images
 
 MAX_PHOTOGRAPHS = 10_000
-"""Photographs in the folder, at most."""
+"""Most photographs in the folder."""
 
 MAX_BYTES = 5_000_000_000
-"""Bytes of all photographs in the folder together, at most."""
+"""Most bytes of all photographs in the folder together."""
 
 MAX_EACH = 200
-"""Corrections from one open page, at most; those taken back do not count. A page that is loaded
-again starts anew: only the limits of the folder hold for a visitor who means harm."""
+"""Most corrections from one open page, without those that were undone. Reloading the page resets
+the count, so only the limits of the folder stop a malicious visitor."""
 
 PHOTOGRAPHS = "photographs"
 _LOCK = ".lock"
-_WAIT_SECONDS = 20.0  # for other visitors, and for other programs that serve the same folder
-_VISITORS = 1000  # open pages whose corrections are remembered, so that they can be taken back
+_WAIT_SECONDS = 20.0  # for other visitors, and for other programs that use the same folder
+_VISITORS = 1000  # open pages whose corrections are remembered, so that they can be undone
 
 
 class Change(NamedTuple):
-    """What a correction did to the table, or its opposite.
+    """A correction that was added to the table or undone.
 
     Attributes:
         row: The visitor's row.
-        earlier: The row of the same photograph before, or None.
-        labels: How many photographs of each label the table has now.
+        earlier: The earlier row of the same photograph, or None.
+        labels: Label -> number of photographs with it in the table now.
     """
 
     row: Row
@@ -54,17 +54,17 @@ class Change(NamedTuple):
 
 
 class Corrections:
-    """A folder of corrections, for several visitors, threads and programs at once."""
+    """A folder of corrections, which several visitors, threads and programs can use at once."""
 
     def __init__(self, folder: Path, *, public: bool = False) -> None:
-        """Open or make the folder, and mend what a crash has left.
+        """Open or make the folder, and repair its table if a crash has left an incomplete row.
 
         Args:
-            folder: The folder; empty, not there yet, or one that was made here.
-            public: Whether others than its owner can open the page.
+            folder: A folder of corrections, an empty folder, or one that does not exist yet.
+            public: Whether people other than the owner can open the page.
 
         Raises:
-            ValueError: The folder holds something else, or cannot be written.
+            ValueError: The folder contains something else, or cannot be written to.
         """
         self.folder = folder
         self.public = public
@@ -76,8 +76,8 @@ class Corrections:
             ours = {PHOTOGRAPHS, TABLE, _LOCK}
             if others := sorted(n for n in names - ours if not n.startswith(".frostflower-")):
                 raise ValueError(
-                    f"--collect {folder} holds something other than corrections ('{others[0]}'). "
-                    "Choose another folder."
+                    f"--collect {folder} contains something other than corrections "
+                    f"('{others[0]}'). Choose another folder."
                 )
             folder.mkdir(parents=True, exist_ok=True)
             with self._locked():
@@ -90,19 +90,19 @@ class Corrections:
             ) from error
 
     def keep(self, visitor: str, content: bytes, label: str, answer: str) -> Change:
-        """Keep a correction, in place of an earlier one of the same photograph.
+        """Keep a correction; it replaces an earlier one of the same photograph.
 
         Args:
-            visitor: Whose it is: an open page.
-            content: The photograph's file, which `images.decode` has read.
+            visitor: The id of the visitor's open page.
+            content: The bytes of the photograph's file, which `images.decode` can read.
             label: The right class.
-            answer: The class that was answered.
+            answer: The class that the classifier answered.
 
         Returns:
-            What was done; the earlier row has the same label where it was kept already.
+            The change. If the same correction was kept before, the earlier row has the same label.
 
         Raises:
-            NotKept: There is no room, or the folder cannot be written.
+            NotKept: There is no room, or the folder cannot be written to.
         """
         path = f"{PHOTOGRAPHS}/{sha256(content).hexdigest()[:16]}{_ending(content)}"
         row = Row(path, label, answer, datetime.now(UTC).isoformat(timespec="microseconds"))
@@ -111,7 +111,7 @@ class Corrections:
             rows = labels.read(self._table)
             earlier = rows.get(path)
             mine = any(earlier == kept for kept, _ in changes)
-            if earlier and earlier.label == label and mine:  # another's row is replaced, see undo
+            if earlier and earlier.label == label and mine:
                 return Change(earlier, earlier, _count(rows))
             if len(changes) >= MAX_EACH:
                 raise NotKept(f"You have made {MAX_EACH} corrections, the most for one visit.")
@@ -126,22 +126,22 @@ class Corrections:
         return Change(row, earlier, _count(rows | {path: row}))
 
     def undo(self, visitor: str) -> Change:
-        """Take a visitor's last correction back; an earlier one of the photograph is there again.
+        """Undo a visitor's last correction, and restore an earlier one of the same photograph.
 
         Args:
-            visitor: Whose it was.
+            visitor: The id of the visitor's open page.
 
         Returns:
-            What was taken back.
+            The change that was undone.
 
         Raises:
-            NotKept: There is none, somebody has kept the photograph since, with the same label or
-                another, or the folder cannot be written.
+            NotKept: There is nothing to undo, somebody else has corrected the same photograph
+                since, or the folder cannot be written to.
         """
         with self._written():
             changes = self._changes.get(visitor)
             if not changes:
-                raise NotKept("There is no correction of yours to take back.")
+                raise NotKept("You have no correction to undo.")
             row, earlier = changes[-1]
             rows = labels.read(self._table)
             now = rows.get(row.path)
@@ -149,8 +149,8 @@ class Corrections:
                 changes.pop()
                 self._forget(row, earlier)
                 if now and now.label == row.label:
-                    raise NotKept("The photograph stays: somebody else has kept it as well since.")
-                raise NotKept("This correction is no longer there: somebody has changed it since.")
+                    raise NotKept("The photograph stays: somebody else has since kept it, too.")
+                raise NotKept("It cannot be undone: somebody else has since changed it.")
             if earlier:
                 rows[row.path] = earlier
             else:
@@ -158,16 +158,16 @@ class Corrections:
             labels.replace(self._table, rows)
             changes.pop()
             if not earlier:
-                with contextlib.suppress(OSError):  # without a row it is not used
+                with contextlib.suppress(OSError):  # training ignores a photograph without a row
                     (self.folder / row.path).unlink()
         return Change(row, earlier, _count(rows))
 
     def can_undo(self, visitor: str) -> bool:
-        """Tell whether a visitor has a correction to take back."""
+        """Tell whether a visitor has a correction to undo."""
         return bool(self._changes.get(visitor))
 
     def _forget(self, row: Row, earlier: Row | None) -> None:
-        """Let whoever replaced a row that was taken back return to the one before it."""
+        """Skip an undone row, so that undoing its replacement restores the row before it."""
         for changes in self._changes.values():
             changes[:] = [(kept, earlier if old == row else old) for kept, old in changes]
 
@@ -177,11 +177,11 @@ class Corrections:
             with self._threads, FileLock(self.folder / _LOCK, timeout=_WAIT_SECONDS):
                 yield
         except Timeout:
-            raise NotKept("The corrections are in use elsewhere. Please try again.") from None
+            raise NotKept("Another visitor is saving a correction. Please try again.") from None
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:
-        """Lock the folder for a block; the system's errors become a sentence, and the owner's."""
+        """Lock the folder; an error is printed for the owner, and the visitor gets a sentence."""
         try:
             with self._locked():
                 yield
@@ -191,17 +191,17 @@ class Corrections:
             print(f"Note: a correction was not kept: {error}", file=sys.stderr, flush=True)
             reason = (isinstance(error, OSError) and error.strerror) or "the table cannot be read"
             raise NotKept(
-                f"This was not kept ({reason.lower()}). What was kept before is unchanged."
+                f"This was not kept ({reason.lower()}). Earlier corrections are unchanged."
             ) from error
 
     def _add(self, row: Row, content: bytes) -> None:
-        """Write a photograph, then its row behind the others."""
+        """Write a photograph, then append its row to the table."""
         sizes = [path.stat().st_size for path in (self.folder / PHOTOGRAPHS).iterdir()]
         if len(sizes) >= MAX_PHOTOGRAPHS or sum(sizes) + len(content) > MAX_BYTES:
             raise NotKept(
-                f"There is no room for more corrections: {len(sizes):,} photographs of "
-                f"{sum(sizes) / 1e9:.1f} GB are here, and at most {MAX_PHOTOGRAPHS:,} of "
-                f"{MAX_BYTES / 1e9:g} GB are kept."
+                f"There is no room for more corrections: {len(sizes):,} photographs "
+                f"({sum(sizes) / 1e9:.1f} GB) are kept, and the limit is {MAX_PHOTOGRAPHS:,} "
+                f"({MAX_BYTES / 1e9:g} GB)."
             )
         place = self.folder / row.path
         was_there = place.exists()
@@ -216,7 +216,7 @@ class Corrections:
 
 
 def _ending(content: bytes) -> str:
-    """Return the usual ending of a photograph's format, which its bytes tell."""
+    """Return the usual file ending for a photograph; its bytes tell the format."""
     kind = Image.open(io.BytesIO(content), formats=list(images.FORMATS)).format or ""
     return images.FORMATS["JPEG" if kind == "MPO" else kind][0]  # MPO: a JPEG with a second picture
 

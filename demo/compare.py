@@ -1,4 +1,4 @@
-"""The classifiers of a page side by side: their curves on validation, and their figures."""
+"""Compares the classifiers of a page: their curves on validation, and their figures."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -16,16 +16,16 @@ from model.checkpoints.history import thinned
 from model.heads.head import Row, best_epoch
 
 _HEIGHT = 250  # px, with axes and titles
-_APART = 0.075  # share of the axis between numbers at the ends of curves, which are 13 px high
-_MOST_POINTS = 150  # of a curve: there are up to eight in a chart, and eight charts of each kind
+_APART = 0.075  # share of the axis between the numbers at the ends of curves, which are 13 px high
+_MOST_POINTS = 150  # of a curve: a chart has up to eight, and the page has up to eight charts each
 
 
 class Style(NamedTuple):
-    """How a classifier's curves are drawn.
+    """Colour and line style of a classifier's curves.
 
     Attributes:
-        colour: Has a contrast of 3 or more with white and with the dark theme's panels.
-        dash: Lengths of stroke and gap in px, for those who do not see the colour.
+        colour: A colour with a contrast of 3 or more to white and to the dark theme's panels.
+        dash: Lengths of stroke and gap in px, for people who cannot tell the colours apart.
     """
 
     colour: str
@@ -70,47 +70,46 @@ def comparison(checkpoints: Mapping[str, Checkpoint]) -> None:
                 )
 
 
-_HOW = "The number at the end of each curve is the classifier's; the dot marks its best epoch."
+_HOW = "The number at the end of a curve is that of its classifier; the dot marks the best epoch."
 
 
 def comparability(checkpoints: Sequence[Checkpoint]) -> str:
-    """Say whether the figures are of the same photographs.
+    """Say whether all figures were measured on the same photographs.
+
+    Their fingerprints tell: each covers all photographs with their splits and classes.
 
     Args:
-        checkpoints: Two or more; a fingerprint is of all photographs with their splits and classes.
-
-    Returns:
-        A sentence.
+        checkpoints: Two or more checkpoints.
     """
     data = [checkpoint.metrics["data"] for checkpoint in checkpoints]
     names = sorted({one["name"] for one in data})
     prints = {one.get("fingerprint") for one in data}
     if len(names) > 1:
         return (
-            "The figures are not of the same photographs: the data sets are "
+            "The figures were not measured on the same photographs: the data sets are "
             f"{', '.join(names[:-1])} and {names[-1]}."
         )
     if None in prints:
         return (
-            "Not all of these checkpoints say which photographs they were measured on, so the "
-            "figures may be of different ones."
+            "Not all of these checkpoints say which photographs they were measured on, so these "
+            "may differ."
         )
     if len(prints) == 1:
         return "All were measured on the same validation photographs."
     seeds = sorted({checkpoint.metrics["seed"] for checkpoint in checkpoints})
     if len(seeds) > 1:
         return (
-            f"The figures are not of the same photographs of {names[0]}: it was split with the "
-            f"seeds {', '.join(map(str, seeds))}."
+            f"The figures were not measured on the same photographs of {names[0]}: it was split "
+            f"with the seeds {', '.join(map(str, seeds))}."
         )
     return (
-        f"The photographs of {names[0]} or their split differ, so the figures are not of the same "
-        "photographs."
+        f"The photographs of {names[0]} or their split differ, so the figures were not measured on "
+        "the same photographs."
     )
 
 
 def comparison_table(checkpoints: Mapping[str, Checkpoint]) -> Markup:
-    """Lay out the figures, with a sample of each classifier's line.
+    """Lay out the figures of the classifiers, each with a sample of its line.
 
     Args:
         checkpoints: Name -> checkpoint.
@@ -160,15 +159,15 @@ def _row(number: int, style: Style, name: str, checkpoint: Checkpoint) -> Markup
 def comparison_chart(
     histories: Sequence[Sequence[Row]], names: Sequence[str], measure: str
 ) -> AltairPlotData:
-    """Draw loss or accuracy on validation of several classifiers over one another.
+    """Draw the validation loss or accuracy of several classifiers in one chart.
 
     Args:
-        histories: One row an epoch, for each classifier.
-        names: What they are called.
+        histories: The history of each classifier, with one row for each epoch.
+        names: The names of the classifiers.
         measure: `loss` (nats) or `accuracy` (shown in percent).
 
     Returns:
-        What gr.Plot takes.
+        The value for `gr.Plot`.
     """
     key, is_loss = f"valid_{measure}", measure == "loss"
     values = [row[key] for history in histories for row in history]
@@ -206,7 +205,7 @@ def comparison_chart(
         kept = best_epoch(history)
         best = alt.Chart(pd.DataFrame(one for one in points if one["epoch"] == kept))
         end = points[-1] | {"number": f"{number}"}
-        aside = 0  # of the longer curves, which go on and are better as a rule
+        aside = 0  # px; a shorter curve's number moves away from the longer ones, usually better
         if len(history) == epochs:
             end["value"] = ends.pop(0)
         else:
@@ -233,15 +232,15 @@ def comparison_chart(
 
 
 def apart(values: Sequence[float], low: float, high: float) -> list[float]:
-    """Move values away from one another, so that what is written there can be read.
+    """Move values apart, so that the numbers written at them do not overlap.
 
     Args:
-        values: Where it belongs.
-        low: The axis begins here.
-        high: The axis ends here.
+        values: Where the numbers belong on the axis.
+        low: The beginning of the axis.
+        high: The end of the axis.
 
     Returns:
-        Values in the same order, all of them on the axis if there is room.
+        The moved values in the same order, all of them on the axis if there is room.
     """
     step, least = _APART * (high - low), low
     order, moved = sorted(range(len(values)), key=lambda index: values[index]), list(values)

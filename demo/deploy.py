@@ -1,4 +1,4 @@
-"""A Hugging Face Space: exactly what it needs to serve a checkpoint, written down or uploaded."""
+"""Writes or uploads a Hugging Face Space: the files it needs to serve a checkpoint, no others."""
 
 import json
 import shutil
@@ -20,8 +20,8 @@ from model.sharing.upload import TAG, Uploaded, upload
 FREE, ZERO = "cpu-basic", "zero-a10g"
 AUTO = "auto"
 
-# ZeroGPU runs Python 3.10.13 and 3.12.12 (huggingface.co/docs/hub/spaces-zerogpu), this code needs
-# 3.11; other hardware takes any version.
+# ZeroGPU offers Python 3.10.13 and 3.12.12 (huggingface.co/docs/hub/spaces-zerogpu), and this code
+# needs 3.11 or newer; other hardware can use any version.
 PYTHON_VERSION = "3.12.12"
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -29,16 +29,16 @@ _CHECKPOINT = "demo/checkpoint"
 _PACKED = ("demo/**/*.py", "demo/static/*", "model/**/*.py", "model/backbones/packaged/*")
 _REPLACED = ("demo/*", "model/*")
 _REQUIREMENTS = "requirements.txt"
-_SHORT = 60  # characters; the Hub refuses a longer short_description
+_SHORT = 60  # most characters of a short_description that the Hub accepts
 
 
 @dataclass(frozen=True)
 class Packages:
-    """What a Space installs.
+    """The list of packages that a Space installs.
 
     Attributes:
-        file: The list at the root of this folder.
-        text: Which one it is and why, in a sentence for people.
+        file: The name of the list, at the root of the repository.
+        text: A sentence for people: which list it is, and why.
     """
 
     file: str
@@ -46,28 +46,28 @@ class Packages:
 
 
 def packages(backbone: BackboneSpec, hardware: str) -> Packages:
-    """Choose what a Space installs: torch, which takes most of the time, only where it is used.
+    """Choose the packages of a Space: torch takes longest to install, so only if it is needed.
 
     Args:
-        backbone: What it serves.
-        hardware: The Hub's name of it; "" where it is not known.
+        backbone: The backbone of the checkpoint.
+        hardware: The Hub's name of the hardware; "" if it is not known.
 
     Returns:
-        All packages, or those without torch: for a packaged backbone on a CPU.
+        The list without torch for a packaged backbone on a CPU, else the list of all packages.
     """
     where = hardware or "hardware that the Hub does not name"
     if not hardware.startswith("cpu-"):
-        reason = f"it runs on {where}, which may be a GPU"
+        reason = f"the Space runs on {where}, which may be a GPU"
     elif not graphs.is_packaged(backbone):
         reason = f"its backbone {backbone.described} is not packaged"
     else:
-        text = f"with a packaged backbone on {hardware} it needs no torch"
-        return Packages("requirements-serve.txt", f"It installs requirements-serve.txt: {text}.")
-    return Packages(_REQUIREMENTS, f"It installs requirements.txt, torch included: {reason}.")
+        text = f"It installs requirements-serve.txt: a packaged backbone on {hardware} needs no "
+        return Packages("requirements-serve.txt", f"{text}torch.")
+    return Packages(_REQUIREMENTS, f"It installs requirements.txt, with torch: {reason}.")
 
 
 def asked_for(hardware: str) -> tuple[str, ...]:
-    """Return the hardware that `--hardware` stands for, the first choice first."""
+    """Return the Hub's names for a value of `--hardware`, the preferred one first."""
     return (FREE, ZERO) if hardware == AUTO else (hardware,)
 
 
@@ -80,26 +80,26 @@ def assemble(
     title: str | None = None,
     link: str | None = None,
 ) -> list[Path]:
-    """Write what a Space needs, and nothing else.
+    """Write the files that a Space needs, and no others.
 
     Args:
         checkpoint: The checkpoint to serve.
-        out: The folder to write; it must be empty or not exist.
+        out: The folder to write to; it must be empty or not exist.
         repo: `USER/NAME` of the Space.
-        hardware: As `packages`.
-        title: As `PageTexts.changed`, for the copy in the Space.
-        link: Likewise.
+        hardware: The Hub's name of the hardware; see `packages`.
+        title: Title of the page in the Space; None for the checkpoint's own.
+        link: Link for each class in the Space; None for the checkpoint's own.
 
     Returns:
         The files, relative to `out`, sorted.
 
     Raises:
         FileNotFoundError: There is no checkpoint.
-        ValueError: It cannot be used, `out` holds something, or a name or text is refused.
+        ValueError: The checkpoint cannot be used, `out` is not empty, or a name or text is refused.
     """
     require_name(repo)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} is not empty. Choose a folder that is, or that does not exist.")
+        raise ValueError(f"{out} must be an empty folder, or not exist. Choose another folder.")
     public = publish.write(
         checkpoint.folder, out / _CHECKPOINT, name=checkpoint.repo, title=title, link=link
     )
@@ -114,7 +114,7 @@ def assemble(
 
 
 def _require(out: Path, wanted: Packages) -> None:
-    """Write what a Space installs, under the only name that the Hub reads."""
+    """Write the list of packages under the only name that the Hub reads."""
     shutil.copyfile(_ROOT / wanted.file, out / _REQUIREMENTS)
 
 
@@ -132,19 +132,19 @@ def deploy(
     Args:
         checkpoint: The checkpoint to serve.
         repo: `USER/NAME` of the Space.
-        hardware: The Hub's name of it for a new Space; `auto` is cpu-basic, and ZeroGPU where that
-            needs payment.
-        private: Make a new Space private.
-        title: As `assemble`.
-        link: As `assemble`.
+        hardware: The Hub's name of the hardware for a new Space; `auto` is cpu-basic, or ZeroGPU
+            if the account would have to pay for cpu-basic.
+        private: Whether to make a new Space private.
+        title: Title of the page in the Space; None for the checkpoint's own.
+        link: Link for each class in the Space; None for the checkpoint's own.
 
     Returns:
-        Where it is.
+        The address of the Space, and whether it is new.
 
     Raises:
         FileNotFoundError: There is no checkpoint.
         HubError: The upload failed.
-        ValueError: As `assemble` and `upload`.
+        ValueError: The checkpoint, a name or a text cannot be used.
     """
     backbone = load(checkpoint.folder).backbone
     with tempfile.TemporaryDirectory() as temporary:
@@ -162,7 +162,7 @@ def deploy(
 
 
 def short_description(class_names: list[str], title: str = "") -> str:
-    """Describe a classifier in at most 60 characters: what it is asked, and the first classes."""
+    """Describe a classifier in at most 60 characters: its question, and the first classes."""
     text = title or f"Which of {len(class_names)}?"
     if len(text) > _SHORT - 2:
         return text if len(text) <= _SHORT else f"{text[: _SHORT - 1].rstrip()}…"
@@ -178,8 +178,8 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
     """Write a Space's README.md.
 
     Args:
-        checkpoint: What it serves.
-        located: Where that came from.
+        checkpoint: The checkpoint that the Space serves.
+        located: Where that checkpoint was found.
         repo: `USER/NAME` of the Space.
 
     Returns:
@@ -201,7 +201,7 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
     }
     if located.repo:
         settings["models"] = [located.repo]
-    # JSON is YAML too, quotes every text, and takes whatever characters a name has.
+    # JSON is also YAML; it quotes every text, and a name may contain any character.
     front = "\n".join(
         f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()
     )
@@ -211,8 +211,8 @@ def card(checkpoint: Checkpoint, located: Located, repo: str) -> str:
 
 # {title}
 
-Upload a photograph: the page names the most probable of {len(checkpoint.class_names)} classes, says
-how sure it is, and where it looked.
+Upload a photograph: the page names the most probable of {len(checkpoint.class_names)} classes, and
+shows how sure the classifier is and where it looked.
 
 {results_table(checkpoint.metrics)}
 
@@ -226,5 +226,5 @@ from gradio_client import Client, handle_file
 Client("{repo}").predict(handle_file("photograph.jpg"), api_name="/predict")
 ```
 
-Made with Frostflower (Apache-2.0). `{_CHECKPOINT}/README.md` says more of the checkpoint.
+Made with Frostflower (Apache-2.0). `{_CHECKPOINT}/README.md` says more about the checkpoint.
 """

@@ -1,4 +1,4 @@
-"""ZeroGPU: a function that needs the GPU of a Hugging Face Space says so."""
+"""ZeroGPU: marks the functions that need the GPU of a Hugging Face Space."""
 
 import os
 from collections.abc import Callable
@@ -6,23 +6,23 @@ from typing import TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., object])
 
-try:  # before torch: the package must be there before CUDA is first touched
-    import spaces  # pyrefly: ignore[missing-import]  (only there on a Space)
-except ImportError:  # not on a Space, and not needed there
+try:  # before torch: this package must be imported before anything uses CUDA
+    import spaces  # pyrefly: ignore[missing-import]  (installed on Spaces only)
+except ImportError:  # not on a Space, so it is not needed
     spaces = None
 
 IS_ZERO = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
-"""Whether this is a Space on ZeroGPU: there is a GPU while a request is answered, and only then."""
+"""Whether this is a Space on ZeroGPU, which has a GPU only while it answers a request."""
 
 
 def on_gpu(function: F) -> F:
-    """Mark a function as one that runs on the GPU. Off Spaces it is returned as it is.
+    """Mark a function that needs the GPU of a Space; elsewhere, return it unchanged.
 
-    On ZeroGPU it runs in a process of its own, so arguments and results are pickled; and it must be
-    called where a visitor's request is answered, in that request's context.
+    On ZeroGPU the function runs in a process of its own, so its arguments and results are pickled.
+    It must be called in the context of the visitor's request.
 
     Args:
-        function: What needs the GPU.
+        function: The function that needs the GPU.
 
     Returns:
         The function, wrapped where the `spaces` package is installed.

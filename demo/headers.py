@@ -1,11 +1,11 @@
-"""Headers that tell browsers what the page may do: the usual ones, for a page that needs nobody."""
+"""Security headers that forbid the page to load anything from other sites."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _POLICY = {
     "default-src": "'self'",
-    # Gradio's page starts with an inline script, and Vega compiles a chart's expressions.
+    # Gradio's page starts with an inline script, and Vega compiles the expressions of charts.
     "script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob:",
     "style-src": "'self' 'unsafe-inline'",
     "img-src": "'self' data: blob:",
@@ -21,14 +21,14 @@ _SPACE = "'self' https://huggingface.co https://*.huggingface.co https://*.hf.sp
 
 
 class SafeHeaders:
-    """Adds them to every answer, but for those that one has already."""
+    """Adds the security headers to every response that does not have them yet."""
 
     def __init__(self, app: ASGIApp, *, framed: bool = False) -> None:
         """Wrap an application.
 
         Args:
             app: The application.
-            framed: It is a Space, which huggingface.co shows in a frame.
+            framed: Whether it is a Space, which huggingface.co shows in a frame.
         """
         self._app = app
         policy = _POLICY | {"frame-ancestors": _SPACE if framed else "'self'"}
@@ -42,7 +42,7 @@ class SafeHeaders:
             self._headers["X-Frame-Options"] = "SAMEORIGIN"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request with the headers added."""
 
         async def finish(message: Message) -> None:
             if message["type"] == "http.response.start":

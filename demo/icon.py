@@ -1,4 +1,4 @@
-"""The icon, in the sizes that an installed page asks for and in no other."""
+"""The icon of the page, only in the sizes that an installed page asks for."""
 
 import io
 from functools import cache
@@ -8,9 +8,9 @@ from PIL import Image
 from starlette.responses import PlainTextResponse, Response
 
 ICON = Path(__file__).resolve().parent / "static" / "icon.png"
-"""The drawing of `style.LOGO` in white on teal, 512 x 512 px."""
+"""The logo (`style.LOGO`) in white on teal, 512 x 512 px."""
 
-_SIZES = (192, 512)  # px, those that Gradio's manifest names
+_SIZES = (192, 512)  # px, the sizes that Gradio's manifest names
 
 
 @cache
@@ -23,18 +23,20 @@ def _png(size: int) -> bytes:
 
 
 def icon() -> Response:
-    """Answer with the icon as it is, whatever size a query asks for."""
+    """Answer with the icon in its original size, whatever size the query asks for."""
     return Response(ICON.read_bytes(), media_type="image/png")
 
 
 def pwa_icon(size: int) -> Response:
-    """Answer with the icon; Gradio's own answer draws any size, so 50,000 px would take 10 GB.
+    """Answer with the icon in a size that the manifest names.
+
+    It replaces Gradio's own answer, which draws any size: 50,000 px would take 10 GB of memory.
 
     Args:
-        size: Its side in px.
+        size: Side of the icon, in px.
 
     Returns:
-        A PNG, or 404 where the manifest names no such size.
+        A PNG, or 404 if the manifest does not name the size.
     """
     if size not in _SIZES:
         return PlainTextResponse("There is no icon of this size.\n", status_code=404)

@@ -1,4 +1,4 @@
-"""Labels of corrections: as visitors say them, and their table, labels.csv."""
+"""Labels of corrections: the names that visitors type, and the table labels.csv."""
 
 import contextlib
 import csv
@@ -15,25 +15,25 @@ from model.photographs.class_names import MAX_NAME, escaped, normal_form, requir
 from model.trust.restrict import ClassFinder
 
 TABLE = "labels.csv"
-_BEGUN = 300  # characters of half a row that are shown
-_MISSPELT = 0.8  # likeness of a name to a class that may have been meant: two letters of ten differ
+_BEGUN = 300  # characters of an incomplete row that are printed
+_MISSPELT = 0.8  # similarity from which a class may have been meant: two letters in ten differ
 
 NONE_OF_THESE = "none of these"
-"""The choice for what is no class, and its label where the checkpoint has no background class."""
+"""The choice for a photograph of no class; also its label if there is no background class."""
 
 
 class NotKept(ValueError):
-    """A correction was not kept; the message says why, in words for the visitor."""
+    """A correction was not kept; the message tells the visitor why."""
 
 
 class Row(NamedTuple):
     """A row of the table.
 
     Attributes:
-        path: The photograph, from the table's folder, with `/`.
+        path: The photograph's path relative to the table's folder, with `/`.
         label: The right class: the id of a known class, or a new name.
-        answer: The id of the class that was answered.
-        time: When it was kept, ISO 8601 in UTC.
+        answer: The id of the class that the classifier answered.
+        time: When the correction was kept, ISO 8601 in UTC.
     """
 
     path: str
@@ -49,10 +49,10 @@ def new_name(text: str) -> str:
         text: The name.
 
     Returns:
-        The name as it is stored.
+        The name in the form in which it is stored.
 
     Raises:
-        NotKept: It cannot name a class.
+        NotKept: The text cannot be the name of a class.
     """
     name = normal_form(text.strip())
     if len(name) > MAX_NAME:
@@ -62,7 +62,8 @@ def new_name(text: str) -> str:
     except ValueError as error:
         raise NotKept(str(error)) from None
     if found := next((character for character in name if character in "/\\;"), ""):
-        parts = "columns of a table" if found == ";" else "folders"  # a formula may come behind ;
+        # `;` because a spreadsheet may take it for a separator, with a formula after it
+        parts = "columns of a table" if found == ";" else "folders"
         raise NotKept(f"The name '{name}' contains {found}, which separates {parts}. Leave it out.")
     if not name[:1].isalnum():  # a spreadsheet takes = + - @ for the start of a formula
         raise NotKept(f"The name '{name}' must begin with a letter or a digit.")
@@ -70,13 +71,13 @@ def new_name(text: str) -> str:
 
 
 class Classes:
-    """The classes as visitors name them, and as the table does."""
+    """Translates between the visitors' names of classes and the labels in the table."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        """Take the names.
+        """Read the names from a checkpoint.
 
         Args:
-            checkpoint: What answers.
+            checkpoint: The checkpoint of the classifier.
         """
         self.data = checkpoint.metrics["data"]["name"]
         self.trained_background = checkpoint.calibration.background
@@ -90,25 +91,25 @@ class Classes:
         self._finder = ClassFinder(checkpoint.class_ids, checkpoint.class_names)
 
     def choices(self) -> list[str]:
-        """Return what is offered: "none of these", then the names in alphabetical order."""
+        """Return the choices: "none of these", then the names in alphabetical order."""
         names = sorted(self._names.values(), key=str.casefold)
         return [NONE_OF_THESE, *(name for name in names if name != NONE_OF_THESE)]
 
     def label(self, said: object) -> str:
-        """Return the label of what was chosen or typed.
+        """Return the label for a visitor's choice or text.
 
         Args:
-            said: A name, in small or capital letters, a class id, or a new name.
+            said: A name in upper or lower case, a class id, or a new name.
 
         Raises:
-            NotKept: Nothing was said, or it cannot name a class, or names a parent of classes.
+            NotKept: The text is empty, cannot be the name of a class, or names a parent.
         """
         if not isinstance(said, str) or not said.strip():
-            raise NotKept("Choose what it is first, or type a name.")
+            raise NotKept("First choose what it is, or type a name.")
         name = said.strip()
         known = self._ids.get(name) or self._ids_by_lower.get(name.casefold())
         if not known and normal_form(name).casefold() in self._groups:
-            raise NotKept(f"'{name}' is a group of classes; name the class.")
+            raise NotKept(f"'{name}' is a group of classes; please name the class.")
         return known or new_name(said)
 
     def is_known(self, label: str) -> bool:
@@ -116,7 +117,7 @@ class Classes:
         return label in self._names or label == self.trained_background
 
     def nearly(self, label: str) -> str:
-        """Return the name of the known class that a new name may be a misspelling of, or ""."""
+        """Return the class that the visitor may have meant by a misspelt name; "" if there is none."""
         close = self._finder.close(label, most=1, likeness=_MISSPELT)
         return self.shown(close[0]) if close else ""
 
@@ -126,17 +127,17 @@ class Classes:
 
 
 def read(table: Path) -> dict[str, Row]:
-    """Read the table; a last row that was not written to its end is mended, and printed.
+    """Read the table; an incomplete last row is repaired or removed, and printed.
 
     Args:
-        table: The file; it is made where there is none.
+        table: The file; it is made if it does not exist.
 
     Returns:
-        The rows by path.
+        Path of the photograph -> row.
 
     Raises:
-        OSError: It cannot be read or written.
-        ValueError: It is another table than this program writes.
+        OSError: The file cannot be read or written.
+        ValueError: The file is not a table of corrections.
     """
     if not table.exists():
         replace(table, {})
@@ -165,24 +166,24 @@ def replace(table: Path, rows: dict[str, Row]) -> None:
 
     Args:
         table: The file.
-        rows: What it holds afterwards.
+        rows: All rows of the new table.
 
     Raises:
-        OSError: It cannot be written; it is as it was.
+        OSError: The file cannot be written; it is unchanged.
     """
     lines = map(_line, (Row._fields, *rows.values()))
     write_whole(table, "".join(lines).encode())
 
 
 def append(table: Path, row: Row) -> None:
-    """Write one more row, which is on the disk when this returns.
+    """Append a row; it is safely on the disk when this function returns.
 
     Args:
         table: The file.
-        row: The row; its photograph is there already.
+        row: The row; its photograph is already in the folder.
 
     Raises:
-        OSError: It cannot be written; what is there of the row is taken away again.
+        OSError: The row cannot be written; an incomplete row has been removed again.
     """
     size = table.stat().st_size
     try:
@@ -191,26 +192,26 @@ def append(table: Path, row: Row) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError:
-        with contextlib.suppress(OSError):  # what stays is mended by `read`
+        with contextlib.suppress(OSError):  # else `read` repairs the table
             os.truncate(table, size)
         raise
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there completely, even after a power cut, or not at all.
+    """Write a file either completely or not at all, even if the power fails.
 
     Args:
         path: The file.
         content: Its bytes.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    if os.name == "posix":  # the name in the folder as well; other systems have no call for it
+    if os.name == "posix":  # the folder's entry must be synced, too; Windows cannot do it
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -222,7 +223,7 @@ def _mend(table: Path, rows: dict[str, Row], torn: bytes) -> None:
     last = _whole_row(torn)
     if last:
         rows[last.path] = last
-    done = "lacked its line end, which was added" if last else "was cut off, and was removed"
+    done = "had no line end, which was added" if last else "was incomplete, and was removed"
     begun = escaped(torn.decode(errors="replace"))[:_BEGUN]
     print(f"Note: the last row of {table} {done}: '{begun}'.", file=sys.stderr, flush=True)
     replace(table, rows)
@@ -235,7 +236,7 @@ def _line(cells: tuple[str, ...]) -> str:
 
 
 def _whole_row(line: bytes) -> Row | None:
-    """Read a row that lacks nothing but its line's end, as an editor may leave it."""
+    """Read a row that only lacks its line end (some editors leave it so); None if more is lost."""
     with contextlib.suppress(csv.Error, UnicodeDecodeError, ValueError, TypeError):
         row = Row(*next(csv.reader([line.decode()], strict=True)))
         if row.time.endswith("+00:00") and datetime.fromisoformat(row.time):

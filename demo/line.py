@@ -1,8 +1,8 @@
-"""Whose photograph is next: visitors take turns, and nobody fills the line.
+"""A queue in which visitors take turns, so that none of them can fill it.
 
-Gradio's queue serves calls in the order in which they come and refuses everybody once it is full,
-so one visitor can take all of it. Calls stay where they are, in the context of their request, which
-ZeroGPU looks at; only their order in the line is ours.
+Gradio's queue serves calls in the order of their arrival and refuses everybody once it is full, so
+one visitor can occupy all of it. This module changes only the order: each call keeps the context of
+its request, which ZeroGPU needs.
 """
 
 from typing import Any, SupportsIndex
@@ -11,13 +11,13 @@ import gradio as gr
 from gradio.queueing import Event, Queue
 
 MAX_WAITING = 512
-"""Calls of all visitors together that wait; each keeps its photograph in the upload folder."""
+"""Most waiting calls of all visitors together; each keeps its photograph in the upload folder."""
 
 SHARE = 64
-"""Calls of one visitor that wait: 32 programs behind one address may have two each."""
+"""Most waiting calls of one visitor: enough for 32 programs behind one address, with two each."""
 
 ADDRESS_SHARE = 256
-"""Calls of one address that wait, whatever visitors it claims to be."""
+"""Most waiting calls from one address, however many visitors it claims to be."""
 
 
 def _address(request: Any) -> str:
@@ -25,24 +25,24 @@ def _address(request: Any) -> str:
 
 
 def _visitor(event: Event) -> str:
-    """Name the visitor: Gradio's session where there is one, else the address."""
+    """Return Gradio's session as the visitor's name, or the address if there is no session."""
     has_session = event.session_hash != event._id
     return event.session_hash if has_session else _address(event.request)
 
 
 class Line(list[Event]):
-    """Waiting calls: each visitor's first, then each visitor's second, and so on."""
+    """Waiting calls: the first call of each visitor, then the second of each, and so on."""
 
     def __init__(self) -> None:
-        """Start empty."""
+        """Make an empty line."""
         super().__init__()
-        self._turn = 0  # of the call that was served last
-        self._turns: dict[str, int] = {}  # by call
+        self._turn = 0  # turn of the call that was served last
+        self._turns: dict[str, int] = {}  # call -> turn
         self.newest = 0
-        """Place of the call that came last, from 0."""
+        """Place in the line of the call that came last, from 0."""
 
     def append(self, event: Event) -> None:
-        """Let a call wait behind those of other visitors that have waited as often."""
+        """Insert a call behind the calls of other visitors that have the same turn."""
         visitor = _visitor(event)
         own = [self._turns[other._id] for other in self if _visitor(other) == visitor]
         turn = max([self._turn, *own]) + 1
@@ -52,24 +52,24 @@ class Line(list[Event]):
         self.insert(self.newest, event)
 
     def remove(self, event: Event) -> None:
-        """Take a call out, because it is served or its visitor has left."""
+        """Remove a call, because it is served or its visitor has left."""
         turn = self._turns.pop(event._id)
         if self[0] is event:
-            self._turn = turn  # so that nobody who comes later overtakes those of this turn
+            self._turn = turn  # so that no later call overtakes the others of this turn
         super().remove(event)
 
     def pop(self, index: SupportsIndex = -1) -> Event:
-        """Take a call out and return it."""
+        """Remove a call and return it."""
         event = self[index]
         self.remove(event)
         return event
 
 
 class FairQueue(Queue):
-    """Gradio's queue, with a `Line` for each function, and a share of it for each visitor."""
+    """Gradio's queue with a `Line` for each function, and a limit for each visitor."""
 
     def create_event_queue_for_fn(self, block_fn: Any) -> None:
-        """Make what Gradio makes, with a line of ours."""
+        """Make Gradio's queue for a function, and put a `Line` into it."""
         super().create_event_queue_for_fn(block_fn)
         waiting = self.event_queue_per_concurrency_id[block_fn.concurrency_id]
         if not isinstance(waiting.queue, Line):
@@ -79,8 +79,9 @@ class FairQueue(Queue):
         """Tell waiting visitors their place in the line.
 
         Args:
-            concurrency_id: Which line.
-            after: None to tell all; else a call has just come, which Gradio takes to be the last.
+            concurrency_id: The id of the line.
+            after: None to tell all. Otherwise the place of a call that has just come, which Gradio
+                assumes to be the last one.
         """
         if after is not None:
             waiting = self.event_queue_per_concurrency_id[concurrency_id].queue
@@ -88,15 +89,16 @@ class FairQueue(Queue):
         super().broadcast_estimations(concurrency_id, after)
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
-        """Take a call, or say why not.
+        """Add a call to the queue, or refuse it with a reason.
 
         Args:
             body: The call.
-            request: Its request.
-            username: Who has signed in.
+            request: The request that brought the call.
+            username: The name of the visitor who has signed in; None without a sign-in.
 
         Returns:
-            As Gradio's own: whether it was taken, its number or the reason, and the kind of answer.
+            Whether the call was added, its id or the reason why not, and Gradio's name for the
+            outcome.
         """
         address = _address(request)
         visitor = body.session_hash or address
@@ -106,7 +108,7 @@ class FairQueue(Queue):
         beside = sum(_address(event.request) == address for event in events)
         if own >= SHARE or beside >= ADDRESS_SHARE:
             waiting = own if own >= SHARE else beside
-            reason = f"{waiting} of your photographs are waiting. Send more when some are answered."
+            reason = f"{waiting} of your photographs are waiting. Send more when some are done."
             return False, reason, "queue_full"
         if len(events) >= MAX_WAITING:
             reason = f"{len(events)} photographs are waiting. Please try again later."
@@ -118,12 +120,12 @@ def take_turns(page: gr.Blocks) -> gr.Blocks:
     """Give a page a queue in which visitors take turns.
 
     Args:
-        page: The page; its queue has nothing in it yet.
+        page: The page; its queue must still be empty.
 
     Returns:
-        The page.
+        The same page.
     """
-    # The queue is the only way in: without it /run/predict would pass by the limit.
+    # Without api_open=False, calls of /run/predict would bypass the queue and its limits.
     page.queue(max_size=MAX_WAITING, api_open=False)
-    page._queue.__class__ = FairQueue  # Gradio has no parameter for it
+    page._queue.__class__ = FairQueue  # Gradio has no parameter for the class of the queue
     return page

@@ -1,7 +1,7 @@
-"""The only place that makes HTML of values: every value is escaped, whatever it is.
+"""The only place that builds HTML from values: every value is escaped.
 
-A checkpoint may come from anybody, so its texts and numbers may be tags. `Markup` is a string that
-is known to be safe; a test refuses HTML that is put together in any other way.
+A checkpoint may come from anybody, so its texts and numbers may contain tags. `Markup` is a string
+that is known to be safe; a test refuses HTML that is built in any other way.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ def html(template: str, **values: object) -> Markup:
 
     Args:
         template: HTML with `{name}` fields, written in the source and nowhere else.
-        values: The values; what is no `Markup` is escaped, also for use in a quoted attribute.
+        values: The values. All but `Markup` are escaped; they may stand in quoted attributes.
 
     Returns:
         HTML that is safe to show.
@@ -24,11 +24,11 @@ def html(template: str, **values: object) -> Markup:
 
 
 def join(parts: Iterable[object], between: str = "") -> Markup:
-    """Put parts one after the other; those that are no `Markup` are escaped.
+    """Join parts; all but `Markup` are escaped.
 
     Args:
         parts: The parts.
-        between: A text that is put between them.
+        between: Text to put between them.
 
     Returns:
         HTML that is safe to show.
@@ -42,9 +42,9 @@ def table(
     """Lay out a table of two or more columns.
 
     Args:
-        rows: Cells; each row begins with a text.
-        header: Titles of the columns, if there are any.
-        numbers: Align the last column to the right, as numbers are.
+        rows: The cells of each row.
+        header: Titles of the columns; empty for none.
+        numbers: Whether to align the last column to the right, as usual for numbers.
 
     Returns:
         HTML.
@@ -72,7 +72,7 @@ def table(
 
 
 def panel(title: str, *parts: Markup) -> Markup:
-    """Frame parts under a title."""
+    """Lay out parts in a frame with a title."""
     return html(
         '<div class="ff-panel"><h2>{title}</h2>{parts}</div>', title=title, parts=join(parts)
     )
@@ -96,7 +96,7 @@ def show(content: Markup, elem_id: str | None = None) -> gr.HTML:
     """Show HTML on the page.
 
     Args:
-        content: From this module.
+        content: HTML that this module built.
         elem_id: The element's id.
 
     Returns:

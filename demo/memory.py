@@ -1,26 +1,26 @@
-"""How much memory the C library keeps for a program of many threads.
+"""Limits the memory that the C library keeps for a program with many threads.
 
-Each thread that asks for memory while others do gets an arena of its own from glibc. What is freed
-stays in the arena, in pieces that other threads cannot use, so a page that decodes photographs in
-thirty threads grows although nothing leaks: `python benchmarks/serve_mixed.py` showed 180 MB in use
-and 640 MB free but kept after nine minutes.
+glibc gives a thread an arena of its own if other threads are allocating memory at the same time.
+Freed memory stays in the arena, where other threads cannot use it, so a page that decodes
+photographs in thirty threads grows although nothing leaks: after nine minutes of
+`python benchmarks/serve_mixed.py`, 180 MB were in use and another 640 MB were free but kept.
 """
 
 import ctypes
 import sys
 
 ARENAS = 2
-"""Threads take turns for a moment only: a decoder asks for few, large pieces."""
+"""Two are enough: a decoder allocates few, large pieces, so threads hardly wait for each other."""
 
 _M_ARENA_MAX = -8  # from glibc's malloc.h
 
 
 def share_arenas() -> bool:
-    """Let all threads share a few arenas; to be called before there are many threads.
+    """Let all threads share a few arenas. Call it before the program starts many threads.
 
     Returns:
-        Whether there was something to set: only glibc has it, and other systems' libraries give
-        memory back by themselves.
+        Whether the limit was set. Only glibc has one; the C libraries of other systems give memory
+        back by themselves.
 
     Source: mallopt(3), M_ARENA_MAX.
     """

@@ -1,4 +1,4 @@
-"""Open the checkpoints that a page serves: each under a name of its own, a shared backbone once."""
+"""Opens the checkpoints that a page serves under their own names; shared backbones open once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from model.classifier import Classifier
 
 MOST = 8
-"""Checkpoints of a page: each has curves in a colour of its own, and keeps its head in memory."""
+"""Most checkpoints of a page: each needs a colour for its curves, and memory for its head."""
 
 
 def open_all(
@@ -22,29 +22,29 @@ def open_all(
     cache_dir: Path | None = None,
     kind: "type[Classifier] | None" = None,
 ) -> "dict[str, Classifier]":
-    """Open checkpoints, and say on stdout which of them share a backbone.
+    """Open checkpoints, and print which of them share a backbone.
 
     Args:
         checkpoints: Folders, or names on the Hub; at least one.
-        device: As `Classifier`.
-        cache_dir: As `Classifier`.
-        kind: What to make of each, in place of a plain `Classifier`.
+        device: The device to classify on; see `Classifier`.
+        cache_dir: The folder for exported backbones; see `Classifier`.
+        kind: The class to make of each checkpoint; None for `Classifier`.
 
     Returns:
-        Name -> classifier, in the same order. The names are those of folders and repositories, and
-        differ.
+        Name -> classifier, in the same order. The names come from folders and repositories, and
+        no two are the same.
 
     Raises:
-        ConnectionError: As `Classifier`.
-        FileNotFoundError: As `Classifier`.
-        HubError: As `Classifier`.
-        ValueError: There are too many, one is named twice, or one cannot be used.
+        ConnectionError: A backbone's weights cannot be downloaded.
+        FileNotFoundError: A checkpoint does not exist.
+        HubError: The Hub refuses a checkpoint or cannot be reached.
+        ValueError: There are too many checkpoints, one is given twice, or one cannot be used.
     """
-    from model.classifier import Classifier  # late, so that --help need not wait for it
+    from model.classifier import Classifier  # here, because importing it would slow down --help
 
     if len(checkpoints) > MOST:
         raise ValueError(
-            f"{len(checkpoints)} checkpoints are more than a page can serve, which is {MOST}. "
+            f"A page can serve at most {MOST} checkpoints, but {len(checkpoints)} are given. "
             "Leave some out, or start a second page with another --port."
         )
     found = [console.find_checkpoint(name) for name in checkpoints]
@@ -54,8 +54,8 @@ def open_all(
             first = checkpoints[folders.index(folder)]
             same = f" as {first}" if first != checkpoints[number] else ""
             raise ValueError(
-                f"--checkpoint {checkpoints[number]} names the same checkpoint{same}, which was "
-                "given before. Give each one once."
+                f"--checkpoint {checkpoints[number]} names the same checkpoint{same}, which is "
+                "already given. Give each one once."
             )
     served: dict[str, Classifier] = {}
     for name, one in zip(names(found), found, strict=True):
@@ -71,34 +71,34 @@ def open_all(
 
 
 def require_one(checkpoints: Sequence[str], options: Mapping[str, object]) -> None:
-    """Refuse options that say something of one checkpoint where several are given.
+    """Refuse options that apply to a single checkpoint if several checkpoints are given.
 
     Args:
-        checkpoints: What is served.
-        options: Name -> value; None where it is not given.
+        checkpoints: The checkpoints to serve.
+        options: Name of the option -> its value; None if it is not given.
 
     Raises:
-        ValueError: There are several checkpoints, and an option is given.
+        ValueError: There are several checkpoints, and one of the options is given.
     """
     given = [name for name, value in options.items() if value is not None]
     if given and len(checkpoints) > 1:
         raise ValueError(
-            f"{given[0]} belongs to one data set, but {len(checkpoints)} checkpoints are given. "
+            f"{given[0]} works with one checkpoint only, but {len(checkpoints)} are given. "
             f"Give one --checkpoint, or leave {given[0]} out."
         )
 
 
 def names(found: Sequence[Located]) -> list[str]:
-    """Name checkpoints as their folder or repository.
+    """Name each checkpoint after its folder or repository.
 
-    Of a repository that is there twice, the commit is added. Folders of one name are numbered:
-    visitors see these names, and what the folders above are called is not for them.
+    If a repository is there twice, its names include the commit. Folders of the same name are
+    numbered: visitors see these names, and must not see the names of the folders above.
 
     Args:
         found: The checkpoints.
 
     Returns:
-        A name for each, all different.
+        A name for each checkpoint; no two are the same.
     """
     repositories, chosen = [one.repo for one in found], list[str]()
     for one in found:
@@ -110,13 +110,14 @@ def names(found: Sequence[Located]) -> list[str]:
 
 
 def endpoints(names: Sequence[str]) -> list[str]:
-    """Name the endpoints of a page; each has a second one, of the same name with `_only` behind it.
+    """Name the endpoints of a page; `only` names the second endpoint of each.
 
     Args:
-        names: Of its classifiers.
+        names: The names of the page's classifiers.
 
     Returns:
-        `predict` for the first, `predict_NAME` for the others, of letters, digits and underscores.
+        `predict` for the first, `predict_NAME` for the others. NAME consists of lower-case letters,
+        digits and underscores.
     """
     chosen, taken = ["predict"], {"predict", only("predict")}
     for name in names[1:]:
@@ -132,12 +133,12 @@ def endpoints(names: Sequence[str]) -> list[str]:
 
 
 def only(endpoint: str) -> str:
-    """Name the endpoint beside another that takes a list of classes, too."""
+    """Name the second endpoint of a classifier, which also takes a list of classes."""
     return f"{endpoint}_only"
 
 
 def _numbered(name: str, pattern: str) -> Iterator[str]:
-    """Return the name, then with 2 and higher numbers."""
+    """Yield the name itself, then the name with 2, 3 and so on."""
     yield name
     for number in count(2):
         yield pattern.format(name, number)

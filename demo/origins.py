@@ -1,9 +1,9 @@
-"""Who may use the page from a browser: its own address, and the sites that the owner names.
+"""Which sites may use the page from a browser: the page itself, and sites that the owner names.
 
-Gradio grants every site to read the answers of a page that is not on localhost, with the visitor's
-cookies, so a foreign site could read the page of somebody who has signed in. Here a foreign site
-gets no grant, and a request of it that is not a mere reading is refused. Programs such as curl and
-gradio_client send no Origin and are not concerned.
+Unless a page is on localhost, Gradio lets every site read its answers with the visitor's cookies,
+so another site could read the page of somebody who has signed in. This module gives other sites no
+such permission, and refuses their requests unless they only read. Programs such as curl and
+gradio_client send no Origin and are not affected.
 """
 
 import re
@@ -24,8 +24,8 @@ from demo.sign_in import SignInFirst
 _READING = {"GET", "HEAD", "OPTIONS"}
 _PORTS = {"http": 80, "https": 443}
 
-# Gradio's for parts that this page does not have. Anybody could let the first run ffmpeg on a film,
-# and the second write files.
+# Gradio adds these routes for components that this page does not have. The first would let anybody
+# run ffmpeg on a film, the second would let anybody write files.
 _UNUSED = (("POST", "/gradio_api/process_recording"), ("GET", "/gradio_api/deep_link"))
 
 
@@ -33,30 +33,30 @@ def check_origin(text: str) -> str:
     """Return an origin in the form that browsers send.
 
     Args:
-        text: Such as `https://example.org` or `http://localhost:3000`.
+        text: An origin such as `https://example.org` or `http://localhost:3000`.
 
     Returns:
-        The origin, in lower case, without a port that goes without saying.
+        The origin, in lower case, without the default port of its scheme.
 
     Raises:
-        ValueError: It is not `SCHEME://HOST[:PORT]` with http or https.
+        ValueError: The text is not `SCHEME://HOST[:PORT]` with http or https.
     """
     parsed = _parse(text.removesuffix("/"))
     if parsed is None:
         raise ValueError(
-            f"--allow-origin {text} must be http:// or https://, a host, and perhaps a port, such "
-            "as https://example.org."
+            f"--allow-origin {text} must consist of http:// or https://, a host and, if needed, a "
+            "port, such as https://example.org."
         )
     scheme, host, port = parsed
     return f"{scheme}://{host}" + (f":{port}" if port != _PORTS[scheme] else "")
 
 
 def _parse(origin: str) -> tuple[str, str, int] | None:
-    """Return scheme, host and port of an origin; None for what is none, such as `null`."""
+    """Return scheme, host and port of an origin; None if it is not an origin, such as `null`."""
     try:
         parts = urlsplit(origin)
         port = parts.port
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         return None
     if parts.scheme.lower() not in _PORTS or not parts.hostname or parts.username is not None:
         return None
@@ -69,9 +69,9 @@ def _parse(origin: str) -> tuple[str, str, int] | None:
 def is_own(origin: str, headers: Headers) -> bool:
     """Tell whether a request comes from the page itself.
 
-    The host that the browser asked for is in `Host`, or in `X-Forwarded-Host` behind a proxy that
-    has its own; a foreign page can set neither. The scheme is not compared: a proxy that ends TLS
-    need not say so.
+    `Host` names the host that the browser asked for, or `X-Forwarded-Host` does if a proxy changes
+    `Host`; another site's page can set neither. The scheme is not compared, because a proxy that
+    ends TLS does not always tell it.
 
     Args:
         origin: The request's Origin.
@@ -87,7 +87,7 @@ def is_own(origin: str, headers: Headers) -> bool:
 
 
 class OwnOrigin:
-    """Grants the page's own origin and those that the owner named, and nobody else."""
+    """Lets browsers use an application from its own origin and those that the owner names only."""
 
     def __init__(self, app: ASGIApp, allowed: Iterable[str] = (), *, framed: bool = False) -> None:
         """Wrap an application.
@@ -95,15 +95,15 @@ class OwnOrigin:
         Args:
             app: Gradio's application.
             allowed: Other origins that may use it with the visitor's cookies.
-            framed: It stands in the frame of another site, as a Space does, which needs cookies
-                that browsers send from there too.
+            framed: Whether another site shows it in a frame, as happens to a Space; browsers must
+                then send cookies from that site too.
         """
         self._app = app
         self._allowed = frozenset(allowed)
         self._cookies_elsewhere = framed or bool(self._allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it."""
+        """Pass a request on to the application, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -114,8 +114,8 @@ class OwnOrigin:
         if origin is not None and not granted and not is_own(origin, headers):
             if scope["method"] not in _READING or asks_first:
                 refusal = PlainTextResponse(
-                    "This page takes no requests from other sites; its owner can allow one with "
-                    "--allow-origin.\n",
+                    "This page accepts no requests from other sites; its owner can allow a site "
+                    "with --allow-origin.\n",
                     status_code=403,
                     headers={"Vary": "Origin"},
                 )
@@ -132,12 +132,12 @@ class OwnOrigin:
                 self._finish(MutableHeaders(scope=message), origin if granted else None)
             await send(message)
 
-        # Without the header, Gradio adds no grant of its own.
+        # Without the Origin header, Gradio gives no permission of its own.
         rest = [(name, value) for name, value in scope["headers"] if name != b"origin"]
         await self._app({**scope, "headers": rest}, receive, finish)
 
     def _finish(self, headers: MutableHeaders, origin: str | None) -> None:
-        """Add the grant, and keep cookies at home where nobody else needs them."""
+        """Add the permission for an origin, and keep cookies from other sites if possible."""
         headers.add_vary_header("Origin")
         for name, value in _grant(origin).items() if origin else ():
             headers[name] = value
@@ -174,7 +174,7 @@ class PageApp(App):
     """Gradio's application behind `SafeHeaders`, `OwnOrigin`, `Health` and `SignInFirst`.
 
     Attributes:
-        health: Knows whether it is ready for visitors.
+        health: Answers whether the page is ready for visitors.
     """
 
     def __init__(
@@ -187,21 +187,21 @@ class PageApp(App):
         """Make an application for `Blocks.launch`.
 
         Args:
-            allowed: As `OwnOrigin`.
-            framed: As `OwnOrigin`.
-            middleware: More of it, inside `OwnOrigin`.
+            allowed: Other origins that may use the page; see `OwnOrigin`.
+            framed: Whether another site shows the page in a frame; see `OwnOrigin`.
+            middleware: More middleware, inside `OwnOrigin`.
         """
         super().__init__(default_response_class=ORJSONResponse, middleware=middleware)
         self._allowed_origins, self._framed = tuple(allowed), framed
         self.health = Health()
-        # Before Gradio adds its own.
+        # These routes come before Gradio's own, so they answer instead.
         self.get("/pwa_icon")(icon)
         self.get("/pwa_icon/{size}")(pwa_icon)
         for method, path in _UNUSED:
             self.add_api_route(path, _nothing, methods=[method], include_in_schema=False)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the origin, the sign-in and the headers outside everything that Gradio adds."""
+        """Wrap everything that Gradio adds in the sign-in and the checks of origin and headers."""
         inner = SignInFirst(super().build_middleware_stack(), self)
         probed = self.health.around(inner)
         own = OwnOrigin(probed, self._allowed_origins, framed=self._framed)

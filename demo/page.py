@@ -1,4 +1,4 @@
-"""The page: a header and its tabs around each loaded classifier."""
+"""The page: for each loaded classifier a header and tabs."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ from model import verify
 from model.classifier import Classifier
 
 MAX_BYTES = 10_000_000
-"""Largest upload, unless told otherwise."""
+"""Largest upload in bytes, unless the caller chooses another limit."""
 
 
 def build(
@@ -38,22 +38,22 @@ def build(
     passes: int = 1,
     corrections: Corrections | None = None,
 ) -> gr.Blocks:
-    """Build the page; where a classifier does not answer as it did when made, it says so.
+    """Build the page, with a warning if a classifier's answers differ from its golden answers.
 
     Args:
-        classifiers: The loaded classifier; or several by name, one of which is shown at a time.
+        classifiers: One loaded classifier, or several by name; the page shows one at a time.
         max_bytes: Largest upload, in bytes.
-        batch: Photographs of the API that one classifier classifies together, at most.
-        passes: Batches that are classified at the same time: as many as there are replicas.
+        batch: Largest number of photographs that one classifier classifies together.
+        passes: Most batches that are classified at the same time: as many as there are replicas.
         corrections: Where visitors' corrections are kept; None to ask for none.
 
     Returns:
-        The app, not launched yet; its queue is bounded.
+        The app, not launched yet, with a bounded queue.
 
     Raises:
-        ValueError: As `verify.replay`.
+        ValueError: Golden answers cannot be replayed; see `verify.replay`.
     """
-    # Gradio keeps 10,000 requests and sums them all up after each one. Nobody looks at that.
+    # By default Gradio keeps 10,000 requests for analytics and adds all of them up after each one.
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")
     served = classifiers if isinstance(classifiers, Mapping) else {"": classifiers}
@@ -62,14 +62,14 @@ def build(
     shelf, together = Shelf(), Together(batch, passes)
     compared = {name: classifier.checkpoint for name, classifier in served.items()}
     if gpu.IS_ZERO:
-        print("ZeroGPU gives no GPU while a Space starts, so the golden answers are not replayed.")
+        print("The golden answers are not replayed: ZeroGPU offers no GPU while a Space starts.")
     with gr.Blocks(title=titles[names[0]], analytics_enabled=False) as demo:
 
         def part(name: str, endpoint: str) -> None:
             checkpoint = served[name].checkpoint
             show(heading(checkpoint, only_words(served[name])))
             _warn(served[name], f"{name}: " if len(served) > 1 else "")
-            with gr.Tabs(overflow_behavior="wrap"):  # a phone shows all of them, in two rows
+            with gr.Tabs(overflow_behavior="wrap"):  # so that a phone shows all tabs, in two rows
                 with gr.Tab("Classify"):
                     classify_tab(served[name], max_bytes, together, corrections, endpoint)
                 with gr.Tab("Many photographs"):
@@ -103,7 +103,7 @@ def build(
 
 
 def _warn(classifier: Classifier, prefix: str) -> None:
-    """Where a classifier does not answer as it did when made, say so on the page and on stderr."""
+    """Warn on the page and on stderr if a classifier's answers differ from its golden answers."""
     drifts = [] if gpu.IS_ZERO else verify.replay(classifier)
     if drifts:
         warning = verify.warning(drifts)

@@ -1,4 +1,4 @@
-"""The image input: uploads are read by the library's own decoder, and nothing else is."""
+"""The image input: it opens uploads only, with the library's own decoder."""
 
 import base64
 import sys
@@ -16,12 +16,12 @@ _UNDRAWABLE = {*images.FORMATS["TIFF"], *images.FORMATS["HEIF"]}
 
 
 class Upload(NamedTuple):
-    """What a visitor sent.
+    """A photograph that a visitor sent.
 
     Attributes:
         image: The photograph, upright RGB.
-        drawable: Whether browsers can draw the file that was sent.
-        path: That file, in the upload folder; None where its bytes came within the call.
+        drawable: Whether browsers can draw the file.
+        path: The file in the upload folder; None if the call itself contained its bytes.
     """
 
     image: Image.Image
@@ -30,40 +30,41 @@ class Upload(NamedTuple):
 
 
 def refusal(message: str) -> gr.Error:
-    """Make what a visitor is told, without a traceback in the owner's log.
+    """Make an error message for the visitor that leaves no traceback in the owner's log.
 
     Args:
-        message: A sentence; it may hold what the visitor sent.
+        message: A sentence; it may contain text that the visitor sent.
     """
-    return gr.Error(escape(message), title="Not classified", print_exception=False)  # shows HTML
+    # escaped, because gr.Error renders HTML
+    return gr.Error(escape(message), title="Not classified", print_exception=False)
 
 
 class Photo(gr.Image):
-    """A `gr.Image` that hands on an `Upload`, and opens uploads only.
+    """A `gr.Image` that passes on an `Upload`, and opens uploads only.
 
-    gr.Image itself clips 16-bit pictures, drops alpha, opens any file of the server that an API
-    call names, and fetches any address; see the tests. It takes gr.Image's own arguments: Gradio
-    reads the signature.
+    `gr.Image` itself clips 16-bit pictures, drops the alpha channel, opens any file on the server
+    that an API call names, and fetches any web address. This class has no constructor of its own
+    because Gradio reads its signature.
     """
 
-    is_template = True  # shown by gr.Image's own front end
+    is_template = True  # so that gr.Image's own front end shows it
 
     max_bytes: int = 10_000_000
-    """Largest photograph, in bytes; Gradio bounds uploads by itself."""
+    """Largest photograph inside a call, in bytes; Gradio itself limits uploads."""
 
     least_side: int = images.LEAST_SIDE
-    """As `images.decode`."""
+    """Smallest side of a photograph in px; see `images.decode`."""
 
     async def async_move_resource_to_block_cache(
         self, url_or_file_path: str | Path | None
     ) -> str | None:
-        """Refuse web addresses: Gradio would fetch them, whatever they are and of any size.
+        """Refuse web addresses, because Gradio would fetch any address and files of any size.
 
         Raises:
-            gr.Error: It is a web address.
+            gr.Error: The path is a web address.
         """
         if str(url_or_file_path or "").lower().startswith(("http:", "https:")):
-            raise refusal("Send the photograph itself, not its address.")
+            raise refusal("Send the photograph itself, not its web address.")
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
     def preprocess(  # pyrefly: ignore[bad-override]  (the page's functions take an Upload)
@@ -72,13 +73,13 @@ class Photo(gr.Image):
         """Decode an upload.
 
         Args:
-            payload: What the page or an API call sent.
+            payload: The value that the page or an API call sent.
 
         Returns:
-            The photograph, or None when the input was cleared.
+            The photograph, or None if the input was cleared.
 
         Raises:
-            gr.Error: Not an upload, too large, or not a photograph; the message says so.
+            gr.Error: It is not an upload, is too large, or is not a photograph.
         """
         if payload is None:
             return None
@@ -109,10 +110,10 @@ class Photo(gr.Image):
 
 
 def is_upload(path: str, upload: Upload) -> bool:
-    """Tell whether a path, as the page names it, is that of an upload."""
+    """Tell whether a path that the page sent is the file of an upload."""
     try:
         return Path(path).resolve() == upload.path
-    except (OSError, RuntimeError, ValueError):  # no path at all
+    except (OSError, RuntimeError, ValueError):  # not a valid path
         return False
 
 
@@ -120,19 +121,19 @@ def read_upload(path: str, uploads: Path, max_bytes: int) -> bytes:
     """Read an uploaded file.
 
     Args:
-        path: Where it lies, as the page or an API call says.
+        path: The path that the page or an API call sent.
         uploads: The upload folder; nothing outside it is opened.
         max_bytes: Largest file, in bytes.
 
     Returns:
-        Its bytes.
+        The bytes of the file.
 
     Raises:
-        BadImageError: It is no upload, is too large, or cannot be read.
+        BadImageError: The file is not an upload, is too large, or cannot be read.
     """
     try:
         file = Path(path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # no path at all
+    except (OSError, RuntimeError, ValueError) as error:  # not a valid path
         raise images.BadImageError("is not an uploaded photograph") from error
     if not file.is_relative_to(uploads.resolve()):
         raise images.BadImageError("is not an uploaded photograph")
@@ -142,5 +143,5 @@ def read_upload(path: str, uploads: Path, max_bytes: int) -> bytes:
 
 
 def _inline(payload: ImageData) -> str:
-    """Return the `data:` URL that holds the photograph, or ""."""
+    """Return the `data:` URL that contains the photograph; "" if there is none."""
     return next((a for a in (payload.url, payload.path) if a and a.startswith("data:")), "")

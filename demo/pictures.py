@@ -1,4 +1,4 @@
-"""Pictures that are part of the page's HTML."""
+"""Pictures that are embedded in the page's HTML as `data:` addresses."""
 
 import base64
 import io
@@ -7,20 +7,20 @@ from PIL import Image
 
 
 def jpeg_url(content: bytes) -> str:
-    """Write a JPEG as an address that holds it.
+    """Write a JPEG file as a `data:` address.
 
     Args:
-        content: The file.
+        content: The bytes of the file.
     """
     return "data:image/jpeg;base64," + base64.b64encode(content).decode()
 
 
 def picture_url(image: Image.Image, quality: int = 85) -> str:
-    """Encode a picture as a JPEG, and that as an address.
+    """Encode a picture as a JPEG, and write that as a `data:` address.
 
     Args:
-        image: RGB.
-        quality: Of the JPEG, 1-95.
+        image: The picture, RGB.
+        quality: Quality of the JPEG, 1-95.
     """
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)

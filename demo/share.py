@@ -1,4 +1,4 @@
-"""A public address for the page, through Gradio's tunnel, within a time limit."""
+"""Gives the page a public address through Gradio's tunnel, within a time limit."""
 
 import contextlib
 import io
@@ -12,19 +12,19 @@ from gradio import networking, tunneling
 from model.sharing.publish import LEFT_OUT
 
 SECONDS = 30.0
-"""How long to wait for a tunnel; Gradio itself waits for ever for a client that says nothing."""
+"""Longest wait for a tunnel, in s; Gradio itself waits forever if the tunnel client is silent."""
 
 LIFETIME = "up to 1 week"
-"""What Gradio 6.31 says of its public addresses ("best effort")."""
+"""How long Gradio 6.31 says that its public addresses last ("best effort")."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """The outcome.
+    """The outcome of asking for a public address.
 
     Attributes:
-        address: The public address, or "".
-        reason: Why there is none, or "".
+        address: The public address; "" if there is none.
+        reason: Why there is none; "" if there is one.
     """
 
     address: str
@@ -32,29 +32,32 @@ class Shared:
 
 
 def check_server(text: str | None) -> str | None:
-    """Return `HOST:PORT` of one's own tunnel server.
+    """Return the address of the owner's own tunnel server, unchanged.
+
+    Args:
+        text: `HOST:PORT`, or None.
 
     Raises:
-        ValueError: It is not of that form.
+        ValueError: The text has another form.
     """
     if text is None:
         return None
     host, _, port = text.rpartition(":")
     if not host or ":" in host or not port.isdecimal() or not 1 <= int(port) <= 65535:
-        raise ValueError(f"--share-server {text} must be HOST:PORT.")
+        raise ValueError(f"--share-server {text} must be HOST:PORT, such as example.org:7000.")
     return text
 
 
 def share(demo: gr.Blocks, server: str | None = None) -> Shared:
-    """Make a public address for a page that is being served.
+    """Give a page that is being served a public address.
 
     Args:
         demo: The launched page.
-        server: `HOST:PORT` of one's own tunnel server (frp), reached without encryption; by default
-            Gradio's.
+        server: `HOST:PORT` of the owner's own tunnel server (frp), reached without encryption;
+            None for Gradio's server.
 
     Returns:
-        The address, or the reason why there is none, after `SECONDS` at the latest.
+        The address, or the reason why there is none, after at most `SECONDS`.
     """
     outcome: queue.SimpleQueue[Shared] = queue.SimpleQueue()
     given_up = threading.Event()
@@ -72,9 +75,9 @@ def share(demo: gr.Blocks, server: str | None = None) -> Shared:
         except Exception as error:  # Gradio raises RuntimeError, ValueError, OSError, httpx's ...
             outcome.put(Shared("", _reason(error)))
         if given_up.is_set():
-            close_tunnels()  # one that comes late is not wanted any more
+            close_tunnels()  # a tunnel that comes too late is not used
 
-    with contextlib.redirect_stderr(io.StringIO()):  # Gradio prints the log that is the reason
+    with contextlib.redirect_stderr(io.StringIO()):  # Gradio prints what `_reason` returns, too
         threading.Thread(target=attempt, daemon=True).start()
         try:
             shared = outcome.get(timeout=SECONDS)
@@ -82,7 +85,7 @@ def share(demo: gr.Blocks, server: str | None = None) -> Shared:
             given_up.set()
             shared = Shared("", f"no answer within {SECONDS:.0f} seconds")
         if not shared.address:
-            close_tunnels()  # a client that failed or says nothing still runs
+            close_tunnels()  # a tunnel client that failed or is silent is still running
     if shared.address:
         scheme = "http" if server else "https"
         shared = Shared(f"{scheme}://{shared.address.partition('://')[2]}", "")
@@ -90,18 +93,18 @@ def share(demo: gr.Blocks, server: str | None = None) -> Shared:
 
 
 def in_words(shared: Shared, server: str | None) -> str:
-    """Say what became of a public address.
+    """Say which public address there is and how long it works, or why there is none.
 
     Args:
         shared: The outcome.
-        server: As `share`.
+        server: The owner's own tunnel server; None for Gradio's.
     """
     if not shared.address:
         return (
-            f"No public address: Gradio's tunnel could not be made ({shared.reason}). "
+            f"There is no public address: Gradio's tunnel failed ({shared.reason}). "
             "The page is served on this machine only."
         )
-    lifetime = "as long as this program runs" + ("" if server else f", but for {LIFETIME} only")
+    lifetime = "while this program runs" + ("" if server else f", for {LIFETIME}")
     return f"Public address: {shared.address} (works {lifetime}). Left out: {LEFT_OUT}."
 
 
@@ -113,7 +116,7 @@ def close_tunnels() -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the innermost cause in a line: what the tunnel client said last, or the error."""
+    """Return the innermost cause as one line: the tunnel client's last line, or the error."""
     while error.__cause__:
         error = error.__cause__
     lines = str(error).strip().splitlines()

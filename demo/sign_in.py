@@ -1,7 +1,7 @@
-"""Signing in: nothing but the login and `Health` answers before it; wrong passwords cost time.
+"""Signing in: before it, only the login page and `Health` answer. Wrong passwords cost time.
 
-Gradio shows what an application is called, and how it is laid out, to whoever asks; it takes any
-number of passwords a second.
+Gradio itself tells everybody the title and layout of an application, and accepts any number of
+password attempts a second.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _OPEN = {
     *("/", "/login", "/login/", "/logout", "/favicon.ico", "/robots.txt", "/theme.css"),
-    "/gradio_api/startup-events",  # says true or false, and Gradio itself asks for it
+    "/gradio_api/startup-events",  # answers true or false; Gradio itself requests it
 }
 _OPEN_FOLDERS = ("/assets/", "/static/")
-_FREE = 3  # wrong passwords
+_FREE = 3  # wrong passwords before an address has to wait
 _LONGEST_SECONDS = 30.0
 _FORGOTTEN_SECONDS = 900.0
 _MANY = 30  # wrong passwords of all addresses in a minute
@@ -27,20 +27,23 @@ _MANY_SECONDS = 2.0
 
 
 class Attempts:
-    """Wrong passwords, by address and in all, and what they cost."""
+    """Counts wrong passwords, of each address and of all, and says how long to wait after them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start without any.
+        """Start with no wrong passwords.
 
         Args:
             clock: Returns the time, in s.
         """
         self._clock = clock
-        self._wrong: dict[str, tuple[int, float]] = {}  # how many, and when the last one was
+        self._wrong: dict[str, tuple[int, float]] = {}  # their number, and the time of the last
         self._recent: list[float] = []
 
     def wait(self, address: str) -> float:
-        """Return for how many seconds an address must not try: 1, 2, 4 and so on, up to 30."""
+        """Return how many seconds an address must wait before its next attempt, at most 30.
+
+        After the third wrong password it is 1 s, and each further one doubles it.
+        """
         count, last = self._wrong.get(address, (0, -math.inf))
         if count < _FREE:
             return 0.0
@@ -48,13 +51,13 @@ class Attempts:
         return max(0.0, last + delay - self._clock())
 
     def delay(self) -> float:
-        """Return how many seconds anybody's password waits: 0, or 2 while very many are tried."""
+        """Return how many seconds every password waits: 0, or 2 while very many are wrong."""
         now = self._clock()
         self._recent = [tried for tried in self._recent if tried > now - 60]
         return _MANY_SECONDS if len(self._recent) >= _MANY else 0.0
 
     def add(self, address: str, right: bool) -> None:
-        """Count a password."""
+        """Count an attempt; a right password clears the count of its address."""
         now = self._clock()
         self._wrong = {
             known: (count, last)
@@ -69,19 +72,19 @@ class Attempts:
 
 
 class SignInFirst:
-    """Answers those who have signed in; the others get the login, as often as `Attempts` allows."""
+    """Lets only visitors who have signed in reach an application; `Attempts` limits the others."""
 
     def __init__(self, app: ASGIApp, page: App) -> None:
         """Wrap an application.
 
         Args:
-            app: What is inside.
-            page: Gradio's application, which knows whether a sign-in is asked for, and of whom.
+            app: The application to protect.
+            page: Gradio's application, which knows whether a sign-in is needed and who has one.
         """
         self._app, self._page, self._attempts = app, page, Attempts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it."""
+        """Pass a request on to the application, or refuse it."""
         if scope["type"] != "http" or not self._page.auth:
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Theme, style sheets, scripts and logo. System fonts only: nothing comes from other sites."""
+"""Theme, style sheets, scripts and logo. Only system fonts are used, none from other sites."""
 
 from pathlib import Path
 
@@ -42,17 +42,17 @@ THEME = gr.themes.Base(
 _STATIC = Path(__file__).resolve().parent / "static"
 
 STYLES = sorted(_STATIC.glob("*.css"))
-"""The style sheets, one for each part of the page; none depends on the order."""
+"""The style sheets, one for each part of the page; their order does not matter."""
 
 HEAD = _STATIC / "head.html"
-"""What stands in the head of the page: the script of buttons that occur in several parts."""
+"""HTML for the head of the page: the script for buttons that several parts use."""
 
 
 def script(name: str) -> str:
     """Return the JavaScript of a part of the page.
 
     Args:
-        name: The file in `static/`, without its suffix.
+        name: Name of the file in `static/`, without `.js`.
     """
     return (_STATIC / f"{name}.js").read_text(encoding="utf-8")
 

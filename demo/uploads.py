@@ -1,9 +1,9 @@
-"""The folder for uploads: the process's own, bounded in bytes, and empty again in the end.
+"""The folder for uploads: one for each process, limited in size, and removed at the end.
 
-Gradio keeps uploads as long as it runs, in a folder that all of a user's programs share; its own
-cleaning ends at the first error, and forgets uploads that were broken off. Here each process has a
-folder, which a killed one leaves to the next to sweep. What is older than an hour goes, and earlier
-where the limit is reached. A visitor whose photograph finds no room is told so.
+Gradio keeps uploads as long as it runs, in a folder that all programs of a user share. Its own
+clean-up stops at the first error, and misses interrupted uploads. Here each process has its own
+folder; if a process is killed, the next one removes its folder. Files are deleted after an hour, or
+earlier when the limit is reached. If there is no room for a photograph, the visitor is told so.
 """
 
 import contextlib
@@ -26,38 +26,38 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from model.cache import temporary_folder
 
 LIMIT = 2_000_000_000
-"""Bytes of all uploads together, where nobody says otherwise."""
+"""Default limit for all uploads together, in bytes."""
 
 _FOLDER, _VARIABLE = "frostflower-uploads", "GRADIO_TEMP_DIR"
-_KEPT_SECONDS = 3600.0  # an upload
-_AT_LEAST_SECONDS = 60.0  # it may still be waiting for its answer
-_EVERY_SECONDS = 60.0  # the folder is swept
-_FREED = 0.1  # of the limit, when it is reached: else the next upload would reach it again
+_KEPT_SECONDS = 3600.0  # how long an upload is kept
+_AT_LEAST_SECONDS = 60.0  # a newer upload is never removed: it may be waiting for its answer
+_EVERY_SECONDS = 60.0  # how often the folder is swept
+_FREED = 0.1  # share of the limit that is freed at once, so that the next upload does not reach it
 _ATTEMPTS = 3  # to remove the folder
-_FRAMING = 100_000  # bytes that a form, or a call, adds to the photograph in it
+_FRAMING = 100_000  # bytes that a form or a call may add to its photograph
 _NO_ROOM = "The server has no room for more photographs at the moment. Please try again later."
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class UploadFolder:
-    """A context in which Gradio, and everything temporary, writes into a folder of this process."""
+    """A context in which all temporary files, Gradio's too, go into a folder of this process."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        """Prepare.
+        """Prepare the context; the folder does not exist yet.
 
         Args:
-            limit: Bytes of all uploads together.
+            limit: Most bytes of all uploads together.
         """
         self.path = Path()
         self._limit = limit
-        self._used = 0  # as far as is known: counted now and then, and added up in between
+        self._used = 0  # an estimate: the bytes at the last count and those written since
         self._counted = -math.inf
         self._kept: set[Path] = set()
         self._contexts = contextlib.ExitStack()
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
-        """Make the folder, and sweep what killed processes have left beside it."""
+        """Make the folder, and remove folders that killed processes have left beside it."""
         parent = Path(os.environ.get(_VARIABLE) or Path(tempfile.gettempdir(), _FOLDER))
         parent.mkdir(parents=True, exist_ok=True)
         self.path = self._contexts.enter_context(temporary_folder(parent)).resolve()
@@ -69,13 +69,13 @@ class UploadFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the folder, and the one around it where nobody else uses that."""
+        """Remove the folder, and also its parent folder if that is empty."""
         self._contexts.close()
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()
 
     def _empty(self) -> None:
-        """Remove what is there; a request that is still running may write meanwhile."""
+        """Remove the folder; several attempts, as a running request may write meanwhile."""
         for _attempt in range(_ATTEMPTS):
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -88,7 +88,7 @@ class UploadFolder:
             os.environ[_VARIABLE] = variable
 
     def keep_present(self) -> None:
-        """Keep what is in the folder now, such as the page's examples, as long as it exists."""
+        """Never sweep the files that are in the folder now, such as the page's examples."""
         self._kept = {path for _, _, path in self._files()}
 
     def _sweep_again_and_again(self) -> None:
@@ -96,21 +96,21 @@ class UploadFolder:
             self.sweep()
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """List time of change, size in bytes and path of all files, the oldest first."""
+        """Return time of change in s, size in bytes and path of each file, the oldest first."""
         found = []
         for folder, _, names in os.walk(self.path):
             for name in names:
                 path = Path(folder, name)
-                with contextlib.suppress(OSError):  # it has gone meanwhile
+                with contextlib.suppress(OSError):  # the file has been removed meanwhile
                     status = path.stat()
                     found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
 
     def sweep(self, room: int = 0) -> None:
-        """Remove what is old, and what is less old where room is wanted.
+        """Remove files that are older than an hour, and newer ones if room is needed.
 
         Args:
-            room: Bytes that shall be free below the limit.
+            room: Bytes that should be free below the limit.
         """
         files, now = self._files(), time.time()
         used = sum(size for _, size, _ in files)
@@ -121,37 +121,37 @@ class UploadFolder:
                 with contextlib.suppress(OSError):
                     path.unlink()
                     used -= size
-                    path.parent.rmdir()  # an upload has a folder of its own
+                    path.parent.rmdir()  # each upload has its own folder
         self._used, self._counted = used, time.monotonic()
 
     def has_room(self, size: int) -> bool:
-        """Tell whether so many bytes fit below the limit; what is not so new makes room."""
+        """Tell whether a number of bytes fits below the limit; older files are removed for it."""
         if self._used + size > self._limit and time.monotonic() - self._counted > 1:
             self.sweep(max(size, round(_FREED * self._limit)))
         return self._used + size <= self._limit
 
     def add(self, size: int) -> None:
-        """Count bytes that were written."""
+        """Count bytes that have been written."""
         self._used += size
 
 
 class BoundedRequests:
-    """Refuses requests that are too large, and uploads that find no room, with a sentence."""
+    """Refuses requests that are too large, and uploads for which there is no room."""
 
     def __init__(self, app: ASGIApp, folder: UploadFolder, max_bytes: int) -> None:
         """Wrap an application.
 
         Args:
             app: Gradio's application.
-            folder: Where it keeps uploads.
-            max_bytes: Largest photograph. A request may hold no more, however it is divided; in
-                base64, as in calls, a third more.
+            folder: The folder in which it keeps uploads.
+            max_bytes: Largest photograph, in bytes. It also limits an upload request with several
+                files. Calls may be a third larger, because they contain base64.
         """
         self._app, self._folder, self._max_bytes = app, folder, max_bytes
-        self._too_large = f"A photograph may have {max_bytes / 1e6:g} MB, not more."
+        self._too_large = f"A photograph may have at most {max_bytes / 1e6:g} MB."
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, or refuse it."""
+        """Pass a request on to the application, or refuse it."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -188,8 +188,8 @@ class BoundedRequests:
                 raise
             problem = _NO_ROOM, 507
             print(
-                f"Note: an upload found no room in {self._folder.path} ({error.strerror}). Make "
-                f"room there, or name another folder with the variable {_VARIABLE}.",
+                f"Note: there is no room for an upload in {self._folder.path} ({error.strerror}). "
+                f"Free some space, or name another folder in the variable {_VARIABLE}.",
                 file=sys.stderr,
                 flush=True,
             )
@@ -208,7 +208,7 @@ def _announced(scope: Scope) -> int:
 
 
 async def _drain(receive: Receive, most: int) -> None:
-    """Read what a browser wants to send before it looks at the answer, and keep nothing of it."""
+    """Read and discard a request's body: browsers send all of it before they read the answer."""
     received, more = 0, True
     while more and received < most:
         message = await receive()

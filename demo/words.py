@@ -1,4 +1,4 @@
-"""An answer in words, for someone who does not know what a probability of 0.93 is worth."""
+"""Turns a prediction into words for visitors who do not think in probabilities."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from model.classifier import Prediction, Restricted
 from model.trust.levels import Answer
 
 VERY_SURE, SURE = 0.9, 0.6
-"""Probabilities from which an answer is called very sure, and fairly sure."""
+"""The lowest probabilities at which an answer is called very sure, or fairly sure."""
 
 _PERHAPS = 0.1
 _MOST_NAMED = 3
@@ -15,11 +15,11 @@ _PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 class Verdict(NamedTuple):
-    """What the page says first.
+    """The words at the top of an answer.
 
     Attributes:
         headline: The answer.
-        sentence: How far to trust it.
+        sentence: How far the visitor can trust it.
     """
 
     headline: str
@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
 
 
 def probability_text(share: float) -> str:
-    """Write a probability with one decimal, never rounding a doubt away to 0.0 or 100.0 %."""
+    """Write a probability as a percentage with one decimal; only 0 and 1 become 0.0 and 100.0 %."""
     tenths = min(max(share * 1000, 0), 1000)
     if 0 < tenths < 0.5:
         return f"< 0.1{_PERCENT}"
@@ -39,31 +39,31 @@ def probability_text(share: float) -> str:
 def verdict(prediction: Prediction, num_classes: int, photographs: int = 1) -> Verdict:
     """Put a prediction into words.
 
-    Probabilities are calibrated, so that of 100 answers given with 93 %, about 93 are right.
+    Probabilities are calibrated: about 93 of 100 answers with a probability of 93 % are right.
 
     Args:
-        prediction: The most probable classes, two or more where two may be answered. Where they
-            have parents and none of them is sure enough, the words are of the parent that is.
-        num_classes: How many classes there are.
-        photographs: How many of the same object it was made of. With several the words promise
-            nothing, as calibration looked at one at a time.
+        prediction: The most probable classes; at least two, unless only one is allowed. If classes
+            have parents and no class is sure enough, the words name the parent that is.
+        num_classes: Number of classes of the classifier.
+        photographs: Number of photographs of the same object that were classified together. For
+            several, the words promise no share of right answers: calibration used single ones.
 
     Returns:
-        The words; where only some classes may be answered, or the most similar training photographs
-        are of other classes, they say so.
+        The words. They also say when only some classes were allowed, and when the most similar
+        training photographs show other classes.
     """
     said = _of_all(prediction, num_classes, photographs > 1)
     restricted = prediction.restricted
     if restricted is not None:
         said = _of_some(said, prediction, restricted)
     if _is_contradicted(prediction):
-        doubt = "But most of the similar training photographs are of other classes: look twice."
+        doubt = "But most similar training photographs show other classes: look twice."
         said = Verdict(said.headline, f"{said.sentence} {doubt}")
     return said
 
 
 def is_doubtful(prediction: Prediction) -> bool:
-    """Tell whether the sentence of a verdict warns of something."""
+    """Tell whether the sentence of a verdict contains a warning."""
     return _is_warned_of(prediction) or _is_contradicted(prediction)
 
 
@@ -72,16 +72,16 @@ def _is_warned_of(prediction: Prediction) -> bool:
 
 
 def _is_contradicted(prediction: Prediction) -> bool:
-    """Tell whether similar photographs are of other classes, where no other words warn already."""
+    """Tell whether similar photographs show other classes and no other warning is given."""
     evidence = prediction.evidence
     return evidence is not None and evidence.disagree and not _is_warned_of(prediction)
 
 
 def aside_words(restricted: Restricted) -> str:
-    """Say how many classes may be answered, and how much of the probability went to the others.
+    """Say how many classes were allowed, and how much of the probability went to the others.
 
     Args:
-        restricted: Of a prediction.
+        restricted: The `restricted` part of a prediction.
     """
     verb = "was" if restricted.allowed == 1 else "were"
     few = f"Only {restricted.allowed:,} of {restricted.classes:,} classes {verb} allowed"
@@ -92,7 +92,7 @@ def aside_words(restricted: Restricted) -> str:
 
 
 def _of_some(said: Verdict, prediction: Prediction, restricted: Restricted) -> Verdict:
-    """Put into words an answer among some classes, from the words of an ordinary one."""
+    """Adapt the words for an answer that could only be one of some classes."""
     aside, first = aside_words(restricted), prediction.top[0].label
     is_ordinary = restricted.allowed > 1 and not restricted.is_most
     if prediction.none_of_these or is_ordinary:
@@ -105,11 +105,10 @@ def _of_some(said: Verdict, prediction: Prediction, restricted: Restricted) -> V
 def _of_all(prediction: Prediction, num_classes: int, several: bool) -> Verdict:
     first, share = prediction.top[0], prediction.top[0].probability
     if prediction.none_of_these:
-        nearest = "The nearest of the allowed classes" if prediction.restricted else "The nearest"
+        nearest = "The nearest allowed class" if prediction.restricted else "The nearest class"
         return Verdict(
             f"Probably none of the {num_classes:,} classes",
-            f"This is unlike the photographs that the classifier knows. {nearest} is "
-            f"{first.label}.",
+            f"This looks unlike the photographs used for training. {nearest} is {first.label}.",
         )
     given = ", if it is one of those allowed" if prediction.restricted else ""
     if prediction.parent:
@@ -131,7 +130,7 @@ def _of_all(prediction: Prediction, num_classes: int, several: bool) -> Verdict:
 
 
 def short(prediction: Prediction) -> tuple[str, float]:
-    """Return the answer alone, and its probability, 0-1: a parent where that is the answer."""
+    """Return the name of the answer and its probability (0-1); the name may be that of a parent."""
     first = prediction.top[0]
     if prediction.parent:
         return prediction.parent.name, prediction.parent.probability
@@ -139,7 +138,7 @@ def short(prediction: Prediction) -> tuple[str, float]:
 
 
 def _of_parent(answer: Answer, given: str, several: bool) -> Verdict:
-    """Put into words that a parent is sure and its classes are not."""
+    """Say that the parent is certain enough to be the answer, but its classes are not."""
     perhaps = [
         f"{part.label} ({_of_hundred(part.probability)}{_PERCENT})"
         for number, part in enumerate(answer.perhaps)
@@ -155,37 +154,37 @@ def _of_parent(answer: Answer, given: str, several: bool) -> Verdict:
 
 
 def as_text(prediction: Prediction, num_classes: int, photographs: int = 1) -> str:
-    """Write a prediction as lines of plain text, to be copied.
+    """Write a prediction as plain text for the button "Copy as text".
 
     Args:
         prediction: The prediction.
-        num_classes: How many classes there are.
-        photographs: How many of the same object it was made of.
+        num_classes: Number of classes of the classifier.
+        photographs: Number of photographs of the same object that were classified together.
 
     Returns:
-        The words, then a line a class.
+        The words, then one line for each class.
     """
     lines = [*verdict(prediction, num_classes, photographs)]
     lines += [f"{one.label}: {probability_text(one.probability)}" for one in prediction.top]
     if photographs > 1:
-        lines.append(f"The average over {photographs} photographs.")
+        lines.append(f"Averaged over {photographs} photographs.")
     return "\n".join(lines)
 
 
 def _right(share: float, several: bool, only: str = "") -> str:
-    """Say how often such an answer is right; nothing of one from several photographs."""
+    """Say how often such an answer is right; "" for an answer from several photographs."""
     if several:
         return ""
     return f": {only}about {_of_hundred(share)} of 100 answers like this are right"
 
 
 def _of_hundred(share: float) -> int:
-    """Round a probability to answers of 100; nothing is certain."""
+    """Round a probability to a number of answers in 100, but never to 0 or 100."""
     return min(max(round(100 * share), 1), 99)
 
 
 def _percent(share: float) -> str:
-    """Write a share of the probability as whole percents; nothing is certain."""
+    """Write a share as a whole percentage, but never as 0 or 100 %."""
     if share < 0.01:
         return f"less than 1{_PERCENT}"
     return f"more than 99{_PERCENT}" if share > 0.99 else f"{round(100 * share)}{_PERCENT}"

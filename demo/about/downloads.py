@@ -1,8 +1,9 @@
-"""What a visitor can take along: the model card, and the classifier as one ONNX file.
+"""The downloads of the About tab: the model card, and the classifier as one ONNX file.
 
-The file is made in another program: exporting needs torch, which the page does not, and would hold
-up everybody's photographs for seconds and the memory for good. That program is given head, classes
-and calibration as they are served, and nothing of the training photographs.
+Another program makes the ONNX file. Exporting needs torch, which the page itself does not use; in
+the page's own process it would delay all photographs for seconds, and its memory would never be
+freed. That program gets the head, classes and calibration that are served, but no data of training
+photographs.
 """
 
 import os
@@ -23,43 +24,43 @@ from model.checkpoints.checkpoint import CARD, SHIPPED, Checkpoint
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NEEDED = ("torch", "timm", "onnx", "onnxruntime")
-_LOOK_SECONDS = 0.5  # for whether to go on
-_AGAIN_MINUTES = 5  # after a failure; until then nobody's click starts another program
-_NICER = 10  # steps of priority below the page's own
+_LOOK_SECONDS = 0.5  # between checks whether the other program should be stopped
+_AGAIN_MINUTES = 5  # after a failure, no click starts another program for so long
+_NICER = 10  # how far its priority is below that of the page
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _MOST_CARD_BYTES = 1_000_000
 
 
 _FAILED = (
-    "The ONNX file could not be made; this server's log says why. The page tries again when "
-    f"somebody asks {_AGAIN_MINUTES} minutes later. The owner can try python -m model export."
+    "The ONNX file could not be made; this server's log says why. Please try again after "
+    f"{_AGAIN_MINUTES} minutes. The owner can also use python -m model export."
 )
 
 
 class NoFileError(Exception):
-    """Why there is no file, in a sentence for visitors."""
+    """There is no file; the message tells visitors why."""
 
 
 def why_no_onnx() -> str:
-    """Say why this server cannot make ONNX files, in a sentence for visitors; "" where it can."""
+    """Tell visitors why this server cannot make ONNX files; "" if it can."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if not missing:
         return ""
     named = " or ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
     return (
-        f"This server cannot make the ONNX file: it has no {named}. Whoever has the checkpoint can "
-        "make it elsewhere, with python -m model export."
+        f"This server cannot make the ONNX file, because it does not have {named}. The owner can "
+        "make it elsewhere with python -m model export."
     )
 
 
 class OnnxFile:
-    """The ONNX file of a checkpoint, made when it is first asked for, and once."""
+    """The ONNX file of a checkpoint, which is made once, when a visitor first asks for it."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        """Prepare.
+        """Prepare without making the file.
 
         Args:
-            checkpoint: As it is served.
+            checkpoint: The checkpoint that the page serves.
         """
         self._checkpoint = checkpoint
         self._name = safe_name(checkpoint.metrics["data"]["name"])
@@ -68,17 +69,17 @@ class OnnxFile:
         self._failed: float | None = None  # when, in s of time.monotonic()
 
     def get(self, parent: Path) -> Path:
-        """Return the file; those who ask while it is being made wait for it.
+        """Return the file; callers wait while it is being made.
 
-        It lies in the upload folder, which is removed in the end and within which Gradio serves
-        files without a copy. If nobody asks for an hour it is swept, and made again later. After
-        a failure it is not tried again for some minutes, however many ask.
+        The file is in the upload folder, which is removed at the end, and from which Gradio serves
+        files without copying them. If nobody asks for an hour, it is deleted, and made again later.
+        After a failure, there is no new attempt for some minutes.
 
         Args:
             parent: The upload folder.
 
         Raises:
-            NoFileError: It cannot be made, or could not some minutes ago.
+            NoFileError: The file cannot be made, or the last attempt failed minutes ago.
         """
         with self._lock:
             if self._path is None or not self._path.is_file():
@@ -112,17 +113,15 @@ class OnnxFile:
 
 
 def run(command: list[str], seconds: float = 600.0) -> None:
-    """Run another program of this folder, and end it when this one is ended meanwhile.
-
-    It gets what time of the processor visitors' photographs leave.
+    """Run a program in the repository's folder at a low priority; stop it if this program stops.
 
     Args:
         command: The program and its arguments.
-        seconds: Time it may take, in s.
+        seconds: Longest time that it may take, in s.
 
     Raises:
-        CalledProcessError: It failed; what it said is in `stderr`.
-        TimeoutExpired: It took too long, or this program is being ended.
+        CalledProcessError: The program failed; `stderr` contains its messages.
+        TimeoutExpired: The program took too long, or this program is being stopped.
     """
     started, said = time.monotonic(), ""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""} | _ONE_THREAD
@@ -141,7 +140,7 @@ def run(command: list[str], seconds: float = 600.0) -> None:
             try:
                 _, said = process.communicate(timeout=_LOOK_SECONDS)
             except subprocess.TimeoutExpired:
-                # Gradio's threads are waited for when Python ends, so this one must not go on.
+                # Python waits for Gradio's threads before it ends, so this thread must stop.
                 if time.monotonic() - started > seconds or not threading.main_thread().is_alive():
                     process.kill()
                     raise
@@ -150,22 +149,22 @@ def run(command: list[str], seconds: float = 600.0) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the other program said last, or the error."""
+    """Return the last line that the other program printed, or else the error."""
     said = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
     lines = (said or "").strip().splitlines()
     return lines[-1] if lines else str(error)
 
 
 def card_file(checkpoint: Checkpoint) -> Path | None:
-    """Write a checkpoint's model card under a name of its own, where uploads lie.
+    """Copy a checkpoint's model card into the upload folder, under a name of its own.
 
-    It has the title of the page, and names no folder that its reader does not have.
+    The copy has the title of the page, and names no folder that its reader does not have.
 
     Args:
         checkpoint: The checkpoint.
 
     Returns:
-        The file; None where there is no card, or one that is too large to be one.
+        The file; None if there is no model card, or a file too large to be one.
     """
     folder = checkpoint.folder
     card = folder / CARD if folder else None

@@ -1,4 +1,4 @@
-"""What a visitor wants to know of a classifier: what it is made of, from which data, its limits."""
+"""The facts about a classifier for visitors: its purpose, data, parts and limits."""
 
 from collections.abc import Iterator
 
@@ -16,12 +16,12 @@ _VERSIONS = {"python": "Python", "torch": "PyTorch", "timm": "timm", "onnxruntim
 
 
 def facts_panel(checkpoint: Checkpoint, device: str, allowed: Allowed | None = None) -> Markup:
-    """Render what the classifier is.
+    """Render the facts about the classifier.
 
     Args:
         checkpoint: The checkpoint.
-        device: The device in words.
-        allowed: The classes that this page answers with; None for all.
+        device: The device, in words.
+        allowed: The classes with which this page answers; None for all.
 
     Returns:
         HTML.
@@ -34,7 +34,7 @@ def facts_panel(checkpoint: Checkpoint, device: str, allowed: Allowed | None = N
 
 
 def limits_panel(checkpoint: Checkpoint) -> Markup:
-    """Render what the classifier must not be used for, and where it errs."""
+    """Render what the classifier must not be used for, and when it makes errors."""
     items = join(html("<li>{limit}</li>", limit=limit) for limit in limits(checkpoint))
     return panel("Its limits", html('<ul class="ff-limits">{items}</ul>', items=items))
 
@@ -42,14 +42,14 @@ def limits_panel(checkpoint: Checkpoint) -> Markup:
 def _facts(
     checkpoint: Checkpoint, device: str, allowed: Allowed | None
 ) -> Iterator[tuple[str, object]]:
-    """Name the facts and say them, in the order in which a visitor asks."""
+    """Yield the name and the text of each fact, the most useful ones for visitors first."""
     spec, training, data = checkpoint.backbone, checkpoint.training, checkpoint.metrics["data"]
     count = len(checkpoint.class_ids)
     known = known_data(data["name"], count)
     asked = f"{count:,} classes" if allowed is None else f"{len(allowed):,} classes"
     purpose = f"Names which of {asked} a photograph shows, or says that it is none of them."
     if allowed is not None:
-        purpose += f" It was trained on {count:,}; this page answers with these only."
+        purpose += f" It was trained on {count:,}; this page answers only with these."
     yield "Purpose", purpose
     counts = ", ".join(
         f"{number:,} {_SPLITS[split]}" for split, number in data["photographs"].items()

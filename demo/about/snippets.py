@@ -1,10 +1,10 @@
-"""Programs that use the page, in three languages, with the address that the visitor's browser has.
+"""Programs that use the page, in three languages, with the address in the visitor's browser.
 
-The address is filled in by the browser and not from the request's headers. Proxies need not say
-which name, scheme or path they were asked for (`X-Forwarded-Host`, `-Proto`, `-Prefix`), Gradio's
-tunnel and a proxy that cuts off a path do not, and a page may be cached; but the address bar is
-right by definition, since the page has just come from there. Only Python on a Space has another
-name for it, USER/NAME, which is the server's to know.
+The browser fills in the address, because the server cannot rely on the headers of a request:
+proxies do not always pass on the name, scheme and path (`X-Forwarded-Host`, `-Proto`, `-Prefix`),
+Gradio's tunnel never does, and a page may be cached. The address bar is always right, as the page
+has just been loaded from there. Only the Python program on a Space has another address, USER/NAME,
+which the server knows.
 """
 
 import os
@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from demo.markup import html, join
 
-_FIELD = re.compile(r"(ADDRESS|«[^»]*»)")  # the address, and what only a page with sign-in needs
+_FIELD = re.compile(r"(ADDRESS|«[^»]*»)")  # the address, and parts for pages with a sign-in
 
 _PYTHON = """\
 # pip install gradio_client
@@ -25,7 +25,8 @@ answer, details = client.predict(handle_file("photograph.jpg"), api_name="/ENDPO
 print(answer["label"], details["set"])
 """
 
-# No comment and no $'…': this is pasted into a terminal, where zsh knows no comments.
+# It contains no comments and no $'…', because people paste it into a terminal, and zsh does not
+# accept comments there.
 _CURL = """\
 page="ADDRESS" photograph="photograph.jpg"
 «cookies=$(mktemp)
@@ -78,7 +79,7 @@ console.log(answer.label, details.set);
 
 _LANGUAGES = {
     "python": ("Python", "Python 3.10 or newer", _PYTHON),
-    "curl": ("curl", "A terminal of Linux or macOS", _CURL),
+    "curl": ("curl", "A terminal on Linux or macOS", _CURL),
     "javascript": ("JavaScript", "Node 18 or newer, or a browser", _JAVASCRIPT),
 }
 
@@ -88,11 +89,11 @@ _FRAME = """\
 <p class="ff-text">Replace photograph.jpg with the name of your file. Two values come back: the most
 probable classes, <code>{{"label", "confidences": [{{"label", "confidence"}}]}}</code>, and how far
 to trust them, <code>{{"top", "set", "none_of_these", "unknown_score", "evidence"}}</code>. The
-endpoint <code>/{endpoint}_only</code> takes a list of classes beside the photograph, and answers
-with one of these only. A browser can call it from another site only if the owner of this page
-starts it with <code>--allow-origin</code> and that site’s address.
-<span class="ff-signed-in" hidden> This page asks for a sign-in: put your name and
-password in the places of USER and PASSWORD. The JavaScript can sign in from Node only.</span>
+endpoint <code>/{endpoint}_only</code> also takes a list of classes, and answers only with one of
+these. A browser can call it from another site only if the owner of this page starts it with
+<code>--allow-origin</code> and that site’s address.
+<span class="ff-signed-in" hidden> This page asks for a sign-in: replace USER and PASSWORD with
+your name and password. The JavaScript program can sign in only from Node.</span>
 <span class="ff-wide">“Use via API” at the bottom of this page opens Gradio’s own
 description.</span></p></div>"""
 
@@ -109,7 +110,7 @@ def snippets(endpoint: str) -> Markup:
     """Render the three programs; `static/snippets.js` fills in the address.
 
     Args:
-        endpoint: The name of the API's endpoint, such as `predict`.
+        endpoint: Name of the endpoint, such as `predict`.
 
     Returns:
         HTML.
@@ -127,7 +128,7 @@ def snippets(endpoint: str) -> Markup:
 
 
 def _fill(code: str, space: str) -> Markup:
-    """Replace what the browser knows by elements that it fills in."""
+    """Replace the fields by elements that the browser fills in."""
     parts: list[str] = []
     for part in _FIELD.split(code):
         if part.startswith("«"):

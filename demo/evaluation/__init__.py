@@ -1,1 +1,1 @@
-"""What the Evaluation tab shows: sentences, the matrix of confused classes, and a pair of them."""
+"""The parts of the Evaluation tab: sentences, the matrix of confused classes, and a single pair."""

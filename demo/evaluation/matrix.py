@@ -1,4 +1,4 @@
-"""The confused classes as a grid that a person can read and choose from."""
+"""The matrix of confused classes, in which a visitor can choose a pair."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from demo.markup import html, join, panel, text
 from model.trust.confusion import blocks
 
 _NAME = 80
-"""Characters of a class name in a label; all of it stands in the pair that is shown."""
+"""Most characters of a class name in a label; the pair that is shown has the whole name."""
 
 _LISTED = 200
 
@@ -17,15 +17,15 @@ _LISTED = 200
 def matrix(
     confused: dict[tuple[int, int], int], values: dict[str, Any], names: list[str]
 ) -> Markup:
-    """Render the confused classes, those confused with one another side by side.
+    """Render the matrix; classes that are confused with one another are side by side.
 
     Args:
-        confused: As `metrics.confused_pairs`.
+        confused: Pair of classes -> number of photographs, from `metrics.confused_pairs`.
         values: Figures of the split.
         names: C class names.
 
     Returns:
-        HTML; of a cell with a count, a button with `data-true` and `data-predicted`.
+        HTML. Each cell with a count is a button with `data-true` and `data-predicted`.
     """
     shown = blocks(confused)
     parts = []
@@ -33,14 +33,14 @@ def matrix(
         how_to = _how_to(shown, _involved(confused, values))
         parts += [_grid(shown, confused, values, names), text(how_to)]
     elif knows_pairs(values):
-        parts.append(text("No photograph of this split was taken for another class."))
+        parts.append(text("No photograph of this split was mistaken for another class."))
     else:
         parts.append(text("This checkpoint does not say which classes were confused."))
-    return panel("Classes taken for one another", *parts)
+    return panel("Confused classes", *parts)
 
 
 def _involved(confused: dict[tuple[int, int], int], values: dict[str, Any]) -> set[int]:
-    """Return the classes that take part in a confusion, also in a pair that was not kept."""
+    """Return the classes with any confusion, including pairs that are not stored."""
     involved = {label for pair in confused for label in pair}
     for label, row in enumerate(values["per_class"]):
         is_missed = row["support"] and row["recall"] < 1
@@ -53,37 +53,34 @@ def _how_to(shown: list[list[int]], involved: set[int]) -> str:
     count = sum(map(len, shown))
     rest = ""
     if count < len(involved):
-        rest = f" These are the {count} of {len(involved):,} confused classes with most errors."
-    return (
-        "Rows: what it is. Columns: what it was taken for. Choose a number to see both classes."
-        + rest
-    )
+        rest = f" These {count} of {len(involved):,} confused classes have the most errors."
+    return "Rows: the right class. Columns: the answer. Choose a number to see both classes." + rest
 
 
 def unconfused(
     confused: dict[tuple[int, int], int], values: dict[str, Any], names: list[str]
 ) -> Markup:
-    """List the classes that take part in no confusion, folded.
+    """List the classes without any confusion, folded.
 
     Args:
-        confused: As `metrics.confused_pairs`.
+        confused: Pair of classes -> number of photographs, from `metrics.confused_pairs`.
         values: Figures of the split.
         names: C class names.
 
     Returns:
-        HTML; nothing where the figures do not say which classes were confused.
+        HTML; empty if the figures do not say which classes were confused.
     """
     if not knows_pairs(values):
         return Markup()
     involved = _involved(confused, values)
     others = [name for label, name in enumerate(names) if label not in involved]
     if not others:
-        return text("Every class takes part in a confusion.")
+        return text("Every class was confused with another.")
     listed = ", ".join(others[:_LISTED])
     if len(others) > _LISTED:
         listed += f" and {len(others) - _LISTED:,} more"
     return html(
-        '<details class="ff-fold"><summary>{count:,} {word} without a confusion</summary>{names}'
+        '<details class="ff-fold"><summary>{count:,} {word} without confusion</summary>{names}'
         "</details>",
         count=len(others),
         word="class" if len(others) == 1 else "classes",
@@ -140,7 +137,7 @@ def _grid(
     return html(
         '<div class="ff-matrix-frame"><div class="ff-matrix" role="region" '
         'aria-label="Table of confused classes"><table role="grid" aria-label="Confused classes: '
-        'rows are what a photograph is, columns what it was taken for"><thead><tr><td></td>{head}'
+        'rows are the right class, columns are the answer"><thead><tr><td></td>{head}'
         "</tr></thead><tbody>{rows}</tbody></table></div></div>",
         head=head,
         rows=join(rows),
@@ -148,11 +145,11 @@ def _grid(
 
 
 def pair_text(count: int, support: int, name: str, other: str) -> str:
-    """Say how many photographs of a class were taken for another."""
+    """Say how many photographs of a class were mistaken for another."""
     verb = "was" if count == 1 else "were"
     if not count:
-        return f"None of the {support:,} photographs of {name} was taken for {other}"
-    return f"{count:,} of {support:,} photographs of {name} {verb} taken for {other}"
+        return f"None of the {support:,} photographs of {name} was mistaken for {other}"
+    return f"{count:,} of {support:,} photographs of {name} {verb} mistaken for {other}"
 
 
 def _cell(

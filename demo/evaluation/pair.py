@@ -1,4 +1,4 @@
-"""A pair of classes: how they were confused, and training photographs of both."""
+"""A pair of classes: how often they were confused, and training photographs of both."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ def chosen_pair(sent: object, confused: dict[tuple[int, int], int]) -> tuple[int
     """Read which pair a browser asks for.
 
     Args:
-        sent: What came with the call, whatever it is.
-        confused: As `metrics.confused_pairs`.
+        sent: The value in the call, which may be anything.
+        confused: Pair of classes -> number of photographs, from `metrics.confused_pairs`.
 
     Returns:
         A key of `confused`.
 
     Raises:
-        gr.Error: It is none.
+        gr.Error: There is no such pair.
     """
     values = sent if isinstance(sent, dict) else {}
     true, predicted = values.get("true"), values.get("predicted")
@@ -48,12 +48,13 @@ def pair(
     Args:
         checkpoint: The checkpoint.
         values: Figures of the split.
-        confused: As `metrics.confused_pairs`.
-        true: What the photographs are.
-        predicted: What they were taken for.
+        confused: Pair of classes -> number of photographs, from `metrics.confused_pairs`.
+        true: Index of the right class.
+        predicted: Index of the class that was answered.
 
     Returns:
-        HTML; where the checkpoint keeps thumbnails, with those most like the other class.
+        HTML. If the checkpoint keeps thumbnails, it includes photographs of each class that are
+        most like the other class.
     """
     names, classes = checkpoint.class_names, values["per_class"]
     sentences = [
@@ -110,8 +111,8 @@ def thumbnail(evidence: Evidence, number: int, alt: str) -> Markup:
 
     Args:
         evidence: The training photographs, with thumbnails.
-        number: Which.
-        alt: Its text alternative.
+        number: The photograph's number in `evidence`.
+        alt: Its alternative text.
 
     Returns:
         HTML.

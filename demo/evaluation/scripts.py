@@ -1,6 +1,6 @@
-"""What the Evaluation tab does in the browser: it tells which pair is chosen, and moves in a grid.
+"""The scripts of the Evaluation tab: they report the chosen pair, and move the focus in the grid.
 
-Each script looks at its own `element` or at the tab around it, as a page may hold several
+Each script uses only its own `element` or the tab around it, because a page may have several
 checkpoints.
 """
 

@@ -1,4 +1,4 @@
-"""Shares of photographs as people read them: “99.5 %” stays in one line."""
+"""Writes shares as percentages such as “99.5 %” that are never split between two lines."""
 
 from model.checkpoints import card
 
@@ -6,10 +6,10 @@ _NO_BREAK = "\u00a0"
 
 
 def percent(share: float) -> str:
-    """Write a share of 0-1 as a percentage with one decimal that no line break divides."""
+    """Write a share (0-1) as a percentage with one decimal, without a line break inside."""
     return unbroken(card.percent(share))
 
 
 def unbroken(sentences: str) -> str:
-    """Keep every percentage in a text together with its sign."""
+    """Prevent line breaks before the percent signs in a text."""
     return sentences.replace(" %", f"{_NO_BREAK}%")

@@ -1,4 +1,4 @@
-"""The figures of a split in sentences and short tables."""
+"""Sentences and short tables about the figures of a split."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ from model.trust.interval import wilson
 
 SPLIT_NAMES = {"valid": "validation", "test": "test"}
 FEW = 5
-"""Photographs of a class that say little: one error more or less moves recall by 20 points."""
+"""Classes with fewer photographs cannot be judged: one error changes recall by over 20 points."""
 
 _PAIRS, _MORE_PAIRS, _WEAKEST = 5, 50, 5
 
 
 def headline_split(checkpoint: Checkpoint) -> str:
-    """Name the split whose figures are shown first: `test` where it was measured, else `valid`."""
+    """Return the split whose figures are shown first: `test` if it was measured, else `valid`."""
     return "test" if "test" in checkpoint.metrics["splits"] else "valid"
 
 
@@ -33,12 +33,12 @@ def knows_pairs(values: dict[str, Any]) -> bool:
 
 
 def top(checkpoint: Checkpoint, split: str, errors: int) -> Markup:
-    """Say how often it is right and on what that was measured.
+    """Say how often the classifier is right, and on which photographs this was measured.
 
     Args:
         checkpoint: The checkpoint.
         split: Name of the split.
-        errors: How many classes had a photograph that was taken for another.
+        errors: How many classes had a photograph that was mistaken for another class.
 
     Returns:
         HTML.
@@ -46,13 +46,13 @@ def top(checkpoint: Checkpoint, split: str, errors: int) -> Markup:
     values = checkpoint.metrics["splits"][split]
     answer = html(
         '<p class="ff-reliance">Right on <b>{share}</b> of {count:,} photographs that it was not '
-        "trained on; over many more photographs like these, {expected} would be expected.</p>",
+        "trained on. On many more photographs like these, expect {expected}.</p>",
         share=percent(values["top1"]),
         count=values["photographs"],
         expected=_expected(values, "top1"),
     )
     known = {f"of {len(checkpoint.class_names):,} classes had an error": f"{errors:,}"}
-    five = {f"right answer among five; {_expected(values, 'top5')}": percent(values["top5"])}
+    five = {f"right class in the top five; {_expected(values, 'top5')}": percent(values["top5"])}
     shown = {
         "first answer right": percent(values["top1"]),
         **(five if len(checkpoint.class_names) > 5 else {}),
@@ -78,15 +78,15 @@ def _measured_on(checkpoint: Checkpoint, split: str) -> list[str]:
 
 
 def pairs_table(confused: dict[tuple[int, int], int], checkpoint: Checkpoint, split: str) -> Markup:
-    """List the pairs confused most often; each has a button that shows it.
+    """List the most frequently confused pairs; each has a button that shows it.
 
     Args:
-        confused: As `metrics.confused_pairs`.
+        confused: Pair of classes -> number of photographs, from `metrics.confused_pairs`.
         checkpoint: The checkpoint.
         split: Name of the split.
 
     Returns:
-        HTML; nothing where no pair is known.
+        HTML; empty if no pair is known.
     """
     values, names = checkpoint.metrics["splits"][split], checkpoint.class_names
     if not confused:
@@ -107,7 +107,7 @@ def pairs_table(confused: dict[tuple[int, int], int], checkpoint: Checkpoint, sp
         )
         for true, predicted in by_count[:_MORE_PAIRS]
     ]
-    header = ("Is", "Was taken for", "Photos")
+    header = ("Right class", "Answer", "Photos")
     parts = [table(rows[:_PAIRS], header=header)]
     if len(rows) > _PAIRS:
         more = html(
@@ -120,12 +120,12 @@ def pairs_table(confused: dict[tuple[int, int], int], checkpoint: Checkpoint, sp
 
 
 def _name(name: str) -> Markup:
-    """Lay out a class name in one line, so that the tables stay on the first screen."""
+    """Lay out a class name on one line, so that the tables fit on the first screen."""
     return html('<span title="{name}">{name}</span>', name=name)
 
 
 def weakest_table(checkpoint: Checkpoint, split: str) -> Markup:
-    """List the classes of which the smallest share was recognised, and those hardly measured.
+    """List the classes that were recognised least often, and count those with few photographs.
 
     Args:
         checkpoint: The checkpoint.
@@ -150,48 +150,48 @@ def weakest_table(checkpoint: Checkpoint, split: str) -> Markup:
     few = sum(row["support"] < FEW for row in classes)
     if few:
         are = "class has" if few == 1 else "classes have"
-        note = f"{few:,} {are} fewer than {FEW} photographs here: too few to judge them by."
+        note = f"{few:,} {are} fewer than {FEW} photographs here, too few to judge."
         parts.append(text(note))
     return panel("Weakest classes", *parts)
 
 
 def honesty(checkpoint: Checkpoint, split: str) -> Markup:
-    """Say what probabilities, sets and "none of these" are worth."""
+    """Say how far to trust probabilities, sets and "none of these"."""
     promised, values = checkpoint.calibration.trust, checkpoint.metrics["splits"][split]
     rows = {
-        "A probability is off by, on average (calibration error, ECE)": percent(values["ece"]),
+        "Average error of a probability (calibration error, ECE)": percent(values["ece"]),
         f"The right class is in the set (promised: {percent(promised.coverage)})": percent(
             values["coverage"]
         ),
         "Classes in a set, on average": f"{values['mean_set_size']:.2f}",
-        "Photographs of its classes not called “none of these” "
+        "Photographs of known classes not called “none of these” "
         f"(promised: {percent(promised.known_pass_rate)})": percent(values["known_pass_rate"]),
     }
     how = "the validation photographs and measured on the test photographs."
     if split == "valid":
         how = (
             "four fifths of the validation photographs and measured on the other fifth, five times "
-            "in turn, so no photograph was measured by an adjustment that had seen it."
+            "in turn, so that no photograph was used for both at once."
         )
     return panel(
         "How far to trust it",
         table(rows.items()),
         text(
-            "A set is a list of the classes that a photograph may show: as short as possible, but "
-            f"with the right class in it for {percent(promised.coverage)} of the photographs."
+            "A set lists the classes that a photograph may show: as few as possible, but with the "
+            f"right class for {percent(promised.coverage)} of the photographs."
         ),
         text(f"Probabilities and sets were adjusted (calibrated) on {how}"),
         text(
             unbroken(
-                "In the chart, answers given with 80 % are right in 80 % on the dashed line; below "
-                "it they promise too much. Every point stands for equally many photographs."
+                "On the chart's dashed line, 80 % of the answers given with 80 % are right; points "
+                "below it promise too much. Each point stands for equally many photographs."
             )
         ),
     )
 
 
 def by_level(checkpoint: Checkpoint, split: str) -> Markup:
-    """Say how often each level of classes with parents is right; nothing where none has any."""
+    """Say how often each level is right if classes have parents; empty if they have none."""
     values = checkpoint.metrics["splits"][split]
     rows = level_rows(values)
     if not rows:

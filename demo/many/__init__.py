@@ -1,1 +1,1 @@
-"""Many photographs at once: what was sent, what was found, and what can be downloaded."""
+"""Many photographs at once: receives them, shows a table of answers, and offers downloads."""

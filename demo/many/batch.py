@@ -1,4 +1,4 @@
-"""The photographs that one visitor sent together, and where they are kept for how long."""
+"""The photographs that a visitor sent together, and how long their answers are kept."""
 
 import contextlib
 import secrets
@@ -18,19 +18,19 @@ from model.classifier import Prediction
 from model.photographs.images import BadImageError
 
 KEPT_SECONDS = 3600.0
-"""A batch is kept for so long after it was sent, unless its visitor leaves earlier."""
+"""How long a batch is kept, in s, unless its visitor leaves earlier."""
 
 MOST_KEPT = 40
-"""Batches of all visitors of a page that are kept; each takes about 1 MB. The oldest that has ended
-makes room."""
+"""Most batches of all visitors of a page; each takes about 1 MB. If there are more, the oldest one
+that has ended is removed."""
 
 REMOVED = "is no longer on the server; please send it again"
-"""Why a file that was sent cannot be read, where uploads have been swept meanwhile."""
+"""The reason why a file that was sent cannot be read, if it has been deleted meanwhile."""
 
 THUMBNAIL = 96
 """Longer side of a thumbnail, in px."""
 
-_WORKERS = 2  # threads that decode; photographs of the Classify tab want to be decoded, too
+_WORKERS = 2  # threads that decode; few, so that they do not slow down the Classify tab
 
 
 @dataclass
@@ -39,11 +39,11 @@ class Row:
 
     Attributes:
         number: Its place in the batch, from 0.
-        name: The visitor's own name of the file.
-        path: The file on the server; None where there is none.
-        outcome: The prediction without evidence and heat map, the reason why there is none, or
-            None as long as it waits.
-        disagree: Whether most of the training photographs like it have another label.
+        name: The visitor's name of the file.
+        path: The file on the server; None if there is none.
+        outcome: The prediction without evidence and heat map, or the reason why there is none;
+            None while it waits.
+        disagree: Whether most of the similar training photographs have another label.
     """
 
     number: int
@@ -54,33 +54,33 @@ class Row:
 
 
 class Batch:
-    """Rows, and a folder for what belongs to them."""
+    """The rows of a batch, and a folder for their thumbnails and downloads."""
 
     def __init__(self, parent: Path) -> None:
         """Make the folder.
 
         Args:
-            parent: The upload folder, where `demo.uploads` removes what is an hour old.
+            parent: The upload folder, where `demo.uploads` removes files after an hour.
         """
-        self.folder = parent / f"many-{secrets.token_urlsafe(16)}"  # nobody guesses it
+        self.folder = parent / f"many-{secrets.token_urlsafe(16)}"  # a name that nobody can guess
         self.folder.mkdir(mode=0o700, parents=True)
         self.rows: list[Row] = []
         self.started = time.monotonic()
-        self.is_running = False  # while it is, other visitors' batches do not end it
+        self.is_running = False  # while it is running, it is not removed to make room for others
         self._cancelled = threading.Event()
 
     @property
     def done(self) -> list[Row]:
-        """The rows that have an answer, or a reason why not, in order."""
+        """The rows that have an answer, or a reason why there is none, in order."""
         return [row for row in self.rows if row.outcome is not None]
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the rows that wait are to be left out."""
+        """Whether the waiting rows should be left out."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Let the rows that wait be left out; the others stay."""
+        """Leave out the waiting rows; finished ones are kept."""
         self._cancelled.set()
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class Batch:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def thumbnail(self, row: Row) -> bytes | None:
-        """Return a small JPEG; None where the photograph could not be read or is gone."""
+        """Return a small JPEG; None if the photograph could not be read or has been deleted."""
         try:
             return self._thumbnail_path(row).read_bytes()
         except OSError:
@@ -101,14 +101,14 @@ class Batch:
     def classify(
         self, run: Callable[[Sequence[Image.Image]], Sequence[Prediction]], least_side: int
     ) -> Iterator[None]:
-        """Classify the rows that wait, a few at a time, until they are done or cancelled.
+        """Classify the waiting rows, a few at a time, until they are done or cancelled.
 
         Args:
             run: N decoded photographs -> N predictions.
-            least_side: As `images.decode`.
+            least_side: Smallest side of a photograph in px; see `images.decode`.
 
         Yields:
-            Nothing, after each few.
+            None, after every few rows.
         """
         self.is_running = True
         try:
@@ -134,59 +134,61 @@ class Batch:
                 answer = next(answers)
                 self._keep_thumbnail(row, image)
                 row.disagree = bool(answer.evidence and answer.evidence.disagree)
-                row.outcome = replace(answer, evidence=None, heat=None)  # ten times the memory
+                row.outcome = replace(
+                    answer, evidence=None, heat=None
+                )  # to save 90 % of the memory
             yield
 
     @staticmethod
     def _reason(row: Row, error: BadImageError) -> BadImageError:
-        """Return a new error: the traceback of the raised one holds the whole file in memory."""
+        """Return a new error, as the traceback of the raised one keeps the whole file in memory."""
         is_kept = row.path is not None and row.path.exists()
         return BadImageError(str(error) if is_kept else REMOVED)
 
     def _keep_thumbnail(self, row: Row, image: Image.Image) -> None:
         small = image.copy()
-        small.info.clear()  # where it was taken stays in the photograph
+        small.info.clear()  # so that the thumbnail does not contain the place from the photograph
         small.thumbnail((THUMBNAIL, THUMBNAIL))
         with contextlib.suppress(FileNotFoundError):  # the folder was removed meanwhile
             small.save(self._thumbnail_path(row), "JPEG", quality=80)
 
 
 class Shelf:
-    """Where the batches of a page are kept: those of all its classifiers share the room."""
+    """The batches of a page; all its classifiers share the limit on their number."""
 
     def __init__(self, most: int = MOST_KEPT) -> None:
-        """Start empty.
+        """Make an empty shelf.
 
         Args:
-            most: Batches that are kept.
+            most: Most batches that are kept.
         """
         self.most = most
         self.lock = threading.Lock()
         self.batches: OrderedDict[tuple[Batches, str], Batch] = OrderedDict()
-        """Whose they are, and the visitor -> the batch, the oldest first; hold the lock."""
+        """(Classifier's batches, visitor) -> batch, the oldest first. Hold `lock` to use it."""
 
 
 class Batches:
-    """The last batch of each visitor of a classifier.
+    """The latest batch of each visitor of a classifier.
 
-    Gradio's own state is not used: it forgets a visitor when a hundred others, or calls of the API,
-    have come since, and does not say so.
+    Gradio's own state is not used, because it silently forgets a visitor after a hundred other
+    visitors or API calls.
     """
 
     def __init__(self, parent: Path, shelf: Shelf) -> None:
-        """Start empty.
+        """Start without a batch.
 
         Args:
             parent: The upload folder.
-            shelf: Where the batches are kept, perhaps beside others.
+            shelf: The shelf for the batches; other classifiers may share it.
         """
         self._parent, self._shelf = parent, shelf
 
     def start(self, visitor: str) -> Batch:
-        """Begin a batch; the visitor's earlier one, and those that are too old, are closed.
+        """Begin a batch, and close the visitor's earlier one and those that are too old.
 
         Raises:
-            gr.Error: There is no room, as too many others are running.
+            gr.Error: Too many other batches are running.
         """
         now, own, shelf = time.monotonic(), (self, visitor), self._shelf
         with shelf.lock:
@@ -212,7 +214,7 @@ class Batches:
         return new
 
     def get(self, visitor: str) -> Batch | None:
-        """Return the visitor's batch, unless there is none or it is too old."""
+        """Return the visitor's batch; None if there is none or it is too old."""
         with self._shelf.lock:
             batch = self._shelf.batches.get((self, visitor))
         if batch is not None and time.monotonic() - batch.started > KEPT_SECONDS:

@@ -1,4 +1,4 @@
-"""What a visitor can take away: a table, and the photographs sorted into folders."""
+"""The downloads for a batch: a CSV table, and a zip file with the photographs sorted by class."""
 
 import csv
 import errno
@@ -18,21 +18,21 @@ NONE_OF_THESE = "none-of-these"
 COULD_NOT_BE_READ = "could-not-be-read"
 
 MOST_BYTES = 2_000_000_000
-"""Photographs that are packed into one zip file, together, in bytes."""
+"""Most bytes of all photographs that are packed into one zip file."""
 
 _UNSAFE = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-_LONGEST_STEM, _LONGEST_SUFFIX = 60, 10  # characters; each may have four bytes
+_LONGEST_STEM, _LONGEST_SUFFIX = 60, 10  # characters, each of up to four bytes
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for its start
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes these for the start of a formula
 
 
 def write_csv(batch: Batch, top: int) -> Path:
-    """Write the table that `python -m model predict --csv` writes, safe to open in a spreadsheet.
+    """Write the same table as `python -m model predict --csv`, but safe to open in a spreadsheet.
 
     Args:
-        batch: The batch; rows that were cancelled are left out.
-        top: How many classes are named.
+        batch: The batch; cancelled rows are left out.
+        top: How many classes to name.
 
     Returns:
         The file.
@@ -61,7 +61,7 @@ def write_csv(batch: Batch, top: int) -> Path:
 
 
 def _inert(cell: object) -> object:
-    """Put an apostrophe before what a spreadsheet would compute; numbers stay numbers."""
+    """Put an apostrophe before a text that a spreadsheet would take for a formula."""
     if not isinstance(cell, str) or not cell.startswith(_FORMULA):
         return cell
     try:
@@ -72,7 +72,7 @@ def _inert(cell: object) -> object:
 
 
 def safe_name(name: str) -> str:
-    """Return a name of a file or folder that every system takes, and that leads nowhere else."""
+    """Return a name of a file or folder that every system accepts, without any path in it."""
     name = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(" .")
     stem, suffix = _split(name)
     name = stem[:_LONGEST_STEM].rstrip(" .") + suffix
@@ -80,7 +80,7 @@ def safe_name(name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split off a file's ending; the rest of "St. John's wort" is none."""
+    """Split a file name into stem and ending; "St. John's wort" has no ending."""
     stem, dot, suffix = name.rpartition(".")
     if stem and dot and len(suffix) < _LONGEST_SUFFIX and suffix.isalnum():
         return stem, dot + suffix
@@ -88,13 +88,13 @@ def _split(name: str) -> tuple[str, str]:
 
 
 class _Names:
-    """Hands out names that differ by more than upper and lower case."""
+    """Makes names unique, even on systems that ignore upper and lower case."""
 
     def __init__(self, *taken: str) -> None:
         self._taken = {name.casefold() for name in taken}
 
     def claim(self, name: str) -> str:
-        """Return the name, with a number where it is taken."""
+        """Return the name, with a number if it is already taken."""
         (stem, suffix), claimed, number = _split(name), name, 1
         while claimed.casefold() in self._taken:
             number += 1
@@ -104,23 +104,23 @@ class _Names:
 
 
 def write_sorted(batch: Batch) -> Path:
-    """Pack the photographs into folders by class; they are stored as they are.
+    """Pack the unchanged photographs into a zip file, with a folder for each class.
 
     Args:
-        batch: The batch; rows that were cancelled are left out.
+        batch: The batch; cancelled rows are left out.
 
     Returns:
         The zip file.
 
     Raises:
-        gr.Error: They are too large together, the disk is full, or the batch's folder has been
-            removed.
+        gr.Error: The photographs are too large together, the disk is full, or the batch's folder
+            has been removed.
     """
     size = sum(_size(row) for row in batch.done)
     if size > MOST_BYTES:
         raise refusal(
-            f"These photographs have {size / 1e9:.1f} GB; no more than {MOST_BYTES / 1e9:g} GB can "
-            "be packed into one zip file. Please send them in parts."
+            f"These photographs have {size / 1e9:.1f} GB, but a zip file can have at most "
+            f"{MOST_BYTES / 1e9:g} GB. Please send them in parts."
         )
     path = batch.folder / "sorted.zip"
     try:
@@ -143,7 +143,7 @@ def _size(row: Row) -> int:
         return 0
     try:
         return row.path.stat().st_size
-    except OSError:  # removed from the server; `_pack` lists it
+    except OSError:  # deleted meanwhile; `_pack` lists it
         return 0
 
 
@@ -171,7 +171,7 @@ def _pack(archive: zipfile.ZipFile, batch: Batch) -> None:
         name = files.setdefault(folder, _Names()).claim(name)
         try:
             archive.write(row.path, f"{folder}/{name}")
-        except FileNotFoundError:  # in between
+        except FileNotFoundError:  # deleted since the check above
             unreadable.append(f"{row.name}: {REMOVED}")
     if unreadable:
         archive.writestr(f"{COULD_NOT_BE_READ}/list.txt", "\n".join(unreadable) + "\n")

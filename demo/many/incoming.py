@@ -1,4 +1,4 @@
-"""What a visitor sent becomes rows: uploads only, of bounded size and number."""
+"""Turns the files that a visitor sent into rows: uploads only, limited in size and number."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,13 +8,13 @@ from demo.photo import refusal
 from model.photographs.images import BadImageError
 
 MOST = 500
-"""Photographs of a batch, at most."""
+"""Most photographs in a batch."""
 
 MOST_BYTES = 1_000_000_000
-"""All files of a batch together, in bytes: half of what `demo.uploads` keeps of all visitors."""
+"""Most bytes of all files in a batch: half of what `demo.uploads` keeps for all visitors."""
 
 LARGE = "large"
-"""Code of the page's script for a file that is larger than a photograph may be."""
+"""Code of the page's script for a file that is too large."""
 
 REASONS = {
     "encrypted": "is encrypted",
@@ -22,20 +22,20 @@ REASONS = {
     "damaged": "is damaged inside the zip file",
     "empty": "holds no photographs",
 }
-"""Its other codes -> why it did not send a file."""
+"""The script's other codes -> the reason why it did not send a file."""
 
 _CODES = {"", LARGE, *REASONS}
 _LONGEST_NAME = 300
 
 
 class Sent(NamedTuple):
-    """A file that the page says it has sent; nothing of it has been checked.
+    """A file in the list that the page sent; its path and size have not been checked.
 
     Attributes:
-        name: The visitor's own name, with folders where a folder was sent.
-        path: Where Gradio put it; "" where it could not be sent.
-        size: Bytes.
-        reason: Why it was not sent, `LARGE` or a key of `REASONS`; "" where nothing is said.
+        name: The visitor's name of the file, with folders if a folder was sent.
+        path: Where Gradio stored it; "" if it could not be sent.
+        size: Its size in bytes.
+        reason: Why it was not sent: `LARGE`, a key of `REASONS`, or "" if the page does not say.
     """
 
     name: str
@@ -49,29 +49,29 @@ def read_list(files: Any, count: Any = None, size: Any = None) -> list[Sent]:
 
     Args:
         files: Objects with `name`, `path`, `size` and perhaps `reason`.
-        count: How many files there were, if that is more than were sent.
-        size: Bytes of all files, if that is more than were sent.
+        count: Number of files, if the page sent none of them because there were too many.
+        size: Bytes of all files, if the page sent none of them because they were too large.
 
     Returns:
         The files.
 
     Raises:
-        gr.Error: It is not such a list, is empty, or has too many or too large files.
+        gr.Error: The value is not such a list, is empty, or has too many or too large files.
     """
     if not isinstance(files, list):
         raise refusal("The list of files cannot be read. Please reload the page.")
     most = max(len(files), count if isinstance(count, int) else 0)
     if most > MOST:
         raise refusal(
-            f"{most:,} photographs are more than the {MOST} that can be classified at once. "
+            f"At most {MOST} photographs can be classified at once, but these are {most:,}. "
             "Nothing was classified; please send them in parts."
         )
     sent = [_read(file) for file in files]
     most = max(sum(file.size for file in sent if file.path), size if isinstance(size, int) else 0)
     if most > MOST_BYTES:
         raise refusal(
-            f"These files have {most / 1e9:.2f} GB together; no more than {MOST_BYTES / 1e9:g} GB "
-            "can be sent at once. Nothing was classified; please send them in parts."
+            f"At most {MOST_BYTES / 1e9:g} GB can be sent at once, but these files have "
+            f"{most / 1e9:.2f} GB. Nothing was classified; please send them in parts."
         )
     if not sent:
         raise refusal("No photographs were sent.")
@@ -89,34 +89,34 @@ def _read(file: Any) -> Sent:
 
 
 def clean_name(name: str) -> str:
-    """Return a visitor's name of a file without what no file system or table takes."""
+    """Clean a visitor's name of a file: replace unprintable characters, and shorten it."""
     sound = name.encode("utf-8", "replace").decode("utf-8")
     clean = "".join(c if c.isprintable() else "_" for c in sound) or "_"
     if len(clean) <= _LONGEST_NAME:
         return clean
     half = _LONGEST_NAME // 2
-    return f"{clean[: half - 1]}…{clean[-half:]}"  # the start, and the file's own name
+    return f"{clean[: half - 1]}…{clean[-half:]}"  # the end is the name of the file itself
 
 
 def accept(sent: list[Sent], batch: Batch, uploads: Path, max_bytes: int) -> None:
-    """Fill a batch with rows; what cannot be used is a row with its reason.
+    """Add a row to a batch for each file; the row of an unusable file gets the reason.
 
     Args:
-        sent: What the page says.
-        batch: Gets the rows.
-        uploads: Nothing outside this folder is opened.
+        sent: The list of files that the page sent.
+        batch: The batch.
+        uploads: The upload folder; nothing outside it is opened.
         max_bytes: Largest photograph, in bytes.
     """
     seen = set()
     for file in sent:
         if file.path and (file.name, file.path) in seen:
-            continue  # Gradio gives equal files one path, so that two names of it are two rows
+            continue  # a repeated entry; equal files with different names have the same path
         seen.add((file.name, file.path))
         row = Row(len(batch.rows), file.name, None)
         try:
             row.path = _uploaded(file, uploads, max_bytes)
         except BadImageError as error:
-            # A new one: the traceback of the raised one keeps what its functions have in memory.
+            # A new error, as the traceback of the raised one keeps local variables in memory.
             row.outcome = BadImageError(str(error))
         batch.rows.append(row)
 
@@ -137,7 +137,7 @@ def _uploaded(file: Sent, uploads: Path, max_bytes: int) -> Path:
         raise BadImageError("could not be sent to the server")
     try:
         path = Path(file.path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # no path at all
+    except (OSError, RuntimeError, ValueError) as error:  # not a valid path
         raise BadImageError("is not an uploaded file") from error
     if not path.is_relative_to(uploads.resolve()):
         raise BadImageError("is not an uploaded file")

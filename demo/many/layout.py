@@ -1,4 +1,4 @@
-"""What the Many photographs tab consists of."""
+"""The components of the Many photographs tab."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class Parts(NamedTuple):
 
 
 def lay_out(max_bytes: int) -> Parts:
-    """Lay out the tab inside a `gr.Tab`; nothing happens in it yet.
+    """Lay out the tab inside a `gr.Tab`; no events are connected yet.
 
     Args:
         max_bytes: Largest photograph, in bytes.
@@ -42,8 +42,8 @@ def lay_out(max_bytes: int) -> Parts:
         text(
             f"Send up to {incoming.MOST} photographs ({max_bytes / 1e6:g} MB each, "
             f"{incoming.MOST_BYTES / 1e9:g} GB together) as files, a folder or a zip file. They "
-            "are deleted after an hour at the latest, earlier if other visitors need the room, "
-            "and are shared with nobody."
+            "are deleted after at most an hour, or earlier if other visitors need the space, and "
+            "are not shared."
         )
     )
     drop = gr.HTML(
@@ -68,7 +68,7 @@ def lay_out(max_bytes: int) -> Parts:
                 elem_id="many-shown",
                 min_width=220,
             )
-            class_id = Unchecked(  # the classes that were answered are listed after a batch
+            class_id = Unchecked(  # when a batch ends, the classes of its answers are listed
                 [("All classes", view.ANY_CLASS)],
                 value=view.ANY_CLASS,
                 label="Class",
@@ -84,14 +84,14 @@ def lay_out(max_bytes: int) -> Parts:
             )
         show(
             text(
-                "The CSV file has a line for each photograph. The sorted zip file has the "
-                "photographs, in a folder for each class."
+                "The CSV file has a line for each photograph. The sorted zip file contains the "
+                "photographs, with a folder for each class."
             )
         )
         with gr.Row():
             csv = gr.DownloadButton("Download CSV", elem_id="many-csv")
             pack = gr.Button("Download sorted", elem_id="many-sorted")
-            packed = gr.DownloadButton("The zip file", elem_id="many-zip")  # pressed by a script
+            packed = gr.DownloadButton("The zip file", elem_id="many-zip")  # a script clicks it
     count = gr.HTML("", js_on_load=scripts.COUNT_SCRIPT, elem_id="many-count")
     table = gr.HTML("", js_on_load=scripts.TABLE_SCRIPT, elem_id="many-table")
     detail = gr.HTML("", js_on_load=scripts.DETAIL_SCRIPT, elem_id="many-detail")

@@ -1,8 +1,8 @@
-"""What the page does in the browser: it sends photographs one by one, and tells which is chosen.
+"""The scripts of the tab: the browser sends photographs one by one, and reports which is chosen.
 
-Gradio's own file input sends all files in one request, which `demo.uploads` bounds to the size of
-one photograph; and it takes either files or a folder. Zip files are unpacked in the browser: one
-may be as large as all photographs together.
+Gradio's own file input is not used: it sends all files in one request, which `demo.uploads` limits
+to the size of one photograph, and it accepts either files or a folder. The browser also unpacks zip
+files, which may be as large as all photographs together.
 """
 
 import json
@@ -29,7 +29,7 @@ DROP_SCRIPT = script("unzip") + script("drop")
 TABLE_SCRIPT = script("many_table")
 DETAIL_SCRIPT = script("many_detail")
 
-# A batch that has its turn begins at once.
+# A batch that need not wait begins within 3 s, so a later "starting" means that it waits.
 STARTING_SCRIPT = f"""
 () => {{
   setTimeout(() => {{
@@ -40,8 +40,8 @@ STARTING_SCRIPT = f"""
 }}
 """
 
-# `element` stays when its content is replaced, so that screen readers read the new one. Gradio
-# gives a button no tooltip, and adds this one to the page when there is something to count.
+# `element` stays when its content is replaced, so screen readers read the new content. Gradio has
+# no tooltip for buttons, and adds this button to the page only when there is something to count.
 COUNT_SCRIPT = """
 element.setAttribute("role", "status");
 watch("value", () => setTimeout(() => {

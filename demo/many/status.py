@@ -1,4 +1,4 @@
-"""What the page says about a batch: empty, busy, cancelled, done."""
+"""The sentences about the state of a batch: empty, busy, cancelled or done."""
 
 import math
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ EMPTY = html(
 STARTING = html('<p class="ff-ended" role="status" data-starting>Sent; starting …</p>')
 WAITING_TEXT = "Sent; waiting until other visitors' photographs are done."
 GONE_TEXT = (
-    "These answers are no longer kept: the hour is over, or too many other visitors have come. "
-    "Please send the photographs again."
+    "These answers were deleted: the hour is over, or other visitors needed the space. Please "
+    "send the photographs again."
 )
 GONE = html('<p class="ff-banner" role="status">{text}</p>', text=GONE_TEXT)
 
 
 def busy(batch: Batch, seconds: float) -> Markup:
-    """Say how far a batch is.
+    """Say how many photographs of a batch are done, and how long the others will take.
 
     Args:
         batch: The batch.
@@ -35,7 +35,7 @@ def busy(batch: Batch, seconds: float) -> Markup:
     if done and seconds > 1:
         left = f", about {duration(seconds / done * (total - done))} left"
     return html(
-        '<div class="ff-busy"><p>Classifying: {done} of {total} done{left}. You can go on using '
+        '<div class="ff-busy"><p>Classifying: {done} of {total} done{left}. Meanwhile you can use '
         'the other tabs.</p><progress max="{total}" value="{done}" aria-label="Photographs '
         'classified"></progress></div>',
         done=done,
@@ -45,7 +45,7 @@ def busy(batch: Batch, seconds: float) -> Markup:
 
 
 def ended(batch: Batch) -> Markup:
-    """Say how a batch ended: done, cancelled, or broken off by an error."""
+    """Say how a batch ended: done, cancelled, or stopped by an error."""
     done, total = batch.done, len(batch.rows)
     good = sum(isinstance(row.outcome, Prediction) for row in done)
     parts = [f"{good} {_photographs(good)} classified"]
@@ -55,24 +55,24 @@ def ended(batch: Batch) -> Markup:
     if len(done) == total:
         sentence = f"Done: {words}."
     elif batch.is_cancelled:
-        sentence = f"Cancelled: {words}, {total - len(done)} left out. What was done is kept."
+        sentence = f"Cancelled: {words}, {total - len(done)} left out. These answers are kept."
     else:
         sentence = (
-            f"An error on the server ended this early: {words}, {total - len(done)} left out. "
+            f"An error on the server stopped this early: {words}, {total - len(done)} left out. "
             "Please send those again later."
         )
-    hint = " Choose a photograph in the table to see more of it." if good else ""
+    hint = " Choose a photograph in the table to see its details." if good else ""
     return html(
         '<p class="ff-ended" role="status">{sentence}{hint}</p>', sentence=sentence, hint=hint
     )
 
 
 def count(rows: Sequence[Row], choice: view.Choice) -> Markup:
-    """Say how many rows a choice shows, for those who do not see the table change.
+    """Say how many rows a choice shows, for people who cannot see the table change.
 
     Args:
         rows: All rows.
-        choice: What the visitor wants to see.
+        choice: The visitor's filters and order.
 
     Returns:
         HTML.
@@ -88,7 +88,7 @@ def count(rows: Sequence[Row], choice: view.Choice) -> Markup:
 
 
 def duration(seconds: float) -> str:
-    """Write a time in s as people say it, rounded up."""
+    """Write a duration given in s as a short text, rounded up."""
     if seconds < 55:
         return f"{max(5, math.ceil(seconds / 5) * 5)} s"
     return f"{math.ceil(seconds / 60)} min"

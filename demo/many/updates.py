@@ -1,4 +1,4 @@
-"""What the Many photographs tab shows next: no batch, a new one, or one that has ended."""
+"""Updates of the Many photographs tab, for no batch, a new one, or one that has ended."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from demo.many.layout import Parts
 
 
 def cleared(parts: Parts, said: Markup) -> dict[Any, Any]:
-    """Show no batch, but a sentence."""
+    """Show a sentence instead of a batch."""
     return {
         parts.status: said,
         parts.cancel: gr.update(visible=False),
@@ -32,7 +32,7 @@ def begun(parts: Parts, batch: Batch) -> dict[Any, Any]:
 
 
 def finished(parts: Parts, batch: Batch, top: int) -> dict[Any, Any]:
-    """Show what a batch has found; that it is gone where its folder is.
+    """Show the answers of a batch, or say that they were deleted if its folder was.
 
     Args:
         parts: The components.
@@ -63,7 +63,7 @@ def shown(parts: Parts, batch: Batch, choice: view.Choice) -> dict[Any, Any]:
     Args:
         parts: The components.
         batch: The batch.
-        choice: What the visitor wants to see.
+        choice: The visitor's filters and order.
 
     Returns:
         Component -> its new value.

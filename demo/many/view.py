@@ -1,4 +1,4 @@
-"""The table of a batch: which rows are shown, in which order, and how they look."""
+"""The table of a batch: filters, orders, and the HTML of its rows."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ from demo.words import SURE, probability_text, short, verdict
 from model.classifier import Prediction
 
 PAGE = 50
-"""Rows that are shown at a time; only they have thumbnails."""
+"""Rows on a page of the table; thumbnails are sent for these rows only."""
 
 ALL, ANY_CLASS = "all", ""
 
-_LONGEST_HEADLINE = 60  # characters; a longer one would widen the row to several lines
+_LONGEST_HEADLINE = 60  # characters; a longer one would take several lines
 
 _COLUMNS = html(
     '<tr><th aria-label="Picture"></th><th>Photograph</th><th>Answer</th>'
@@ -26,7 +26,7 @@ _COLUMNS = html(
 
 
 def _unsure(row: Row) -> bool:
-    """Tell whether several classes are possible, or the first is not even fairly sure."""
+    """Tell whether several classes are possible, or the first one is not even fairly sure."""
     if not isinstance(row.outcome, Prediction):
         return False
     return len(row.outcome.label_set) > 1 or row.outcome.top[0].probability < SURE
@@ -44,10 +44,10 @@ FILTERS: dict[str, tuple[str, Callable[[Row], bool]]] = {
     ALL: ("All", lambda row: True),
     "unsure": ("Unsure", _unsure),
     "none": ("None of these", _none_of_these),
-    "disagree": ("Evidence disagrees", lambda row: row.disagree),
+    "disagree": ("Similar photographs disagree", lambda row: row.disagree),
     "unreadable": ("Could not be read", _unreadable),
 }
-"""Value of the list -> what it is called, and which rows it shows."""
+"""Value in the list -> its name, and a function that tells whether a row is shown."""
 
 
 def _name(row: Row) -> tuple[object, ...]:
@@ -86,17 +86,17 @@ ORDERS: dict[str, tuple[str, Callable[[Row], tuple[object, ...]]]] = {
     "most": ("Most probable answer first", _surest),
     "odd": ("Least like the known classes first", _oddest),
 }
-"""Value of the list -> what it is called, and the key to sort rows by."""
+"""Value in the list -> its name, and the key by which rows are sorted."""
 
 
 class Choice(NamedTuple):
-    """What a visitor wants to see.
+    """A visitor's choice of rows.
 
     Attributes:
         shown: Key of `FILTERS`.
-        class_id: Only answers of this class; "" for all.
+        class_id: Class of the answers to show; "" for all.
         order: Key of `ORDERS`.
-        page: From 0.
+        page: Page of the table, from 0.
     """
 
     shown: str = ALL
@@ -106,7 +106,7 @@ class Choice(NamedTuple):
 
 
 def chosen(rows: Sequence[Row], choice: Choice) -> list[Row]:
-    """Filter and sort rows; those that could not be read come last where an answer decides."""
+    """Filter and sort rows; in orders by answer, photographs that could not be read come last."""
     _, is_shown = FILTERS[choice.shown]
     _, key = ORDERS[choice.order]
     found = [row for row in rows if is_shown(row) and _is_of(row, choice.class_id)]
@@ -120,14 +120,14 @@ def _is_of(row: Row, class_id: str) -> bool:
 
 
 def filter_choices(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """List the filters with how many rows each shows, as `gr.Dropdown` takes them."""
+    """List the filters for `gr.Dropdown`, with the number of rows that each shows."""
     return [
         (f"{name} ({sum(map(is_shown, rows))})", key) for key, (name, is_shown) in FILTERS.items()
     ]
 
 
 def class_choices(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """List the classes that are an answer, with how many rows each has."""
+    """List the classes of the answers for `gr.Dropdown`, with the number of rows of each."""
     firsts = [row.outcome.top[0] for row in rows if isinstance(row.outcome, Prediction)]
     counts = Counter(first.class_id for first in firsts)
     names = {first.class_id: first.label for first in firsts}
@@ -141,14 +141,14 @@ def table(batch: Batch, choice: Choice) -> Markup:
 
     Args:
         batch: The batch.
-        choice: What the visitor wants to see; a page after the last is the last.
+        choice: The visitor's choice of rows; a page after the last one shows the last one.
 
     Returns:
         HTML.
     """
     rows = chosen(batch.done, choice)
     if not rows:
-        words = "No photograph is of this kind." if batch.done else ""
+        words = "There are no such photographs." if batch.done else ""
         return html('<p class="ff-text">{words}</p>', words=words)
     page = min(max(choice.page, 0), (len(rows) - 1) // PAGE)
     part = rows[page * PAGE : (page + 1) * PAGE]
@@ -182,19 +182,19 @@ def _row(row: Row, thumbnail: bytes | None) -> Markup:
             html('<span class="ff-mark">{mark}</span>', mark=mark)
             for mark in _marks(row, row.outcome)
         ),
-        # The probability of the nearest class is none that the photograph is of no class.
+        # The nearest class's probability would look like that of "none of these".
         share="–" if row.outcome.none_of_these else probability_text(short(row.outcome)[1]),
     )
 
 
 def _answer_text(row: Row, outcome: Prediction) -> str:
-    """Return the answer; of an unsure row the classes it may be, where they are short."""
+    """Return the answer; for an unsure row, the possible classes if their names are short."""
     if outcome.none_of_these:
         return "Probably none of these"
     name = short(outcome)[0]
-    if not _unsure(row) or outcome.parent:  # `_marks` has the classes of a parent
+    if not _unsure(row) or outcome.parent:  # `_marks` names the classes of a parent
         return name
-    # Only a photograph of no class is told how many classes there are.
+    # The number of classes matters only for "none of these", which was handled above.
     headline = verdict(outcome, num_classes=0).headline
     return headline if len(headline) <= _LONGEST_HEADLINE else name
 

@@ -1,7 +1,7 @@
-// The answer's card: where it stands below the photograph, on a phone, it comes into view; but not
-// while the visitor chooses what is possible, which is asked about with each class.
+// On a phone the answer is below the photograph, so it is scrolled into view. Not while the visitor
+// limits the classes, because each choice gives a new answer.
 watch("value", () => {
-  document.dispatchEvent(new Event("ff-answer"));  // for the last answers
+  document.dispatchEvent(new Event("ff-answer"));  // recent.js listens for it
   const card = element.querySelector(".ff-result");
   if (!card?.querySelector(".ff-answer") || innerWidth > 640) return;
   if (document.activeElement?.closest("#only")) return;

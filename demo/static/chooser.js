@@ -1,4 +1,4 @@
-// The choice of a classifier: the one that the address asks for, else the first.
+// The choice of a classifier: the one in the address, or else the first.
 const buttons = [...element.querySelectorAll("input")];
 const asked = new URL(window.location).searchParams.get("classifier");
 const names = buttons.map(button => button.nextElementSibling.textContent);

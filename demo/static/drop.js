@@ -1,5 +1,5 @@
-// Sends what is dropped or chosen, file by file; of zip files the photographs. `unzip.js` comes
-// before this.
+// Sends dropped or chosen files one by one, and the photographs inside zip files. It needs
+// `unzip.js`, which must come before it.
 const part = name => element.querySelector(`[data-part="${name}"]`);
 const say = text => { part("said").textContent = text; };
 const isJunk = name => name.split("/").some(
@@ -30,13 +30,13 @@ function busy(now) {
   if (focused && !now) part("files").focus();
 }
 
-// "Nothing has been sent yet" is not shown while something is being sent.
+// Hides the line "Nothing has been sent yet" while files are being sent.
 function hideNothing(hidden) {
   const line = document.querySelector("#many-status .ff-nothing");
   if (line) line.hidden = hidden;
 }
 
-// What is to be sent of a zip file: {name, size, reason, read}, as of other files.
+// Lists the photographs inside a zip file, each as {name, size, reason, read} like other files.
 async function inside(name, file) {
   say(`Reading ${name} …`);
   const entries = await listZip(file);
@@ -47,7 +47,7 @@ async function inside(name, file) {
     read: () => readEntry(entry, props.max_bytes)}));
 }
 
-// Everything that is to be sent, or null after a sentence that says why nothing is.
+// Lists all files to send; null if nothing can be sent, after telling the visitor why.
 async function listed(files) {
   const items = [];
   for (const [name, file] of files) {
@@ -61,7 +61,7 @@ async function listed(files) {
       for (const one of await inside(name, file)) items.push(one);
     } catch (error) {
       console.warn(name, error);
-      say(`${name} cannot be read: it is damaged, or is not a zip file. Nothing was sent.`);
+      say(`${name} is damaged or not a zip file, so it cannot be read. Nothing was sent.`);
       return null;
     }
   }
@@ -70,17 +70,17 @@ async function listed(files) {
 
 function fits(items) {
   if (!items.length) {
-    say("There are no files in it.");
+    say("There are no files to send.");
     return false;
   }
   if (items.length > props.most) {
-    say(`${items.length} files are more than ${props.most}. Nothing was sent.`);
+    say(`At most ${props.most} files can be sent, not ${items.length}. Nothing was sent.`);
     trigger("input", {count: items.length, files: []});
     return false;
   }
   const size = items.reduce((sum, one) => sum + (one.reason ? 0 : one.size), 0);
   if (size <= props.most_bytes) return true;
-  say(`${(size / 1e9).toFixed(2)} GB are more than ${props.most_bytes / 1e9} GB. ` +
+  say(`At most ${props.most_bytes / 1e9} GB can be sent, not ${(size / 1e9).toFixed(2)} GB. ` +
     "Nothing was sent.");
   trigger("input", {size, files: []});
   return false;
@@ -117,7 +117,7 @@ async function sendAll(items) {
 
 async function send(all) {
   if (sending) {
-    note = " What was dropped meanwhile is not sent; please drop it again after this.";
+    note = " Files dropped meanwhile are not sent; please drop them again later.";
     return say(part("said").textContent.replace(note, "") + note);
   }
   [stopped, note] = [false, ""];
@@ -161,8 +161,8 @@ area.addEventListener("drop", async event => {
   } catch (error) {
     console.warn(error);
     if (sending) return send(found);
-    return say("The browser cannot read a file or folder in it. Nothing was sent; please choose " +
-      "the photographs again.");
+    return say("The browser cannot read one of the files. Nothing was sent; please choose the " +
+      "photographs again.");
   }
   send(found);
 });

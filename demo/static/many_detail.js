@@ -1,4 +1,4 @@
-// The photograph of a row that was chosen: it is brought into view, and closed again.
+// Scrolls the photograph of a chosen row into view, and closes it again.
 let place = 0;
 const placeOf = shown => shown.getBoundingClientRect().top + scrollY;
 
@@ -18,7 +18,7 @@ watch("value", () => {
   shown.focus({preventScroll: true});
 });
 
-// Rows that the table above gets meanwhile do not push the photograph out of sight.
+// Keeps the photograph in sight while new rows appear in the table above it.
 new ResizeObserver(() => {
   const shown = element.querySelector(".ff-detail");
   if (!shown) return;

@@ -1,4 +1,4 @@
-// The table of many photographs: a row is chosen, a page is turned.
+// The table of many photographs: reports a chosen row or page.
 let turned = false;
 
 element.addEventListener("click", event => {
@@ -8,7 +8,7 @@ element.addEventListener("click", event => {
   else if (row) trigger("select", {row: Number(row.dataset.row)});
 });
 
-// The button that turned the page is gone, and the keyboard's focus with it.
+// The button that turned the page no longer exists, so the keyboard's focus must be set again.
 watch("value", () => {
   if (!turned || document.activeElement !== document.body) return;
   turned = false;

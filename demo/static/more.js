@@ -1,5 +1,5 @@
-// The part "Add another photograph of it". What is asked stands in one hidden field, "#asked": the
-// first photograph, the further ones, and a number that rises where the same is asked again.
+// The part "Add another photograph of it". The hidden field "#asked" contains the first photograph,
+// the further ones, and a number that increases when the same photographs are asked about again.
 const say = text => { element.querySelector("[data-said]").textContent = text; };
 const field = () => document.querySelector("#asked textarea");
 const asked = () => JSON.parse(field()?.value || '{"first": "", "further": []}');
@@ -15,7 +15,7 @@ function ask(further) {
 async function add(files) {
   const {first, further} = asked(), room = props.most - further.length;
   if (files.some(one => one.size > props.max_bytes)) {
-    return say(`A photograph may have ${props.max_bytes / 1e6} MB at most. Nothing was added.`);
+    return say(`A photograph may have at most ${props.max_bytes / 1e6} MB. Nothing was added.`);
   }
   if (files.length > room) {
     return say(`There is room for ${room} more ${room === 1 ? "photograph" : "photographs"}.`);
@@ -25,7 +25,8 @@ async function add(files) {
   try {
     const sent = await Promise.all(files.map(async file => (await upload(file)).path));
     say("");
-    if (asked().first === first) ask([...asked().further, ...sent]);  // else of another object
+    // If the first photograph has changed meanwhile, these belong to another object.
+    if (asked().first === first) ask([...asked().further, ...sent]);
   } catch (error) {
     say("It could not be sent. Please try again.");
     console.warn(error);
@@ -44,7 +45,7 @@ element.addEventListener("click", event => {
   input.click();
 });
 
-// Other classes are possible: the same is asked again.
+// When the visitor allows other classes, the same photographs are asked about again.
 function again() {
   if (!element.isConnected) return document.removeEventListener("ff-possible", again);
   ask(asked().further);

@@ -1,5 +1,5 @@
 (photo, asked) => {
-  // Gradio says twice that one file has replaced another; what is asked changes once.
+  // Gradio reports twice that a file has replaced another; the question must change only once.
   const first = photo?.path ?? photo?.url ?? "";
   if (!first) return "";
   return asked && JSON.parse(asked).first === first ? asked : JSON.stringify({first, further: []});

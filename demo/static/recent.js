@@ -1,4 +1,4 @@
-// The last answers, kept in this browser: a small photograph, the words, the bars, the time.
+// The last answers, which only this browser keeps: a small photograph, the words, bars and time.
 const MOST = 12, SIDE = 320, key = `frostflower.answers.${props.store}`;
 const part = name => element.querySelector(`[data-part="${name}"]`);
 let entries = [], opened = -1;
@@ -14,7 +14,7 @@ function read() {
   try {
     const found = JSON.parse(localStorage.getItem(key) ?? "[]");
     entries = Array.isArray(found) ? found.filter(isEntry).slice(0, MOST) : [];
-  } catch {  // not ours, or a browser that keeps nothing
+  } catch {  // another program's value, or a browser that stores nothing
     entries = [];
   }
 }
@@ -77,7 +77,7 @@ async function picture() {
 async function remember() {
   const card = document.querySelector("#top5 .ff-result"), text = name => card.querySelector(name);
   const photo = card?.dataset.asked, asked = document.querySelector("#asked textarea")?.value;
-  if (!photo || !asked || JSON.parse(asked).first !== photo) return;  // another one is on show
+  if (!photo || !asked || JSON.parse(asked).first !== photo) return;  // another one is shown now
   const bars = [...card.querySelectorAll("meter")].map(bar => [
     bar.getAttribute("aria-label"), bar.previousElementSibling.textContent, bar.value]);
   const entry = {photo, headline: text(".ff-answer").textContent, bars, short: card.dataset.short,
@@ -85,21 +85,21 @@ async function remember() {
     text: text("[data-copy]").dataset.copy};
   entry.picture = await picture();
   if (!entry.picture || card.dataset.asked !== photo) return;
-  read();  // another tab may have written, or cleared
+  read();  // another tab may have changed the list
   entries = [entry, ...entries.filter(one => one.photo !== photo)].slice(0, MOST);
   opened = -1;
   write();
   draw();
 }
 
-// Listeners of the document go when Gradio takes the part away, as a page of several classifiers does.
+// Gradio removes this part when another classifier is shown; its listeners must then be removed, too.
 const listening = new AbortController();
 function whileHere(listener) {
   return event => element.isConnected ? listener(event) : listening.abort();
 }
 
 document.addEventListener("ff-answer", whileHere(() => remember().catch(
-  error => console.warn("The answer is not among the last ones:", error))),
+  error => console.warn("The answer could not be added to the last answers:", error))),
   {signal: listening.signal});
 window.addEventListener("storage", whileHere(event => {
   if (event.key !== key && event.key !== null) return;
@@ -129,5 +129,5 @@ element.addEventListener("click", event => {
 });
 read();
 draw();
-// An answer that came while another classifier was on show.
+// Adds an answer that came while another classifier was shown.
 document.dispatchEvent(new Event("ff-answer"));

@@ -1,7 +1,7 @@
 (photo, asked) => {
-  // What was asked has been refused, and the message says why. If something else has been asked
-  // meanwhile, that is asked again; if further photographs were refused, those that are shown stay;
-  // a first photograph that was refused goes, as no browser may be able to draw it.
+  // The server has refused a question; a message says why. If the question has changed meanwhile,
+  // the new one is asked again. If further photographs were refused, the ones already shown stay. A
+  // refused first photograph is removed, because the browser may be unable to draw it.
   if (!asked) return [photo, asked];
   const now = JSON.parse(asked), again = (now.again ?? 0) + 1;
   if (asked !== window.ffAsked) return [photo, JSON.stringify({...now, again})];

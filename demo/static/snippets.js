@@ -1,11 +1,11 @@
 // The programs of the About tab.
-// What a URL may hold but a program's text might take for something else is encoded.
+// Characters that are valid in a URL but special in a program's text are encoded.
 const address = (location.origin + location.pathname).replace(/\/+$/, "").replace(
   /[^\w\-.~:\/%\[\]]/g, mark => "%" + mark.charCodeAt(0).toString(16).padStart(2, "0"));
 const all = selector => [...element.querySelectorAll(selector)];
 for (const place of all("[data-address]")) place.textContent = address;
 
-// Gradio says who has signed in; null where the page asks nobody.
+// Gradio answers who has signed in; null if the page needs no sign-in.
 fetch(address + "/gradio_api/user").then(answer => answer.ok ? answer.json() : null).then(user => {
   if (user === null) return;
   for (const place of all("[data-signed-in]")) place.textContent = place.dataset.signedIn;

@@ -1,8 +1,8 @@
-// Zip files are read here: first the list of their entries, at their end, later one entry at a
-// time, so that no zip file is in memory as a whole.
+// Reads zip files: first the list of entries at the end of the file, later one entry at a time, so
+// that a zip file is never in memory as a whole.
 // Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.
 const MOST_LISTED = 50e6;  // bytes of the list of entries
-const PIECE = 16384;  // bytes; each may become a thousand times as many before it can be stopped
+const PIECE = 16384;  // bytes; unpacked, one may be a thousand times as large before it is stopped
 const CP437 = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫" +
   "╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
 
@@ -13,8 +13,8 @@ async function bytesOf(file, start, size) {
 
 const number64 = (view, at) => Number(view.getBigUint64(at, true));
 
-// Where the list of entries lies: {start, size}, and by how much all offsets are too small, as in
-// zip files with a program in front of them.
+// Finds the list of entries: {start, size}, and by how much all offsets are too small, which happens
+// in zip files with a program in front.
 async function findList(file) {
   const tail = Math.min(file.size, 22 + 65535), view = await bytesOf(file, file.size - tail, tail);
   let at = tail - 22;
@@ -36,14 +36,15 @@ async function findList(file) {
 
 function nameOf(bytes, isUnicode) {
   try {
-    return new TextDecoder("utf-8", {fatal: !isUnicode}).decode(bytes);  // some do not say so
+    // Some zip files use UTF-8 without declaring it.
+    return new TextDecoder("utf-8", {fatal: !isUnicode}).decode(bytes);
   } catch {
     const letter = one => one < 128 ? String.fromCharCode(one) : CP437[one - 128];
     return Array.from(bytes, letter).join("");
   }
 }
 
-// The sizes and the offset, of which Zip64 keeps those that need more than 32 bits elsewhere.
+// Reads the sizes and the offset; Zip64 stores values of more than 32 bits in an extra field.
 function sizesOf(view, at, extra, extraSize) {
   const found = {size: view.getUint32(at + 24, true), packed: view.getUint32(at + 20, true),
     offset: view.getUint32(at + 42, true)};
@@ -60,7 +61,7 @@ function sizesOf(view, at, extra, extraSize) {
   return found;
 }
 
-// All entries that are no folders. Rejects where the file is damaged, or is no zip file.
+// Lists all entries except folders. Rejects if the file is damaged or not a zip file.
 async function listZip(file) {
   const {start, size, shift} = await findList(file), view = await bytesOf(file, start, size);
   const entries = [];
@@ -88,7 +89,7 @@ const canInflate = (() => {
   }
 })();
 
-// Why an entry cannot be read, one of the server's codes, or "".
+// Returns the server's code for why an entry cannot be read, or "".
 function flawOf(entry) {
   if (entry.isEncrypted) return "encrypted";
   return entry.method === 0 || (entry.method === 8 && canInflate) ? "" : "compression";
@@ -114,8 +115,8 @@ async function unpacked(entry) {
   return stream.pipeThrough(pieces).pipeThrough(new DecompressionStream("deflate-raw"));
 }
 
-// Unpacks an entry: {file}, or {reason}, one of the server's codes. No more than `most` bytes of it
-// are unpacked, whatever the zip file says of it.
+// Unpacks an entry: returns {file}, or {reason} with one of the server's codes. At most `most` bytes
+// are unpacked, whatever size the zip file claims.
 async function readEntry(entry, most) {
   const chunks = [];
   let size = 0, crc = -1;

@@ -1,4 +1,4 @@
-"""The About tab: what it is, its limits, how to call it from a program, and what to take along."""
+"""The About tab: facts about the classifier, its limits, downloads, and programs that use it."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from model.checkpoints.checkpoint import Checkpoint
 from model.trust.restrict import Allowed
 
 LISTED_AT_ONCE = 1000
-"""Classes up to which their names come with the page; 10,000 of 35 letters would take 350 kB."""
+"""Most classes whose names come with the page; 10,000 names of 35 letters would take 350 kB."""
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -32,9 +32,9 @@ def about_tab(
 
     Args:
         checkpoint: The checkpoint.
-        device: The device in words.
-        endpoint: The name of the endpoint that answers with this checkpoint.
-        allowed: The classes that this page answers with; None for all.
+        device: The device, in words.
+        endpoint: Name of the endpoint for this checkpoint.
+        allowed: The classes with which this page answers; None for all.
     """
     with gr.Row():
         with gr.Column(min_width=320, scale=3):
@@ -47,15 +47,15 @@ def about_tab(
 
 
 def _classes(every: list[str], allowed: Allowed | None) -> None:
-    """List the classes; very many come when the list is opened, not with the page."""
+    """List the classes; if there are very many, their names load when a visitor opens the list."""
     names = sorted(every if allowed is None else map(every.__getitem__, allowed), key=str.casefold)
     title = f"All {len(every):,} classes"
     if allowed is not None:
-        title = f"The {len(names):,} of {len(every):,} classes that this page answers with"
+        title = f"The {len(names):,} of {len(every):,} classes with which this page answers"
     listed = text(join(names, ", "))
     is_later = len(names) > LISTED_AT_ONCE
     with gr.Accordion(title, open=False, elem_id="every-class") as part:
-        shown = show(text("The names are being fetched.") if is_later else listed)
+        shown = show(text("Loading the names …") if is_later else listed)
     if is_later:
         part.expand(lambda: listed, None, shown, **_PRIVATE)
 
@@ -65,17 +65,17 @@ def _take_along(checkpoint: Checkpoint, endpoint: str, allowed: Allowed | None) 
     limit = ""
     if allowed is not None:
         limit = (
-            f" Both are of all {len(checkpoint.class_ids):,} classes: this page's limit to "
-            f"{len(allowed):,} of them is not in the file."
+            f" Both cover all {len(checkpoint.class_ids):,} classes: this page's limit to "
+            f"{len(allowed):,} of them does not apply."
         )
     pressed = f"onnx-file-{endpoint}"
     with gr.Column(elem_classes="ff-panel ff-take"):
-        gr.HTML("<h2>Take it along</h2>")
+        gr.HTML("<h2>Downloads</h2>")
         show(
             text(
                 "The model card says how it was trained and measured. The ONNX file is the whole "
-                "classifier, backbone included, for programs with ONNX Runtime; it holds weights, "
-                f"class names and thresholds, and no photographs.{limit}"
+                "classifier with its backbone, for programs that use ONNX Runtime; it contains "
+                f"weights, class names and thresholds, but no photographs.{limit}"
             )
         )
         with gr.Row():
@@ -99,7 +99,7 @@ def _take_along(checkpoint: Checkpoint, endpoint: str, allowed: Allowed | None) 
         try:
             path = file.get(folder)
         except NoFileError as error:
-            message = escape(str(error))  # gr.Error shows HTML
+            message = escape(str(error))  # because gr.Error renders HTML
             raise gr.Error(message, title="No file", print_exception=False) from None
         size = path.stat().st_size / 1e6
         return gr.update(value=str(path)), f"{path.name}, {size:,.1f} MB. The download starts now."

@@ -1,4 +1,4 @@
-"""The Classify tab: a photograph in, the five most probable classes as bars, and the API."""
+"""The Classify tab, which shows the most probable classes of a photograph, and the API."""
 
 import tempfile
 from importlib.util import find_spec
@@ -25,15 +25,15 @@ from model.photographs import images
 
 _NO_PREVIEW = gr.update(value=None, visible=False)
 _AT_ONCE = 16
-"""Photographs of the page, and as many of the API, that are decoded or wait for it or for a batch:
-enough for some large ones to leave room for others. `photographs.budget` bounds what they take, and
-Gradio has 40 threads."""
+"""Most calls of the page that run at the same time, and as many of the API: enough that a few large
+photographs do not block the others. `photographs.budget` limits their memory, and Gradio has 40
+threads."""
 _NOTE_ASKED = "(photo, asked, chosen) => { window.ffAsked = asked; return [photo, asked, chosen]; }"
 _FLOWER = (170, 85, 440, 355)  # left, top, right, bottom in scikit-learn's flower.jpg, in px
 
 
 def _package_folder(name: str) -> Path:
-    """Return where a package is installed, without the seconds that importing it may take."""
+    """Return the folder of an installed package without importing it, which may take seconds."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise ImportError(f"Package {name} is missing. pip install -r requirements.txt")
@@ -41,13 +41,13 @@ def _package_folder(name: str) -> Path:
 
 
 def example_photographs(folder: Path) -> list[Path]:
-    """Return photographs that come with installed packages.
+    """Return example photographs that come with installed packages.
 
     Args:
-        folder: Gets the flower, which is cut out of a wider picture as a visitor would frame it.
+        folder: The folder for the first one, a flower that is cropped from a wider picture.
 
     Returns:
-        A flower, the same one from further away, and an animal.
+        A flower, the wider picture of it, and an animal.
     """
     wide = _package_folder("sklearn") / "datasets/images/flower.jpg"
     flower = folder / "dahlia.jpg"
@@ -56,14 +56,14 @@ def example_photographs(folder: Path) -> list[Path]:
 
 
 def preview(photo: Image.Image) -> Image.Image:
-    """Shrink a photograph for the page, for formats that browsers do not draw."""
+    """Shrink a photograph to at most 1280 px, to show formats that browsers cannot draw."""
     small = photo.copy()
     small.thumbnail((1280, 1280))
     return small
 
 
 def label_json(prediction: Prediction) -> dict[str, float]:
-    """Return what gr.Label takes: class name -> probability."""
+    """Return class name -> probability, the value for `gr.Label`."""
     return {candidate.label: candidate.probability for candidate in prediction.top}
 
 
@@ -93,7 +93,7 @@ def classify_tab(
         max_bytes: Largest upload, in bytes.
         together: How many photographs are classified together.
         corrections: Where corrections are kept; None to ask for none.
-        endpoint: Name of the endpoint; that with a list of classes has `_only` behind it.
+        endpoint: Name of the endpoint; see `opening.only` for the one that takes a list of classes.
     """
     run_each = ask(on_gpu(classifier.predict_each), TOP)
     run_together = Batcher[Question, Prediction](run_each, together.size, together.passes)
@@ -107,13 +107,13 @@ def classify_tab(
                 EMPTY, js_on_load=script("answer"), elem_id="top5", container=True, padding=False
             )
     only = only_part(classifier)
-    # What comes with an answer stands below all that is there before: nothing is pushed away.
+    # The parts that appear with an answer come last, so that they do not move anything else.
     with gr.Row():
         with gr.Column(min_width=300):
             gr.Examples(
                 [[str(path)] for path in example_photographs(Path(tempfile.mkdtemp()))],
                 inputs=photo,
-                cache_examples=False,  # cached answers would outlive the checkpoint's own
+                cache_examples=False,  # a cache could show answers of an earlier checkpoint
                 api_visibility="private",
                 label="Examples",
                 elem_id="examples",
@@ -136,7 +136,7 @@ def classify_tab(
 
 
 def _input(max_bytes: int, least_side: int) -> tuple[Photo, gr.Image]:
-    """Lay out the photograph, and above it a preview for formats that browsers do not draw."""
+    """Lay out the input, and above it a preview for formats that browsers cannot draw."""
     with gr.Column(elem_id="photograph-and-preview"):
         photo = Photo(
             type="pil",
@@ -161,13 +161,13 @@ def _input(max_bytes: int, least_side: int) -> tuple[Photo, gr.Image]:
 
 
 def _page_events(parts: _Parts, classifier: Classifier, together: Together, max_bytes: int) -> None:
-    """Answer what a visitor sends with the page."""
+    """Connect the parts, so that the page answers each photograph that a visitor sends."""
     checkpoint, device = classifier.checkpoint, classifier.backbone.device_text
     transforms, uploads = classifier.backbone.transforms, Path(parts.photo.GRADIO_CACHE)
     run, run_several = on_gpu(classifier.predict_each), on_gpu(classifier.predict_together)
     explained = ask(run, TOP, explain=True)
     explain = Batcher[Question, Prediction](explained, together.size, together.passes)
-    # One visitor's photographs are a pass of their own; others wait for it, as for a batch.
+    # Several photographs of one object are a pass of their own; other visitors wait for it.
     explain_several = Batcher[tuple[list[Image.Image], list[str] | None], Prediction](
         lambda groups: [run_several(group, TOP, explain=True, only=ids) for group, ids in groups],
         size=1,
@@ -183,7 +183,8 @@ def _page_events(parts: _Parts, classifier: Classifier, together: Together, max_
         if upload is None:
             return _NO_PREVIEW, strip(None), EMPTY, "", *parts.correct.update(None)
         asked = read_asked(text)
-        paths = asked.further if is_upload(asked.first, upload) else []  # else of another object
+        # Further photographs are ignored if they belong to another first one, so another object.
+        paths = asked.further if is_upload(asked.first, upload) else []
         further = read_further(paths, uploads, max_bytes, transforms.least_side)
         photos = [upload.image, *(one.image for one in further)]
         prediction = predict(photos, chosen)
@@ -195,10 +196,10 @@ def _page_events(parts: _Parts, classifier: Classifier, together: Together, max_
         return shown, strip(further), card, because, *parts.correct.update(upload)
 
     private: dict[str, Any] = {"api_visibility": "private"}
-    # One field holds what is asked, and one event answers it, the last state last: answers cannot
-    # overtake one another, whatever is replaced, added, removed or chosen meanwhile.
+    # A single field contains the whole question, and a single event answers it, always the latest
+    # one. So answers arrive in order whatever the visitor replaces, adds, removes or chooses.
     asked = gr.Textbox(visible="hidden", elem_id="asked")
-    # `change` covers upload, paste, camera, examples and clearing alike.
+    # `change` covers upload, paste, camera, examples and clearing.
     parts.photo.change(None, [parts.photo, asked], asked, js=script("photograph"), **private)
     answered = asked.change(
         show,
@@ -206,7 +207,7 @@ def _page_events(parts: _Parts, classifier: Classifier, together: Together, max_
         [parts.shown, parts.more, parts.result, parts.reasons, *parts.correct.outputs],
         js=_NOTE_ASKED,
         concurrency_limit=_AT_ONCE + together.further,
-        concurrency_id="show",  # of all classifiers of the page, as memory is
+        concurrency_id="show",  # shared by all classifiers of the page, as they share the memory
         trigger_mode="always_last",
         show_progress="minimal",
         **private,
@@ -223,13 +224,13 @@ def _endpoints(
     run: Batcher[Question, Prediction],
     at_once: int,
 ) -> None:
-    """Add what programs call: with a photograph, and with a list of classes beside it."""
+    """Add the endpoints for programs: one takes a photograph, the other also a list of classes."""
 
     def predict(upload: Upload | None) -> tuple[dict[str, float], dict[str, Any]]:
-        """Classify a photograph: the five most probable classes, and how far to trust them.
+        """Classify a photograph: return the five most probable classes, and how far to trust them.
 
-        The second value holds the set of classes that may be right, whether it is none of them,
-        and the training photographs most like it.
+        The second value contains the set of classes that may be right, whether it is probably none
+        of the classes, and the most similar training photographs.
         """
         if upload is None:
             raise refusal("No photograph was sent.")
@@ -239,11 +240,11 @@ def _endpoints(
     def predict_only(
         upload: Upload | None, classes: Any
     ) -> tuple[dict[str, float], dict[str, Any]]:
-        """Classify a photograph that can only be one of some classes, a list of ids or names.
+        """Classify a photograph that can only be one of the given classes, a list of ids or names.
 
-        The values are those of /predict, among these classes; in the second, `set_aside` is the
-        probability that all other classes had, and `best_set_aside` the most probable of
-        them.
+        It returns the same values as /predict, but only for these classes. In the second value,
+        `set_aside` is the probability that went to all other classes, and `best_set_aside` is the
+        most probable of them.
         """
         if upload is None:
             raise refusal("No photograph was sent.")

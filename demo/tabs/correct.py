@@ -1,4 +1,4 @@
-"""Corrections under an answer: "Wrong? It is …", kept in a folder to train with."""
+"""The part "Wrong? It is …" under an answer, which keeps visitors' corrections for training."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,19 +20,19 @@ from model.classifier import Prediction
 from model.photographs import images
 from model.splits.stratify import least_photographs
 
-_LEAST = least_photographs({"valid": 0.1})  # of a new class, before training takes it
+_LEAST = least_photographs({"valid": 0.1})  # photographs of a new class before training uses it
 _FOCUS = """() => setTimeout(() => {
   if (document.activeElement === document.body) document.querySelector("#keep")?.focus();
-}, 100)"""  # "Undo" goes while it has the focus
-_AT_ONCE = 4  # corrections that are decoded, or wait for the folder
+}, 100)"""  # because the button "Undo" may disappear while it has the focus
+_AT_ONCE = 4  # corrections that are processed at the same time, or wait for the folder
 
 
 class Part(NamedTuple):
     """The part of the page, as the rest of the tab sees it.
 
     Attributes:
-        outputs: What changes with a new photograph.
-        update: Their values; called with the photograph whose answer may be wrong, or None.
+        outputs: The components that change with a new photograph.
+        update: Returns their values for an answered photograph, or for None.
     """
 
     outputs: list[Component | gr.Column]
@@ -40,16 +40,16 @@ class Part(NamedTuple):
 
 
 NO_PART = Part([], lambda upload: ())
-"""Where no corrections are kept."""
+"""The empty part for pages that keep no corrections."""
 
 
 def train_command(classes: Classes, folder: str, labels: Counter[str]) -> str:
-    """Write down how to train again with the corrections.
+    """Return the command that trains again with the corrections.
 
     Args:
         classes: The classes and the name of their data set.
         folder: The folder of corrections.
-        labels: How many photographs of each label are in it.
+        labels: Label -> number of photographs with it in the folder.
     """
     command = f"python train.py {shell.quote(classes.data)} --add {shell.quote(folder)}"
     if classes.trained_background or labels[classes.background] >= _LEAST:
@@ -58,18 +58,18 @@ def train_command(classes: Classes, folder: str, labels: Counter[str]) -> str:
 
 
 def kept_text(change: Change, classes: Classes, folder: str | None) -> Markup:
-    """Render what was kept, and how to train with it.
+    """Render which correction was kept, and how to train with it.
 
     Args:
         change: The correction.
         classes: The classes.
-        folder: The folder; None for visitors, who do not train.
+        folder: The folder of corrections; None for visitors other than the owner.
     """
     row, earlier = change.row, change.earlier
     was = html(", in place of “{name}”", name=classes.shown(earlier.label)) if earlier else ""
     verb = "Kept"
     if earlier and earlier.label == row.label:
-        verb, was = "It was kept before", ""
+        verb, was = "Already kept", ""
     lines = [
         html(
             "<b>{verb}: “{name}”</b>{was}. The file is {path}.",
@@ -82,11 +82,11 @@ def kept_text(change: Change, classes: Classes, folder: str | None) -> Markup:
     if not classes.is_known(row.label) and (count := change.labels[row.label]) < _LEAST:
         lines.append(
             html(
-                "This is a new class. Training leaves it out until it has {least} photographs; "
-                "there {verb} {count}.",
-                least=_LEAST,
-                verb="is" if count == 1 else "are",
+                "This is a new class with {count} {photographs}. Training ignores it until it has "
+                "{least}.",
                 count=count,
+                photographs="photograph" if count == 1 else "photographs",
+                least=_LEAST,
             )
         )
         if meant := classes.nearly(row.label):
@@ -96,8 +96,8 @@ def kept_text(change: Change, classes: Classes, folder: str | None) -> Markup:
     if folder:
         lines.append(
             html(
-                "Train again with all that was kept, {total:,} so far: <code>{command}</code> "
-                "Features are cached: where {data} was trained before, this takes seconds.",
+                "Train again with all corrections so far ({total:,}): <code>{command}</code> "
+                "This takes only seconds if the features of {data} are cached.",
                 total=change.labels.total(),
                 command=train_command(classes, folder, change.labels),
                 data=classes.data,
@@ -116,15 +116,15 @@ def correct_part(
     """Lay out the part.
 
     Args:
-        corrections: Where they are kept.
-        checkpoint: What answers.
-        photo: The input, which holds the photograph of the answer.
-        chosen: Holds the classes that the visitor allows.
-        predict: Gives the answer to that photograph alone again, among the chosen classes, so that
-            a call cannot make one up.
+        corrections: Where corrections are kept.
+        checkpoint: The checkpoint of the classifier.
+        photo: The input with the photograph that was answered.
+        chosen: The component with the classes that the visitor allows.
+        predict: Classifies the photograph again, among the chosen classes, so that a call cannot
+            invent an answer.
 
     Returns:
-        What the tab has to update with each answer.
+        The parts that the tab must update with each answer.
     """
     classes = Classes(checkpoint)
     is_listed = len(checkpoint.class_ids) <= MOST_LISTED
@@ -137,14 +137,14 @@ def correct_part(
         try:
             label = classes.label(said)
             if upload is None or upload.path is None:
-                raise NotKept("There is no photograph. Send it again, as a file.")
+                raise NotKept("There is no photograph. Please send it again as a file.")
             if answered != _key(upload):
-                raise NotKept("The photograph is a new one. Wait for its answer, then name it.")
+                raise NotKept("This is a new photograph. Please wait for its answer first.")
             answer = predict(upload.image, possible).top[0].class_id
             change = corrections.keep(visitor, images.read(upload.path), label, answer)
             text = kept_text(change, classes, folder)
         except images.BadImageError as error:
-            text = _alert(f"The photograph {error}. Send it again.")
+            text = _alert(f"The photograph {error}. Please send it again.")
         except NotKept as error:
             text = _alert(str(error))
         return text, gr.update(visible=corrections.can_undo(visitor))
@@ -153,10 +153,10 @@ def correct_part(
         visitor = _visitor(request)
         try:
             row, earlier, _ = corrections.undo(visitor)
-            taken = html("<b>Taken back: “{name}”</b>", name=classes.shown(row.label))
+            taken = html("<b>Undone: “{name}”</b>", name=classes.shown(row.label))
             rest = "The photograph is no longer kept."
             if earlier and earlier.label == row.label:
-                rest = "The photograph stays: somebody else has kept it as well."
+                rest = "The photograph stays: somebody else has kept it, too."
             elif earlier:
                 rest = f"It is kept as “{classes.shown(earlier.label)}” again, as before."
             text = _status(html("{taken}. {rest}", taken=taken, rest=rest))
@@ -167,8 +167,8 @@ def correct_part(
     with gr.Column(visible=False, elem_id="correct", elem_classes="ff-panel") as part:
         if corrections.public:
             promise = (
-                "The photograph and your answer are kept by whoever runs this page, to train it "
-                "better."
+                "The owner of this page keeps the photograph and your answer to improve the "
+                "classifier."
             )
             show(html('<p class="ff-banner" role="note">{promise}</p>', promise=promise))
         with gr.Row(elem_classes="ff-correct"):
@@ -189,13 +189,13 @@ def correct_part(
             button = gr.Button("Keep this", variant="primary", elem_id="keep", min_width=110)
             back = gr.Button("Undo", visible=False, elem_id="undo", min_width=90)
         message = gr.HTML(_status(), elem_id="kept")
-        answered = gr.Textbox(visible=False)  # sent with each click, so it is what was on show then
+        answered = gr.Textbox(visible=False)  # sent with each click: the photograph shown then
         show(
             html(
-                '<p class="ff-small">“Keep this” keeps the photograph, your answer, the '
-                "classifier's answer and the time for whoever runs this page, to train it better. "
-                "The file is kept as it was sent, with all that the camera wrote into it, which "
-                "may be the place where it was taken.</p>"
+                '<p class="ff-small">“Keep this” stores the photograph, your answer, the '
+                "classifier's answer and the time, so that the owner of this page can improve the "
+                "classifier. The file is stored as you sent it, with everything that the camera "
+                "wrote into it, perhaps also the place.</p>"
             )
         )
     arguments: dict[str, Any] = {
@@ -213,17 +213,17 @@ def correct_part(
 
 
 def _key(upload: Upload | None) -> str:
-    """Name the photograph of an answer."""
+    """Return a text that identifies the photograph of an answer; "" if there is none."""
     return str(upload.path) if upload and upload.path else ""
 
 
 def _visitor(request: gr.Request) -> str:
-    """Name the visitor: Gradio's session, of an open page, or the address."""
+    """Return Gradio's session of the open page as the visitor's name, or else the address."""
     return request.session_hash or (request.client.host if request.client else "")
 
 
 def _status(*lines: Markup) -> Markup:
-    """Render what was done; it is always there, so that what comes into it is read aloud."""
+    """Render a status, even an empty one, so that screen readers read what is added to it later."""
     paragraphs = join(html("<p>{line}</p>", line=line) for line in lines)
     return html('<div class="ff-kept" role="status">{lines}</div>', lines=paragraphs)
 

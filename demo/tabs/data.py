@@ -1,4 +1,4 @@
-"""The Data tab: what an audit found among the photographs, and what it means for the figures."""
+"""The Data tab: what an audit found in the photographs, and what it means for the figures."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,21 +20,21 @@ def data_tab(checkpoint: Checkpoint) -> None:
     """Lay out the tab inside a `gr.Tab`.
 
     Args:
-        checkpoint: The checkpoint; it has an audit.
+        checkpoint: The checkpoint; it must have an audit.
     """
     show(data_panels(checkpoint), elem_id="data")
 
 
 def data_panels(checkpoint: Checkpoint) -> Markup:
-    """Render the stored audit: photographs where thumbnails are kept, else sentences and counts.
+    """Render the stored audit: sentences and counts, with photographs if thumbnails are kept.
 
-    File names stand beside a thumbnail only; without one, nobody can open them.
+    File names appear beside thumbnails only: visitors cannot open the files.
 
     Args:
-        checkpoint: The checkpoint; `audit` is `findings.Audit.summary`.
+        checkpoint: The checkpoint; its `audit` comes from `findings.Audit.summary`.
 
     Returns:
-        HTML; nothing where there is no audit.
+        HTML; empty if there is no audit.
     """
     found = checkpoint.audit
     if found is None:
@@ -46,7 +46,7 @@ def data_panels(checkpoint: Checkpoint) -> Markup:
 
 
 class _Album:
-    """The thumbnails of those training photographs that an audit names."""
+    """The thumbnails of the training photographs that an audit names."""
 
     def __init__(self, checkpoint: Checkpoint, found: dict[str, Any]) -> None:
         self._evidence, self._ids = checkpoint.evidence, checkpoint.class_ids
@@ -61,21 +61,21 @@ class _Album:
         }
 
     def picture(self, path: str, label: str, caption: str) -> Markup:
-        """Render a photograph; nothing where it is no training photograph with a thumbnail.
+        """Render a photograph.
 
         Args:
-            path: As the audit names it.
-            label: Its class id there; "" if that is not known.
-            caption: What stands under it.
+            path: The audit's path of the photograph.
+            label: The audit's class id of the photograph; "" if it is not known.
+            caption: The text under the photograph.
 
         Returns:
-            HTML.
+            HTML; empty if it is not a training photograph with a thumbnail.
         """
         number = next((self._numbers[n] for n in _names(path) if n in self._numbers), None)
         if self._evidence is None or number is None:
             return Markup()
         if label and self._ids[self._evidence.labels[number]] != label:
-            return Markup()  # the same name in other data
+            return Markup()  # another photograph of the same name
         return html(
             "<figure>{image}<figcaption>{caption}<small>{path}</small></figcaption></figure>",
             image=thumbnail(self._evidence, number, "Training photograph"),
@@ -85,9 +85,9 @@ class _Album:
 
 
 def _names(path: str) -> tuple[str, ...]:
-    """Return how training may have named a photograph, which is by its class and file.
+    """Return the names that training may have given a photograph: the class and the file.
 
-    The audit may see `train` from above, and the parents of a class.
+    The audit's path may also contain `train`, and the parents of the class.
     """
     return path, path.removeprefix("train/"), "/".join(path.split("/")[-2:])
 
@@ -95,12 +95,12 @@ def _names(path: str) -> tuple[str, ...]:
 def _summary(found: dict[str, Any]) -> Markup:
     sentences = [
         f"{found['photographs']:,} photographs of {found['num_classes']:,} classes in "
-        f"{found['data']} were searched for wrong labels, copies and photographs that are unlike "
+        f"{found['data']} were checked for wrong labels, copies and photographs that look unlike "
         "their class.",
-        "A simple classifier that never saw the photograph it judges is right on "
+        "A simple classifier, never trained on the photograph that it judges, is right on "
         f"{percent(found['accuracy'])} of them.",
     ]
-    return panel("What was looked at", text(" ".join(sentences)))
+    return panel("What was checked", text(" ".join(sentences)))
 
 
 def _label_errors(found: dict[str, Any], album: _Album) -> Markup:
@@ -110,7 +110,7 @@ def _label_errors(found: dict[str, Any], album: _Album) -> Markup:
     share = percent(min(1.0, count / max(found["photographs"], 1)))
     said = (
         f"{_photographs(count)} ({share}) {'is' if count == 1 else 'are'} probably mislabelled. "
-        "Wrong labels teach the classifier wrong names, and make right answers count as errors."
+        "Wrong labels teach the classifier wrong names, and right answers then count as errors."
     )
     rows = found["findings"]["label_error"]
     cards = (
@@ -125,7 +125,7 @@ def _label_errors(found: dict[str, Any], album: _Album) -> Markup:
 
 
 def _pairs(found: dict[str, Any], names: dict[str, str]) -> Markup:
-    """Count likely label errors by pair of classes; earlier audits stored the first few only."""
+    """Count likely label errors by pair of classes; older audits stored only the first few."""
     rows, total = found["findings"]["label_error"], found["counts"]["label_error"]
     stored = found.get("label_pairs")
     if stored is None:
@@ -161,7 +161,7 @@ def _copies(found: dict[str, Any], album: _Album) -> Markup:
         sentences.append(f"Within a split: {within:,}. Across splits: {across:,}.")
     if across:
         sentences.append(
-            "A copy of a training photograph is easy to answer, so those can flatter the figures."
+            "Copies of training photographs are easy to recognise, so they can flatter the figures."
         )
     sentences += map(_leak, found["leaks"])
     rows = [*found["findings"]["exact_duplicate"], *found["findings"]["near_duplicate"]]
@@ -197,10 +197,10 @@ def _couple(row: dict[str, Any], album: _Album, names: dict[str, str]) -> Markup
 def _outliers(found: dict[str, Any], album: _Album) -> Markup:
     count, names = found["counts"]["outlier"], found["class_names"]
     if not count:
-        return panel("Outliers", text("No photograph is far from its class."))
-    verb = "is" if count == 1 else "are"
+        return panel("Outliers", text("No photograph looks unlike its class."))
+    verb = "looks" if count == 1 else "look"
     said = (
-        f"{_photographs(count)} {verb} far from all others of the same class: an unusual view, a "
+        f"{_photographs(count)} {verb} unlike all others of the same class: an unusual view, a "
         "bad photograph or something else altogether. Remove those that do not belong."
     )
     cards = (
@@ -215,8 +215,8 @@ def _photographs(count: int) -> str:
 
 
 def _cards(cards: Iterable[Markup]) -> Markup:
-    """Lay out those that have a picture."""
-    shown = list(islice(filter(None, cards), _CARDS))  # the others are not even made
+    """Lay out the first cards that have a picture."""
+    shown = list(islice(filter(None, cards), _CARDS))  # lazily, so that the others are not built
     if not shown:
         return Markup()
     return html('<div class="ff-cards">{cards}</div>', cards=join(shown))

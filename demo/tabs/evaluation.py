@@ -1,4 +1,4 @@
-"""The Evaluation tab: can I rely on it, and where not?"""
+"""The Evaluation tab: how reliable the classifier is, and which classes it confuses."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ from model.checkpoints.checkpoint import Checkpoint
 from model.trust.metrics import confused_pairs
 
 ROWS = 200
-"""Classes in the table at once; the search finds the others."""
+"""Most classes in the table; the search finds the others."""
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def subtitle(checkpoint: Checkpoint) -> str:
-    """Say in a line what the classifier knows and how well."""
+    """Say in one line how many classes the classifier knows, and how often it is right."""
     split = words.headline_split(checkpoint)
     values = checkpoint.metrics["splits"][split]
     return (
@@ -33,7 +33,7 @@ def subtitle(checkpoint: Checkpoint) -> str:
 
 
 def evaluation_tab(checkpoint: Checkpoint) -> None:
-    """Lay out the tab inside a `gr.Tab`: how often it is right, where it errs, and details.
+    """Lay out the tab inside a `gr.Tab`: how often it is right, its errors, and details.
 
     Args:
         checkpoint: The checkpoint.
@@ -90,7 +90,7 @@ def class_figures(checkpoint: Checkpoint, split: str, search: str = "") -> pd.Da
     Args:
         checkpoint: The checkpoint.
         split: Name of the split.
-        search: Part of the names that are looked for, in any case.
+        search: Part of a class name, in upper or lower case; "" for all classes.
 
     Returns:
         At most `ROWS` rows; shares in percent.
@@ -109,14 +109,11 @@ def class_figures(checkpoint: Checkpoint, split: str, search: str = "") -> pd.Da
 
 
 def found_text(checkpoint: Checkpoint, search: str) -> str:
-    """Say how many classes a search finds.
+    """Say how many classes a search finds; "" if the search is empty.
 
     Args:
         checkpoint: The checkpoint.
-        search: Part of the names that are looked for, in any case.
-
-    Returns:
-        A sentence; nothing where nothing is looked for.
+        search: Part of a class name, in upper or lower case.
     """
     wanted = search.strip()
     if not wanted:
@@ -138,8 +135,8 @@ def _classes(checkpoint: Checkpoint, split: str) -> None:
     show(
         text(
             "Every class, the weakest first, in percent. Recognised (recall): how many of its "
-            "photographs were given its name. Answers right (precision): how many of the answers "
-            f"with its name were right.{limit}"
+            "photographs got its name. Answers right (precision): how many of the answers with "
+            f"its name were right.{limit}"
         )
     )
     search = gr.Textbox(

@@ -1,4 +1,4 @@
-"""The Training history tab: headline, loss and accuracy of every epoch, the table."""
+"""The Training history tab: figures of the best epoch, and charts and a table of all epochs."""
 
 import gradio as gr
 import pandas as pd
@@ -50,13 +50,13 @@ def history_tab(checkpoint: Checkpoint) -> None:
     rows = thinned(history)
     title = "All epochs"
     if len(rows) < len(history):
-        title = f"{len(rows):,} of {len(history):,} epochs; history.csv holds all"
+        title = f"{len(rows):,} of {len(history):,} epochs; history.csv has all"
     with gr.Accordion(title, open=False):
         gr.Dataframe(_table(rows), interactive=False, show_label=False, max_height=360)
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:
-    """Write epochs' rows for people."""
+    """Format the rows of the history for the table on the page."""
     frame = pd.DataFrame(rows)
     frame["epoch"] = frame["epoch"].astype(int)
     for column in ("train_loss", "valid_loss"):

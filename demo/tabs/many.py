@@ -24,14 +24,14 @@ from model.classifier import Classifier, Prediction
 from model.photographs import images
 
 _BATCHES_AT_ONCE = 2
-"""Visitors whose batches are classified at the same time; others wait for their turn."""
+"""Most visitors whose batches are classified at the same time; the others wait."""
 
 _ROWS_AT_ONCE = 4
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def detail(row: Row, photo: Image.Image, bars_part: Markup, why_part: Markup) -> Markup:
-    """Render a row's photograph as the Classify tab does.
+    """Render the photograph of a row with its answer, as the Classify tab does.
 
     Args:
         row: The row.
@@ -60,7 +60,7 @@ def many_tab(classifier: Classifier, max_bytes: int, shelf: Shelf) -> None:
     Args:
         classifier: The loaded classifier.
         max_bytes: Largest photograph, in bytes.
-        shelf: Where the batches of all classifiers of the page are kept.
+        shelf: The shelf for the batches of all classifiers of the page.
     """
     parts = lay_out(max_bytes)
     uploads = Path(parts.drop.GRADIO_CACHE)
@@ -77,7 +77,7 @@ def many_tab(classifier: Classifier, max_bytes: int, shelf: Shelf) -> None:
 def _visitor(request: gr.Request) -> str:
     visitor = request.session_hash
     if not visitor:
-        raise refusal("This works in the page only. Use /predict from a program.")
+        raise refusal("This works only on the page. Programs can use /predict.")
     return visitor
 
 
@@ -91,7 +91,7 @@ def _kept(batches: Batches, request: gr.Request) -> Batch:
 def _classify_events(
     parts: Parts, classifier: Classifier, batches: Batches, max_bytes: int
 ) -> None:
-    """Classify what is sent, until it is done or cancelled."""
+    """Connect the events that classify a batch, cancel it, and refuse one that is too large."""
     run = on_gpu(classifier.predict)
     least_side = classifier.backbone.transforms.least_side
     uploads = Path(parts.drop.GRADIO_CACHE)
@@ -107,7 +107,7 @@ def _classify_events(
         finally:
             batch.is_running = False
             if batches.get(visitor) is not batch:
-                batch.close()  # again: a thumbnail may have been written meanwhile
+                batch.close()  # a second time, as a thumbnail may have been written since
 
     def answers(batch: Batch, visitor: str) -> Iterator[dict[Any, Any]]:
         yield updates.begun(parts, batch)
@@ -116,13 +116,13 @@ def _classify_events(
             if batches.get(visitor) is not batch:
                 break
             changed = {parts.status: status.busy(batch, time.monotonic() - started)}
-            if len(batch.done) < view.PAGE + 8:  # after that the first page stays as it is
+            if len(batch.done) < view.PAGE + 8:  # later rows do not change the first page
                 changed[parts.table] = view.table(batch, view.Choice())
             yield changed
         kept = batches.get(visitor)
         if kept is batch:
             yield updates.finished(parts, batch, TOP)
-        elif kept is None:  # the hour is over; or the visitor has left, and nobody sees this
+        elif kept is None:  # deleted after an hour, or because the visitor has left
             yield updates.cleared(parts, status.GONE)
 
     def refused(event: gr.EventData) -> None:
@@ -133,7 +133,7 @@ def _classify_events(
         batch = batches.get(_visitor(request))
         if batch is None:
             return updates.cleared(parts, status.EMPTY)
-        if batch.is_running:  # others were sent meanwhile, and refused
+        if batch.is_running:  # another batch, sent meanwhile, was refused; this one continues
             return gr.skip()
         return updates.finished(parts, batch, TOP)
 
@@ -150,7 +150,7 @@ def _classify_events(
         None,
         changed,
         concurrency_limit=_BATCHES_AT_ONCE,
-        concurrency_id="many",  # of all classifiers of the page
+        concurrency_id="many",  # shared by all classifiers of the page
         trigger_mode="multiple",
         **_PRIVATE,
     )
@@ -160,7 +160,7 @@ def _classify_events(
 
 
 def _table_events(parts: Parts, batches: Batches) -> None:
-    """Show other rows when the visitor filters, sorts or turns a page; an opened one is closed."""
+    """Connect filters, sorting and pages; each of them also closes an open photograph."""
 
     def changed(choice: view.Choice, request: gr.Request) -> dict[Any, Any]:
         return {**updates.shown(parts, _kept(batches, request), choice), parts.detail: ""}
@@ -188,7 +188,7 @@ def _number(event: gr.EventData, key: str) -> int:
 
 
 def _row_event(parts: Parts, classifier: Classifier, batches: Batches) -> None:
-    """Show the photograph of a row that is chosen; only then is its heat map computed."""
+    """Connect the rows: choosing one shows its photograph, and computes the heat map."""
     run = on_gpu(classifier.predict)
     transforms, device = classifier.backbone.transforms, classifier.backbone.device_text
 
@@ -221,7 +221,7 @@ def _row_event(parts: Parts, classifier: Classifier, batches: Batches) -> None:
 
 
 def _download_events(parts: Parts, batches: Batches) -> None:
-    """Pack the sorted photographs when they are asked for, one visitor at a time."""
+    """Connect the button that packs the sorted photographs, for one visitor at a time."""
 
     def pack(request: gr.Request) -> Any:
         return gr.update(value=str(downloads.write_sorted(_kept(batches, request))))

@@ -1,4 +1,4 @@
-"""More photographs of the same object, under the first one: their logits are averaged."""
+"""Further photographs of the same object, under the first one: their logits are averaged."""
 
 import sys
 from pathlib import Path, PurePath
@@ -16,17 +16,17 @@ from demo.style import script
 from model.photographs import images
 
 MOST = 4
-"""Photographs beside the first one."""
+"""Most photographs besides the first one."""
 
 _SIDE = 96  # px
-_LONGEST = 20_000  # characters of what the page asks
+_LONGEST = 20_000  # most characters of the text that the page sends
 
 
 class Further(NamedTuple):
     """Another photograph of the same object.
 
     Attributes:
-        path: Its upload, as the page names it.
+        path: The page's path of its upload.
         image: The photograph, upright RGB.
     """
 
@@ -35,7 +35,7 @@ class Further(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What the page asks: one object, by the paths of its uploads.
+    """The photographs of one object that the page wants to be classified, as paths of uploads.
 
     Attributes:
         first: The first photograph.
@@ -52,7 +52,7 @@ class _Sent(TypedDict):
 
 
 def more_part(max_bytes: int) -> gr.HTML:
-    """Lay out the part; its script writes what is asked into the field `#asked`.
+    """Lay out the part; its script writes the list of photographs into the field `#asked`.
 
     Args:
         max_bytes: Largest upload, in bytes.
@@ -70,16 +70,16 @@ def more_part(max_bytes: int) -> gr.HTML:
 
 
 def read_asked(text: object) -> Asked:
-    """Read what the page asks.
+    """Read the list of photographs that the page sends.
 
     Args:
-        text: JSON, if all is well.
+        text: The value of the field `#asked`, normally JSON.
 
     Returns:
-        The paths; nothing of them has been checked.
+        The paths, which have not been checked.
 
     Raises:
-        gr.Error: It is something else, or there are too many photographs.
+        gr.Error: The text is not such a list, or has too many photographs.
     """
     try:
         if not isinstance(text, str) or len(text) > _LONGEST:
@@ -96,7 +96,7 @@ def read_further(paths: list[str], uploads: Path, max_bytes: int, side: int) -> 
     """Decode further photographs.
 
     Args:
-        paths: Their uploads, as the page names them.
+        paths: The page's paths of their uploads.
         uploads: The upload folder; nothing outside it is opened.
         max_bytes: Largest upload, in bytes.
         side: Shortest side that a photograph may have, in px.
@@ -122,7 +122,7 @@ def strip(further: list[Further] | None) -> Markup:
     """Render the further photographs and the button that adds one.
 
     Args:
-        further: The photographs; None where there is no first one yet.
+        further: The photographs; None if there is no first one yet.
 
     Returns:
         HTML.

@@ -1,7 +1,7 @@
-"""Limit the answer to some classes: what a visitor allows, or whoever runs the page.
+"""Limits the answer to the classes that the visitor, or the owner of the page, allows.
 
-A visitor's choice is kept in the browser and comes with each photograph, so that photographs of
-several visitors are still classified in one pass: see `Question`.
+The browser keeps a visitor's choice and sends it with each photograph (see `Question`), so that
+photographs of several visitors can still be classified in one pass.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ _RESTORE = """stored => {
   return [Array.isArray(stored) ? stored : []];
 }"""
 _SCRAMBLED = "frostflower"
-"""Gradio scrambles what it keeps in the browser. This is no secret: with one of its own, each start
-of the program would forget what visitors chose."""
+"""The key with which Gradio scrambles values in the browser. It is not a secret: with a random key,
+visitors' choices would be lost when the program is restarted."""
 
 
 class Question(NamedTuple):
-    """A photograph, and the classes that it may be.
+    """A photograph, and the classes that the answer may be.
 
     Attributes:
         image: The decoded photograph.
-        allowed: The classes, as `Classifier.resolve`; None for all.
+        allowed: The classes, from `Classifier.resolve`; None for all.
     """
 
     image: Image.Image
@@ -46,12 +46,12 @@ class Question(NamedTuple):
 def ask(
     run: Callable[..., list[Prediction]], top: int, *, explain: bool = False
 ) -> Callable[[Sequence[Question]], list[Prediction]]:
-    """Make the function of a batch of questions.
+    """Return a function that answers a batch of questions.
 
     Args:
         run: `Classifier.predict_each`.
         top: How many classes to name.
-        explain: Say where it looked, too.
+        explain: Whether to compute the heat map, too.
 
     Returns:
         N questions -> N predictions.
@@ -78,7 +78,7 @@ def offered(classifier: Classifier) -> list[tuple[str, str]]:
 
 
 def only_words(classifier: Classifier) -> str:
-    """Say that whoever runs the page lets it answer with some classes only; "" for all."""
+    """Say that the owner of the page allows only some classes; "" if all are allowed."""
     if classifier.allowed is None:
         return ""
     count, allowed = len(classifier.checkpoint.class_ids), len(classifier.allowed)
@@ -90,13 +90,13 @@ def from_call(classifier: Classifier, classes: object) -> Allowed | None:
 
     Args:
         classifier: The classifier.
-        classes: Ids and names, if all is well.
+        classes: The value of the call, normally a list of ids and names.
 
     Returns:
         The classes; None for all.
 
     Raises:
-        gr.Error: It is no such list, or names a class that cannot be answered.
+        gr.Error: It is not such a list, or contains a class that cannot be answered.
     """
     if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
         raise refusal('The classes must be a list of ids or names, such as ["rose", "tulip"].')
@@ -109,14 +109,14 @@ def from_call(classifier: Classifier, classes: object) -> Allowed | None:
 
 
 def read_back(stored: object, offers: Sequence[tuple[str, str]]) -> list[str]:
-    """Check what the page sends, which the browser has kept and which may be anything.
+    """Check the choice that the page sends; the browser has kept it, so it may be anything.
 
     Args:
-        stored: The ids of the classes that were chosen, if all is well.
-        offers: The classes that can be answered now, as `offered`.
+        stored: The value from the page, normally the ids of the chosen classes.
+        offers: The classes that can be answered now, from `offered`.
 
     Returns:
-        Those of them that can still be answered, in the order in which they were chosen.
+        The chosen classes that can still be answered, in the order in which they were chosen.
     """
     known = {class_id for _, class_id in offers}
     if not isinstance(stored, list):
@@ -126,10 +126,10 @@ def read_back(stored: object, offers: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def storage_key(offers: Sequence[tuple[str, str]]) -> str:
-    """Name the place in the browser: pages on this address that offer other classes have others.
+    """Return the name under which the browser keeps the choice; it depends on the offered classes.
 
     Args:
-        offers: As `offered`.
+        offers: The classes that can be answered, from `offered`.
     """
     listed = json.dumps(sorted(class_id for _, class_id in offers)).encode()
     return f"frostflower-possible-{hashlib.sha256(listed).hexdigest()[:16]}"
@@ -139,10 +139,10 @@ class OnlyPart(NamedTuple):
     """The part of the page, as the rest of the tab sees it.
 
     Attributes:
-        chosen: Its value goes with each photograph. When it changes, the page's script raises the
-            event `ff-possible`.
-        ids: Turns that value into ids of classes; None where all may be answered.
-        allowed: Turns it into what `Question` takes.
+        chosen: The component whose value is sent with each photograph. When it changes, the page's
+            script raises the event `ff-possible`.
+        ids: Turns that value into ids of classes; None if all are allowed.
+        allowed: Turns that value into `Question.allowed`.
     """
 
     chosen: Component
@@ -157,7 +157,7 @@ def only_part(classifier: Classifier) -> OnlyPart:
         classifier: The classifier.
 
     Returns:
-        What the tab needs to ask with each photograph.
+        What the tab needs to classify a photograph with the visitor's choice.
     """
     offers = offered(classifier)
     known = {class_id: n for n, class_id in enumerate(classifier.checkpoint.class_ids)}
@@ -179,9 +179,9 @@ def only_part(classifier: Classifier) -> OnlyPart:
         show(
             text(
                 "Choose what the photograph can show, for example the plants that grow here. Only "
-                "these classes can be the answer, and it says how much of the probability went to "
-                "the classes that you left out. Your choice is kept in this browser; the tab Many "
-                "photographs ignores it."
+                "these classes can then be the answer, and you see how much of the probability "
+                "went to all others. This browser keeps your choice; the tab Many photographs "
+                "ignores it."
             )
         )
         with gr.Row(elem_classes="ff-only"):
@@ -190,17 +190,17 @@ def only_part(classifier: Classifier) -> OnlyPart:
                 value=[],
                 multiselect=True,
                 label="Only these classes",
-                info="Type to search. None chosen: all classes are possible.",
+                info="Type to search. If you choose none, all are possible.",
                 elem_id="only-classes",
                 min_width=220,
                 scale=4,
             )
             everything = gr.Button("All classes", elem_id="only-all", min_width=130, scale=0)
 
-    def mine(code: str) -> str:  # a page of several classifiers has as many of these parts
+    def mine(code: str) -> str:  # a page with several classifiers has this part several times
         return code.replace("KEY", f"part{chosen._id}")
 
-    # All of it is done in the browser.
+    # These events run in the browser only.
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     chosen.change(None, [chosen, stored], [stored, part], js=mine(script("only")), **private)
     everything.click(None, None, chosen, js="() => [[]]", **private)

@@ -1,4 +1,4 @@
-"""The last answers of this browser. They are kept there and nowhere else; the server has none."""
+"""The visitor's last answers, which only the browser keeps; the server does not store them."""
 
 from hashlib import sha256
 
@@ -23,8 +23,8 @@ def recent_part(checkpoint: Checkpoint, endpoint: str) -> gr.HTML:
     """Lay out the part; `static/recent.js` fills it.
 
     Args:
-        checkpoint: What answers: answers of other classes at the same address are kept apart.
-        endpoint: Name of the endpoint, so are those of another classifier of the same page.
+        checkpoint: The checkpoint of the classifier. Answers are kept apart for other classes.
+        endpoint: Name of the endpoint. Answers are kept apart for other classifiers of the page.
 
     Returns:
         The component.

@@ -1,4 +1,4 @@
-"""Why it answered so: where it looked, and the training photographs most like the upload."""
+"""The reasons for an answer: where the classifier looked, and similar training photographs."""
 
 from collections import Counter
 
@@ -21,9 +21,9 @@ def why(
 
     Args:
         photo: The decoded photograph.
-        prediction: What the classifier says of it.
-        transforms: How it was framed.
-        photographs: How many of the same object were classified; `photo` is the first.
+        prediction: The prediction for it.
+        transforms: How the photograph was framed.
+        photographs: Number of photographs of the same object; `photo` is the first.
 
     Returns:
         HTML; pictures are part of it.
@@ -45,8 +45,8 @@ def _heat_panel(
         title,
         html(
             '<figure class="ff-fade"><img src="{plain}" alt="">'
-            '<img class="ff-heat" src="{source}" alt="What speaks for {label} glows" '
-            # Gradio keeps the elements for the next photograph: the fader starts anew by hand.
+            '<img class="ff-heat" src="{source}" alt="The parts that speak for {label} glow" '
+            # Gradio reuses these elements for the next photograph, so the fader must be reset.
             "onload=\"const fader = this.closest('.ff-panel').querySelector('.ff-fader input');"
             ' fader.value = 0.7; fader.oninput()"></figure>'
             '<label class="ff-fader"><span>Photograph</span>'
@@ -58,7 +58,7 @@ def _heat_panel(
             source=picture_url(painted),
             label=label,
         ),
-        text(f"What glows speaks for “{label}”. Only the part inside the white frame was used."),
+        text(f"Glowing parts speak for “{label}”. Only the part inside the white frame was used."),
     )
 
 
@@ -78,16 +78,16 @@ def _evidence_panel(evidence: AnswerEvidence, label: str) -> Markup:
             '<ol class="ff-similar">{cards}</ol>',
             cards=join(_similar(one, label) for one in evidence.similar),
         ),
-        text("The bar is the likeness of features, from none to the same photograph."),
+        text("The longer a bar, the more similar the photograph is."),
     )
 
 
 def _counted(evidence: AnswerEvidence) -> str:
-    """Say of which classes the most similar training photographs are, where none can be shown."""
+    """Count the classes of the most similar training photographs, if none can be shown."""
     counts = Counter(one.label for one in evidence.similar)
     if len(counts) == 1:
         label = next(iter(counts))
-        return f"All {len(evidence.similar)} most similar training photographs are “{label}”."
+        return f"All {len(evidence.similar)} most similar training photographs show “{label}”."
     times = "\N{NO-BREAK SPACE}×"
     listed = ", ".join(f"{count}{times} “{label}”" for label, count in counts.most_common())
     return f"Of the {len(evidence.similar)} most similar training photographs: {listed}."
@@ -99,7 +99,7 @@ def _similar(one: Similar, label: str) -> Markup:
         picture = html('<img src="{source}" alt="">', source=jpeg_url(one.thumbnail))
     return html(
         '<li class="{mark}">{picture}<span class="name">{label}</span>'
-        '<meter min="0" max="1" value="{likeness:.3f}" aria-label="likeness"></meter></li>',
+        '<meter min="0" max="1" value="{likeness:.3f}" aria-label="similarity"></meter></li>',
         mark="" if one.label == label else "other",
         picture=picture,
         label=one.label,

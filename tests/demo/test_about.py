@@ -48,14 +48,14 @@ def test_what_the_owner_leaves_out_is_not_promised(trained: Path):
     classifier.allowed = classifier.resolve(["rose", "tulip"])
     shown = json.dumps(build(classifier).config["components"], default=str)
     assert "Names which of 2 classes a photograph shows" in shown
-    assert "It was trained on 3; this page answers with these only." in shown
-    assert "The 2 of 3 classes that this page answers with" in shown
+    assert "It was trained on 3; this page answers only with these." in shown
+    assert "The 2 of 3 classes with which this page answers" in shown
     assert "All 3 classes" not in shown and "Dog rose, Garden tulip" in shown
-    assert "limit to 2 of them is not in the file" in shown
+    assert "limit to 2 of them does not apply" in shown
     classifier.allowed = None
     shown = json.dumps(build(classifier).config["components"], default=str)
     assert "Names which of 3 classes" in shown and "All 3 classes" in shown
-    assert "this page answers with" not in shown and "not in the file" not in shown
+    assert "this page answers" not in shown and "does not apply" not in shown
 
 
 def test_only_a_classifier_of_plants_warns_of_eating_them(shipped: Classifier, trained: Path):
@@ -157,7 +157,7 @@ def test_a_failed_export_is_not_tried_again_for_some_minutes(
     file = OnnxFile(shipped.checkpoint)
     for seconds, tried in ((0, 1), (10, 1), (280, 1), (20, 2)):
         now[0] += seconds
-        with pytest.raises(NoFileError, match="when somebody asks 5 minutes later"):
+        with pytest.raises(NoFileError, match="try again after 5 minutes"):
             file.get(tmp_path)
         assert len(calls) == tried
     assert capfd.readouterr().err.count("No ONNX file") == 2
@@ -205,7 +205,7 @@ def test_a_missing_package_is_named(
     missing: str, shipped: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(downloads, "find_spec", lambda name: None if name == missing else object())
-    with pytest.raises(NoFileError, match=f"it has no {missing}"):
+    with pytest.raises(NoFileError, match=f"it does not have {missing}"):
         OnnxFile(shipped.checkpoint).get(tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_a_page_that_cannot_make_the_file_says_so_and_offers_no_button(
     monkeypatch.setattr(downloads, "find_spec", lambda name: None if name == "torch" else object())
     without = page()
     assert "Download ONNX file" not in without and "Download model card" in without
-    assert "This server cannot make the ONNX file: it has no torch." in without
+    assert "This server cannot make the ONNX file, because it does not have torch." in without
 
 
 def test_the_shipped_card_names_the_folder_that_everybody_has(shipped: Classifier, uploads):

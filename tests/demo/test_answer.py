@@ -71,7 +71,7 @@ def test_the_text_to_copy_is_escaped_like_all_else(card: Card):
 
 
 def test_an_average_over_several_photographs_is_called_one(card: Card):
-    assert "The average over 3 photographs." in card(predicted(), photographs=3)
+    assert "Averaged over 3 photographs." in card(predicted(), photographs=3)
     assert "average" not in card(predicted())
 
 

@@ -70,7 +70,7 @@ def test_another_photograph_of_it_changes_the_answer_and_can_be_removed(
     choose(page, flower)
     alone = page.locator("#top5 .share").first.inner_text()
     add(page, other)
-    expect(page.locator("#top5 .ff-note")).to_contain_text("The average over 2 photographs")
+    expect(page.locator("#top5 .ff-note")).to_contain_text("Averaged over 2 photographs")
     expect(page.locator("#more img")).to_have_count(1)
     assert page.locator("#top5 .share").first.inner_text() != alone
     page.get_by_role("button", name="Remove further photograph 1").click()
@@ -183,7 +183,7 @@ def test_photographs_added_one_after_the_other_are_all_averaged(
         page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
         add(page, third)
         page.wait_for_function("document.querySelector('#asked textarea').value.includes('third')")
-    expect(page.locator("#top5 .ff-note")).to_contain_text("The average over 3 photographs")
+    expect(page.locator("#top5 .ff-note")).to_contain_text("Averaged over 3 photographs")
     expect(page.locator("#more img")).to_have_count(2)
 
 
@@ -196,10 +196,10 @@ def test_clearing_while_an_average_is_computed_leaves_nothing(
         page.wait_for_function("document.querySelector('#asked textarea').value.includes('other')")
         page.locator("#photograph button[aria-label*='emove']").click()
         page.wait_for_function("document.querySelector('#asked textarea').value === ''")
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
     page.wait_for_timeout(500)
     expect(page.locator("#more img, #why .ff-heat")).to_have_count(0)
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
 
 
 def test_two_tabs_do_not_bring_back_answers_that_were_cleared(

@@ -31,7 +31,7 @@ def choose(page: Page, path: Path) -> None:
 
 
 def test_an_upload_shows_five_bars_the_answer_and_the_time(page: Page, flower: Path):
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
     choose(page, flower)
     expect(page.locator("#top5 meter[value]")).to_have_count(5)
     first = page.locator("#top5 meter").first
@@ -67,7 +67,7 @@ def test_an_example_is_classified_and_clearing_empties_the_result(page: Page):
     page.locator("#examples button").first.click()
     expect(page.locator("#top5 meter")).to_have_count(5)
     page.locator("#photograph button[aria-label*='emove']").click()
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
 
 
 def test_a_text_called_jpg_is_refused_by_name_and_the_page_goes_on(
@@ -79,11 +79,11 @@ def test_a_text_called_jpg_is_refused_by_name_and_the_page_goes_on(
     toast = page.locator("[data-testid=toast-body]")
     expect(toast).to_contain_text("notes.jpg is not a photograph; expected JPEG")
     expect(page.locator("#photograph button[aria-label*='emove']")).to_have_count(0)
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
     choose(page, flower)
     expect(page.locator("#top5 meter")).to_have_count(5)
     choose(page, bad)  # replaced, not added: Gradio fires twice
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
     page.wait_for_timeout(500)
     expect(toast.get_by_text("notes.jpg is not a photograph")).to_have_count(2)  # one each time
 
@@ -128,7 +128,7 @@ def test_a_photograph_that_browsers_do_not_draw_is_shown_all_the_same(
     expect(page.locator("#preview img")).to_be_visible()
     page.locator("#photograph button[aria-label*='emove']").click()
     expect(page.locator("#preview img")).to_have_count(0)
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
 
 
 def test_every_tab_shows_its_content(page: Page):
@@ -137,7 +137,7 @@ def test_every_tab_shows_its_content(page: Page):
         expect(page.locator(f"#history-{measure} .marks")).to_be_visible()
     expect(page.get_by_text("best epoch on validation")).to_be_visible()
     page.get_by_role("tab", name="Evaluation").click()
-    expect(page.get_by_text("right answer among five")).to_be_visible()
+    expect(page.get_by_text("right class in the top five")).to_be_visible()
     expect(page.locator("#confusions")).to_contain_text("Most confused")
     page.get_by_label("Find a class").fill("sunflower")
     table = page.locator("#per-class")

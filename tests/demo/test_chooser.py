@@ -112,7 +112,7 @@ def test_each_keeps_its_answer_while_the_other_is_shown(page: Page, flower: Path
     expect(answer).to_contain_text("pink-yellow dahlia")
     page.get_by_role("group", name="Classifier").get_by_label("drawn").check()
     expect(page.locator("h1")).to_contain_text("Which drawing? </script>")
-    expect(page.locator("#top5")).to_contain_text("Add a photograph")
+    expect(page.locator("#top5")).to_contain_text("Add or paste a photograph")
     page.set_input_files("#photograph input[type=file]", flower)
     expect(page.locator("#top5 meter")).to_have_count(len(CLASSES))
     asked: list[str] = []
@@ -154,7 +154,7 @@ def test_both_histories_show_the_comparison_and_the_address_keeps_the_choice(pag
         for measure in ("loss", "accuracy"):
             expect(page.locator(f"#comparison-{measure} .marks")).to_be_visible()
         expect(page.locator("#comparison tbody")).to_have_count(2)
-        expect(page.locator("#comparison")).to_contain_text("not of the same photographs")
+        expect(page.locator("#comparison")).to_contain_text("not measured on the same photographs")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.reload()
     expect(page.locator("h1")).to_contain_text("Which drawing?")

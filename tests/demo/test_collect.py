@@ -139,7 +139,7 @@ def test_undo_takes_the_last_ones_back_one_after_the_other(corrections: Correcti
     assert not list((corrections.folder / PHOTOGRAPHS).iterdir())
     assert table(corrections.folder) == [[*Row._fields]]
     assert not corrections.can_undo("me")
-    with pytest.raises(NotKept, match="no correction of yours"):
+    with pytest.raises(NotKept, match="no correction to undo"):
         corrections.undo("me")
 
 
@@ -147,7 +147,7 @@ def test_undo_leaves_what_somebody_else_has_kept_as_well(corrections: Correction
     mine = corrections.keep("me", photograph(1), "rose", "tulip")
     yours = corrections.keep("you", photograph(1), "rose", "tulip")
     assert yours.earlier == mine.row and yours.row.label == "rose"
-    with pytest.raises(NotKept, match="stays: somebody else has kept it as well"):
+    with pytest.raises(NotKept, match="stays: somebody else has since kept it, too"):
         corrections.undo("me")
     assert not corrections.can_undo("me")
     assert set(listed(corrections.folder).values()) == {"rose"}
@@ -169,7 +169,7 @@ def test_the_later_of_two_who_kept_the_same_takes_only_its_own_back(corrections:
 def test_what_was_taken_back_below_another_label_does_not_return(corrections: Corrections):
     corrections.keep("me", photograph(1), "rose", "tulip")
     corrections.keep("you", photograph(1), "daisy", "tulip")
-    with pytest.raises(NotKept, match="somebody has changed it since"):
+    with pytest.raises(NotKept, match="somebody else has since changed it"):
         corrections.undo("me")
     assert corrections.undo("you").earlier is None
     assert not list((corrections.folder / PHOTOGRAPHS).iterdir())
@@ -185,9 +185,9 @@ def test_little_is_remembered_of_each_correction(corrections: Corrections):
 def test_undo_leaves_what_somebody_else_has_said(corrections: Corrections):
     corrections.keep("me", photograph(1), "rose", "tulip")
     corrections.keep("you", photograph(1), "daisy", "tulip")
-    with pytest.raises(NotKept, match="somebody has changed it since"):
+    with pytest.raises(NotKept, match="somebody else has since changed it"):
         corrections.undo("me")
-    with pytest.raises(NotKept, match="no correction of yours"):
+    with pytest.raises(NotKept, match="no correction to undo"):
         corrections.undo("stranger")
     assert set(listed(corrections.folder).values()) == {"daisy"}
 
@@ -202,7 +202,7 @@ def test_half_a_row_is_removed_with_a_message(
     torn = (corrections.folder / TABLE).read_bytes()
     (corrections.folder / TABLE).write_bytes(torn[: len(whole) + cut])
     assert Corrections(corrections.folder).count == 1
-    assert "was cut off, and was removed" in capsys.readouterr().err
+    assert "was incomplete, and was removed" in capsys.readouterr().err
     assert (corrections.folder / TABLE).read_bytes() == whole
 
 
@@ -358,7 +358,7 @@ def test_what_is_said_is_a_known_class_where_there_is_one(trained: Path):
     assert classes.label("none of these") == classes.label("None of these") == NONE_OF_THESE
     assert classes.label("cafe\u0301") == "caf\u00e9"
     for nothing in ("", "  ", None, ["rose"], 3):
-        with pytest.raises(NotKept, match="Choose what it is first"):
+        with pytest.raises(NotKept, match="First choose what it is"):
             classes.label(nothing)
 
 
@@ -368,7 +368,7 @@ def test_a_parent_of_classes_is_no_label(trained: Path):
     assert classes.label("Dog rose") == "rose"
     for said in ("roses", " shrubs "):
         with pytest.raises(
-            NotKept, match=f"'{said.strip()}' is a group of classes; name the class"
+            NotKept, match=f"'{said.strip()}' is a group of classes; please name the class"
         ):
             classes.label(said)
 
@@ -395,12 +395,12 @@ def test_what_was_kept_is_said_and_escaped(trained: Path):
     classes = Classes(load(trained))
     row = Row("photographs/a.jpg", "rose", "tulip", "2026-01-01T00:00:00+00:00")
     text = kept_text(Change(row, None, Counter(rose=1)), classes, "kept")
-    assert "“Dog rose”" in text and "1 so far:" in text and "new class" not in text
+    assert "“Dog rose”" in text and "so far (1):" in text and "new class" not in text
     evil = row._replace(label="a<img src=x onerror=alert(1)>")
     text = kept_text(Change(evil, row, Counter([evil.label, evil.label])), classes, "<b>")
     assert "<img" not in text and "<b>&" not in text
     assert "in place of “Dog rose”" in text
-    assert "a new class. Training leaves it out until it has 3 photographs; there are 2." in text
+    assert "a new class with 2 photographs. Training ignores it until it has 3." in text
     assert "Did you mean" not in text
     typo = row._replace(label="Dogg rose")
     text = kept_text(Change(typo, None, Counter([typo.label])), classes, "kept")
@@ -408,7 +408,7 @@ def test_what_was_kept_is_said_and_escaped(trained: Path):
     later = row._replace(time="2026-01-02T00:00:00+00:00")
     for now in (row, later):
         text = kept_text(Change(now, row, Counter(rose=1)), classes, "kept")
-        assert "It was kept before" in text and "--add kept" in text
+        assert "Already kept" in text and "--add kept" in text
     text = kept_text(Change(row, None, Counter(rose=1)), classes, None)  # for visitors
     assert "“Dog rose”" in text and "train" not in text.lower()
 

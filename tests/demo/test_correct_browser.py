@@ -76,9 +76,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_a_wrong_answer_is_put_right_kept_and_taken_back(page: Page, flower: Path, folder: Path):
     expect(page.locator("#correct")).to_have_count(0)
     choose(page, flower)
-    promise = "The photograph and your answer are kept by whoever runs this page, to train it"
+    promise = "The owner of this page keeps the photograph and your answer"
     expect(page.locator("#correct .ff-banner")).to_contain_text(promise)
-    expect(page.locator("#correct .ff-small")).to_contain_text("The file is kept as it was sent")
+    expect(page.locator("#correct .ff-small")).to_contain_text("The file is stored as you sent it")
     expect(page.locator("#undo")).to_have_count(0)
     field = page.locator("#right-class input")
     field.click()
@@ -92,7 +92,7 @@ def test_a_wrong_answer_is_put_right_kept_and_taken_back(page: Page, flower: Pat
     assert (row["label"], row["answer"]) == ("54", "60")  # sunflower, pink-yellow dahlia
     assert (folder / row["path"]).read_bytes() == flower.read_bytes()
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back: “sunflower”")
+    expect(page.locator("#kept")).to_contain_text("Undone: “sunflower”")
     expect(page.locator("#undo")).to_have_count(0)
     expect(page.locator("#keep")).to_be_focused()  # and not the top of the page
     assert rows(folder) == [] and not (folder / row["path"]).exists()
@@ -106,10 +106,10 @@ def test_the_list_offers_none_of_these_first(page: Page, folder: Path):
     expect(first).to_contain_text("none of these")
     first.click()
     page.locator("#keep").click()
-    expect(page.locator("#kept")).to_contain_text("Training leaves it out until it has 3")
+    expect(page.locator("#kept")).to_contain_text("Training ignores it until it has 3")
     assert rows(folder)[-1]["label"] == "none of these"
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back")
+    expect(page.locator("#kept")).to_contain_text("Undone")
 
 
 def test_a_name_that_is_html_is_a_name(page: Page, flower: Path, folder: Path):
@@ -123,14 +123,14 @@ def test_a_name_that_is_html_is_a_name(page: Page, flower: Path, folder: Path):
     say(page, "a/b")
     expect(page.locator("#kept [role=alert]")).to_contain_text("separates folders")
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back")
+    expect(page.locator("#kept")).to_contain_text("Undone")
 
 
 def test_without_a_name_nothing_is_kept(page: Page, flower: Path, folder: Path):
     before = rows(folder)
     choose(page, flower)
     page.locator("#keep").click()
-    expect(page.locator("#kept [role=alert]")).to_contain_text("Choose what it is first")
+    expect(page.locator("#kept [role=alert]")).to_contain_text("First choose what it is")
     assert rows(folder) == before
 
 
@@ -163,7 +163,7 @@ def test_an_old_name_is_not_kept_for_a_new_photograph(
         page.wait_for_timeout(50)
     expect(field).to_have_value("sunflower")
     page.locator("#keep").click()
-    expect(page.locator("#kept [role=alert]")).to_contain_text("The photograph is a new one")
+    expect(page.locator("#kept [role=alert]")).to_contain_text("This is a new photograph")
     assert rows(folder) == before
     for route in held:
         route.continue_()
@@ -174,7 +174,7 @@ def test_an_old_name_is_not_kept_for_a_new_photograph(
     expect(page.locator("#kept")).to_contain_text("Kept: “sunflower”")
     assert (folder / rows(folder)[-1]["path"]).read_bytes() == mirrored.read_bytes()
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back")
+    expect(page.locator("#kept")).to_contain_text("Undone")
 
 
 def test_what_is_done_is_read_aloud(page: Page, flower: Path):
@@ -186,7 +186,7 @@ def test_what_is_done_is_read_aloud(page: Page, flower: Path):
     kept = "place.isConnected && place.textContent.includes('Kept')"
     assert page.evaluate(kept)  # the element that was there before
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back")
+    expect(page.locator("#kept")).to_contain_text("Undone")
 
 
 def test_the_fader_agrees_with_the_next_photograph(page: Page, flower: Path, mirrored: Path):
@@ -214,7 +214,7 @@ def test_the_next_photograph_starts_anew(page: Page, flower: Path):
     expect(page.locator("#right-class input")).to_have_value("")
     expect(page.locator("#kept")).not_to_contain_text("Kept")
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back: “sunflower”")
+    expect(page.locator("#kept")).to_contain_text("Undone: “sunflower”")
 
 
 def test_a_photograph_of_the_camera_is_kept(page: Page, folder: Path):
@@ -245,7 +245,7 @@ def test_another_visitor_cannot_take_it_back_nor_read_it(
             urllib.request.urlopen(f"{address}gradio_api/file={path}", timeout=20)
         assert error.value.code in (403, 404)
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back")
+    expect(page.locator("#kept")).to_contain_text("Undone")
 
 
 def test_a_phone_shows_the_part_without_scrolling_sideways(page: Page, flower: Path):
@@ -257,4 +257,4 @@ def test_a_phone_shows_the_part_without_scrolling_sideways(page: Page, flower: P
     expect(page.locator("#kept")).to_contain_text("Kept")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.locator("#undo").click()
-    expect(page.locator("#kept")).to_contain_text("Taken back")
+    expect(page.locator("#kept")).to_contain_text("Undone")

@@ -58,7 +58,7 @@ def test_without_thumbnails_there_are_sentences_and_no_file_names():
         "Within a split: 2. Across splits: 3.",
         "Of the 30 validation photographs, 3 are copies of training photographs",
         "90.0\u00a0% with them and on 85.0\u00a0% without them",
-        "1 photograph is far from all others",
+        "1 photograph looks unlike all others",
         "Remove those that do not belong.",
         "Labelled as",
         "Suggested",

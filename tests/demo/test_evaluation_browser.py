@@ -65,10 +65,10 @@ def large_page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
 
 
 def test_a_click_shows_a_pair_with_training_photographs(page: Page):
-    page.get_by_role("button", name="3 of 10 photographs of dog rose were taken for").click()
+    page.get_by_role("button", name="3 of 10 photographs of dog rose were mistaken for").click()
     shown = page.locator("#confused-pair")
     expect(shown).to_contain_text("3 of 10 photographs of “dog rose” were taken")
-    expect(shown).to_contain_text("1 of 10 photographs of “oxeye daisy” was taken")
+    expect(shown).to_contain_text("1 of 10 photographs of “oxeye daisy” was mistaken")
     expect(shown.locator("img")).to_have_count(2)
     assert shown.locator("img").first.evaluate("image => image.naturalWidth") == 24
     page.locator("#confusions [data-true='2']").click()
@@ -123,7 +123,7 @@ def test_arrow_keys_move_in_the_grid_and_enter_shows_the_pair(page: Page):
             break
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    expect(page.locator("#confused-pair")).to_contain_text("taken for")
+    expect(page.locator("#confused-pair")).to_contain_text("mistaken for")
 
 
 def test_the_answer_and_the_weak_spots_are_on_the_first_screen(page: Page):

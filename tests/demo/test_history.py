@@ -34,7 +34,7 @@ def test_the_first_epochs_may_lie_outside_and_then_it_is_said():
     assert axis.left_out == 2
     assert 0.9 < axis.low < 0.97
     said = left_out_text(rows, "accuracy")
-    assert "Values of epochs 1 to 2 lie below it" in said
+    assert "Values of epochs 1 to 2 lie below that" in said
     assert "training has 30.0\u00a0% and validation 30.0\u00a0%." in said
     assert "the axis ends at 0.07" in left_out_text(rows, "loss")
 

@@ -159,7 +159,7 @@ def test_501_files_are_refused_before_they_are_sent(page: Page, tmp_path: Path):
         files.append(path)
     page.set_input_files("#many-drop [data-part=files-input]", files)
     toast = page.locator("[data-testid=toast-body]")
-    expect(toast).to_contain_text("501 photographs are more than the 500")
+    expect(toast).to_contain_text("but these are 501")
     expect(page.locator("#many-drop")).to_contain_text("Nothing was sent.")
     expect(page.get_by_text("Nothing has been sent yet")).to_be_visible()
 
@@ -229,7 +229,7 @@ def test_more_than_one_gigabyte_is_refused_before_it_is_sent(page: Page, tmp_pat
     page.set_input_files("#many-drop [data-part=files-input]", files)
     expect(page.locator("[data-testid=toast-body]")).to_contain_text("1.08 GB together")
     expect(page.locator("#many-drop")).to_contain_text(
-        "1.08 GB are more than 1 GB. Nothing was sent."
+        "At most 1 GB can be sent, not 1.08 GB. Nothing was sent."
     )
     assert not [url for url in asked if "/upload" in url]
 
@@ -249,7 +249,7 @@ def drop_entry(page: Page, entry: str) -> None:
 
 def test_an_unreadable_entry_that_is_dropped_is_answered_with_a_sentence(page: Page):
     drop_entry(page, '{isFile: true, name: "a", file: (good, bad) => bad(new Error("no"))}')
-    expect(page.locator("#many-drop")).to_contain_text("The browser cannot read a file or folder")
+    expect(page.locator("#many-drop")).to_contain_text("The browser cannot read one of the files")
     expect(page.get_by_text("Nothing has been sent yet")).to_be_visible()
 
 
@@ -262,7 +262,7 @@ def test_waiting_and_a_drop_during_sending_are_answered_at_once(page: Page, flow
     expect(page.locator("#many-drop")).to_contain_text("Sending: 0 of 1 files.")
     expect(page.get_by_text("Nothing has been sent yet")).to_be_hidden()
     drop_entry(page, '{isFile: true, name: "b.jpg", file: good => good(new File(["b"], "b.jpg"))}')
-    note = "What was dropped meanwhile is not sent"
+    note = "Files dropped meanwhile are not sent"
     expect(page.locator("#many-drop")).to_contain_text(f"Sending: 0 of 1 files. {note}")
     with page.expect_request(re.compile("/queue/join")):
         for route in uploads:
@@ -287,7 +287,7 @@ def test_a_batch_that_is_no_longer_kept_says_so_while_it_runs(
 ):
     send_300(page, flower, tmp_path)
     monkeypatch.setattr("demo.many.batch.KEPT_SECONDS", -1.0)
-    expect(page.locator("#many-status")).to_contain_text("no longer kept: the hour is over, or")
+    expect(page.locator("#many-status")).to_contain_text("deleted: the hour is over, or")
     expect(page.locator("#many-table tbody tr")).to_have_count(0)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
@@ -303,7 +303,7 @@ def test_photographs_that_are_refused_meanwhile_do_not_end_the_batch(
     monkeypatch.setattr("demo.many.incoming.MOST", 1)
     two = [tmp_path / "000.jpg", tmp_path / "001.jpg"]
     page.set_input_files("#many-drop [data-part=files-input]", two)
-    expect(page.locator("[data-testid=toast-body]")).to_contain_text("2 photographs are more")
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text("but these are 2.")
     expect(page.locator("#many-status progress")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#many-status")).to_contain_text("Cancelled:")

@@ -68,7 +68,7 @@ def test_several_photographs_of_one_object_are_asked_again_together(page: Page, 
     pick(page, "rose", "sunflower")
     expect(page.locator("#top5 meter[value]")).to_have_count(2)
     expect(page.locator("#more [data-remove]")).to_have_count(1)
-    expect(page.locator("#top5")).to_contain_text("The average over 2 photographs")
+    expect(page.locator("#top5")).to_contain_text("Averaged over 2 photographs")
 
 
 @pytest.mark.parametrize("left", ["x:y", "", "no base64", "null"])

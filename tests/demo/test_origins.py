@@ -247,7 +247,7 @@ def test_origins_are_brought_into_the_browsers_form(text: str, origin: str | Non
     ],
 )
 def test_what_is_no_origin_is_one_sentence(text: str):
-    with pytest.raises(ValueError, match=r"--allow-origin .* must be http:// or https://"):
+    with pytest.raises(ValueError, match=r"--allow-origin .* must consist of http:// or https://"):
         check_origin(text)
 
 

@@ -291,7 +291,7 @@ def test_a_web_address_is_not_fetched(demo_address: str):
     event = json.load(urllib.request.urlopen(request, timeout=20))["event_id"]
     answer = urllib.request.urlopen(f"{address}/{event}", timeout=20).read().decode()
     assert "event: error" in answer
-    assert "not its address" in answer
+    assert "not its web address" in answer
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_a_shared_page_shows_no_training_photograph_and_ends_its_tunnel(
     served = Served(trained, tmp_path, SUCCESS, "--share-server", "127.0.0.1:7000")
     try:
         (line,) = served.lines_until("Public address")[-1:]
-        assert line.startswith("Public address: http://abc.tunnel.test (works as long as this")
+        assert line.startswith("Public address: http://abc.tunnel.test (works while this")
         answer = served.predict(trained.parent / "photographs" / "rose" / "000.jpg")
         assert answer["top"][0]["class_id"] == "rose"
         names = {one["name"] for one in answer["evidence"]["similar"]}
@@ -213,7 +213,7 @@ def test_a_silent_tunnel_leaves_the_page_on_this_machine_within_35_seconds(
     try:
         served.lines_until("Serving ")
         started = time.monotonic()
-        line = served.lines_until("No public address")[-1]
+        line = served.lines_until("There is no public address")[-1]
         assert time.monotonic() - started < 35
         assert "(no answer within 30 seconds). The page is served on this machine only." in line
         served.predict(trained.parent / "photographs" / "rose" / "000.jpg")

@@ -162,13 +162,17 @@ def test_the_bounds_hold_over_files_and_zips_together(page: Page, flower: Path, 
     many = pack(tmp_path / "many.zip", {f"{number}.jpg": b"x" for number in range(500)})
     choose(page, many, flower)
     toast = page.locator("[data-testid=toast-body]")
-    expect(toast).to_contain_text("501 photographs are more than the 500")
-    expect(page.locator("#many-drop")).to_contain_text("501 files are more than 500. Nothing was")
+    expect(toast).to_contain_text("but these are 501")
+    expect(page.locator("#many-drop")).to_contain_text(
+        "At most 500 files can be sent, not 501. Nothing"
+    )
     large = pack(tmp_path / "large.zip", {f"{number:03}.jpg": b"x" for number in range(112)})
     for number in range(112):
         claim(large, f"{number:03}.jpg", SIZE, 9_000_000)
     choose(page, large)
-    expect(page.locator("#many-drop")).to_contain_text("1.01 GB are more than 1 GB. Nothing was")
+    expect(page.locator("#many-drop")).to_contain_text(
+        "At most 1 GB can be sent, not 1.01 GB. Nothing was"
+    )
     expect(page.locator("#many-status")).to_contain_text("Nothing has been sent yet")
 
 

@@ -41,7 +41,7 @@ def test_an_unsure_answer_names_its_set_but_no_more_than_three():
 def test_none_of_these_says_so_and_keeps_the_guess():
     said = verdict(predicted(0.97, 0.03, none=True), 102)
     assert said.headline == "Probably none of the 102 classes"
-    assert said.sentence.endswith("The nearest is Pink primrose.")
+    assert said.sentence.endswith("The nearest class is Pink primrose.")
 
 
 def test_two_classes_are_enough():
@@ -142,19 +142,19 @@ def test_a_single_allowed_class_is_no_discovery():
 def test_none_of_these_stays_a_verdict_on_all_classes(shares: tuple[float, ...]):
     said = verdict(limited(0.6, *shares, none=True), 102)
     assert said.headline == "Probably none of the 102 classes"
-    assert "The nearest of the allowed classes is Pink primrose. Only" in said.sentence
+    assert "The nearest allowed class is Pink primrose. Only" in said.sentence
 
 
 def test_several_photographs_promise_no_share_of_right_answers():
     for shares, word in (((0.95, 0.05), "Very"), ((0.7, 0.1), "Fairly"), ((0.4, 0.3), "Not")):
         assert verdict(predicted(*shares), 102, photographs=2).sentence == f"{word} sure."
     copied = as_text(predicted(0.9, 0.1), 102, photographs=2)
-    assert copied.endswith("The average over 2 photographs.")
+    assert copied.endswith("Averaged over 2 photographs.")
 
 
 def test_similar_photographs_of_other_classes_are_warned_of_with_the_answer():
     disagreed = replace(predicted(0.8, 0.1), evidence=AnswerEvidence([], True, None))
-    assert verdict(disagreed, 102).sentence.endswith("are of other classes: look twice.")
+    assert verdict(disagreed, 102).sentence.endswith("show other classes: look twice.")
     assert is_doubtful(disagreed) and not is_doubtful(predicted(0.8, 0.1))
     unknown = replace(disagreed, none_of_these=True)
     assert "look twice" not in verdict(unknown, 102).sentence
