@@ -5,7 +5,7 @@ python -m demo --checkpoint runs/roses --port 8080
 python -m demo --checkpoint runs/a --checkpoint runs/b   one page, with a choice between them
 python -m demo --share                           with a public address
 python -m demo --collect corrections             visitors say what is wrong; train with it
-python -m demo --only classes.txt                answers only with these of its classes
+python -m demo --only classes.txt                answers only with the classes in this file
 python -m demo --replicas 4 --cluster auto       many visitors: see docs/scaling.md
 python -m demo deploy USER/NAME --checkpoint runs/roses
 """
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from model.classifier import Classifier
     from model.serving.pool import Replicas
 
-_OWN_HOSTS = ("127.0.0.1", "localhost", "::1")  # which nobody else can reach
-_THREADS = 40  # Gradio's own number
+_OWN_HOSTS = ("127.0.0.1", "localhost", "::1")  # addresses that no other machine can reach
+_THREADS = 40  # Gradio's own default
 _CHECKPOINT_HELP = "checkpoint folder, or one on the Hub (default: the shipped flowers)"
 
 
@@ -44,10 +44,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line.
 
     Args:
-        arguments: What stands behind `python -m demo`; by default the process's own.
+        arguments: The arguments after `python -m demo`; None for those of the process.
 
     Returns:
-        The options; `run` is the command's function.
+        The options; `run` is the function of the command.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["deploy"]:
@@ -66,7 +66,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--share",
         action="store_true",
-        help="make a public Gradio address too; it shows no training photographs",
+        help="also make a public Gradio address; its page shows no training photographs",
     )
     parser.add_argument(
         "--share-server",
@@ -88,7 +88,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--max-upload-space",
         default="2gb",
         metavar="SIZE",
-        help="bytes of all uploads together; the oldest make room",
+        help="space for all uploads together; the oldest ones are deleted first",
     )
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA or CPU"
@@ -98,14 +98,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=BATCH,
         metavar="N",
-        help="photographs that are classified together, at most",
+        help="how many photographs are classified together at most",
     )
     parser.add_argument(
         "--collect",
         type=Path,
         metavar="DIR",
-        help="keep visitors' corrections for train.py --add; with one --checkpoint only, as they "
-        "belong to its data set",
+        help="keep visitors' corrections in this folder, for train.py --add; works with one "
+        "--checkpoint only",
     )
     only.add(parser)
     console.add_cache_dir(parser)
@@ -122,12 +122,12 @@ def _add_replicas(parser: argparse.ArgumentParser) -> None:
         "They need: pip install -r requirements-cluster.txt",
     )
     group.add_argument(
-        "--replicas", type=int, metavar="N", help="let so many replicas classify (default: none)"
+        "--replicas", type=int, metavar="N", help="number of replicas (default: none)"
     )
     group.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="HOST:PORT of the Ray cluster; auto: the one that runs here, else one is started on "
+        help="HOST:PORT of the Ray cluster; auto: the one that runs here, or else a new one on "
         "this machine (default: auto)",
     )
     group.add_argument(
@@ -141,10 +141,9 @@ def _add_replicas(parser: argparse.ArgumentParser) -> None:
 def _parse_deploy(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m demo deploy",
-        description="Make or update a Hugging Face Space that serves a checkpoint: the page, the "
-        "library, the checkpoint without thumbnails, file names and hashes of training "
-        "photographs, and nothing else. The token comes from: hf auth login, or the variable "
-        "HF_TOKEN.",
+        description="Make or update a Hugging Face Space that serves a checkpoint. It contains "
+        "only the page, the library, and the checkpoint without thumbnails, file names and hashes "
+        "of training photographs. The token comes from: hf auth login, or the variable HF_TOKEN.",
         formatter_class=console.HelpFormatter,
     )
     parser.add_argument("name", metavar="USER/NAME", help="the Space's name on the Hub")
@@ -154,22 +153,22 @@ def _parse_deploy(arguments: list[str]) -> argparse.Namespace:
         "--hardware",
         default="auto",
         metavar="NAME",
-        help="for a new Space, such as cpu-basic or zero-a10g; auto: cpu-basic, or zero-a10g where "
-        "that needs payment",
+        help="for a new Space, such as cpu-basic or zero-a10g; auto: cpu-basic, or zero-a10g if "
+        "your account would have to pay for cpu-basic",
     )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument(
-        "--dry-run", type=Path, metavar="DIR", help="write what would be uploaded into DIR instead"
+        "--dry-run", type=Path, metavar="DIR", help="write the files into DIR; upload nothing"
     )
     parser.set_defaults(run=deploy)
     return parser.parse_args(arguments)
 
 
 def sign_in(text: str | None) -> tuple[str, str] | None:
-    """Split `USER:PASSWORD`.
+    """Split `USER:PASSWORD`; None stays None.
 
     Raises:
-        ValueError: A part is missing. The text itself is not repeated, it may be a secret.
+        ValueError: A part is missing. The message does not repeat the text, which may be a secret.
     """
     if text is None:
         return None
@@ -186,7 +185,7 @@ def main(options: argparse.Namespace) -> int:
         Exit status 0.
 
     Raises:
-        ValueError: A wrong option, or a checkpoint that cannot be used.
+        ValueError: An option is wrong, or a checkpoint cannot be used.
     """
     from demo.memory import share_arenas
     from demo.sizes import parse_size
@@ -199,14 +198,14 @@ def main(options: argparse.Namespace) -> int:
         raise ValueError(f"--batch {options.batch} must be 1 or more.")
     for option in ("cluster", "replica_threads"):
         if options.replicas is None and getattr(options, option) is not None:
-            raise ValueError(f"--{option.replace('_', '-')} is for --replicas.")
+            raise ValueError(f"--{option.replace('_', '-')} works only with --replicas.")
     with UploadFolder(parse_size(options.max_upload_space)) as uploads:
         return _serve(options, uploads)
 
 
 def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
-    # Here, as gradio looks for its temporary folder when it is imported.
-    from demo import gpu  # noqa: F401  (before torch, see there)
+    # Imported here, because importing gradio fixes its temporary folder.
+    from demo import gpu  # noqa: F401  (before torch; demo/gpu.py says why)
     from demo.collect import Corrections
     from demo.opening import open_all, require_one
     from demo.origins import check_origin
@@ -257,7 +256,7 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
         )
         devices = dict.fromkeys(classifier.backbone.device_text for classifier in served.values())
         where = f"{local} with {' and '.join(devices)}"
-        print(f"Serving {', '.join(served)} on {where}. Ctrl-C ends it.", flush=True)
+        print(f"Serving {', '.join(served)} on {where}. Press Ctrl-C to stop.", flush=True)
         if public:
             print(in_words(share(demo, server), server), flush=True)
         wait_until_stopped(demo)
@@ -268,7 +267,7 @@ def _serve(options: argparse.Namespace, uploads: "UploadFolder") -> int:
 def _replicas(
     options: argparse.Namespace, served: "Sequence[Classifier]", *, redacted: bool
 ) -> "Iterator[Replicas | None]":
-    """Start the replicas of a block, if any, and let the classifiers ask them."""
+    """Start replicas if there are any to start, and let the classifiers use them in a block."""
     from demo.replicas import ReplicatedClassifier
 
     if options.replicas is None:
@@ -293,14 +292,14 @@ def _replicas(
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Make or update a Space, or write down what would be uploaded.
+    """Make or update a Space, or write its files into a folder.
 
     Returns:
         Exit status 0.
 
     Raises:
         HubError: The upload failed.
-        ValueError: A wrong option, or a checkpoint that cannot be used.
+        ValueError: An option is wrong, or a checkpoint cannot be used.
     """
     from demo import deploy as spaces
     from model.checkpoints.checkpoint import load
@@ -324,8 +323,9 @@ def deploy(options: argparse.Namespace) -> int:
     if done.created and done.hardware == spaces.ZERO and options.hardware == spaces.AUTO:
         print("This account would have to pay for cpu-basic, so the Space runs on ZeroGPU.")
     if not done.created and options.hardware != spaces.AUTO:
-        print("Note: the Space existed; its hardware stays, and is changed in its settings.")
-    print(f"{done.url} {'made' if done.created else 'updated'}; it is built within minutes.")
+        print("Note: the Space keeps its hardware; you can change it in the Space's settings.")
+    verb = "was made" if done.created else "was updated"
+    print(f"{done.url} {verb}; it will be ready within minutes.")
     print(spaces.packages(backbone, done.hardware).text)
     return 0
 

@@ -1,9 +1,9 @@
-"""What a Hugging Face Space runs: `python demo/app.py`.
+"""The program that a Hugging Face Space runs: `python demo/app.py`.
 
-The checkpoint is what the variable CHECKPOINT names (a folder, or USER/NAME[@REVISION] on the Hub),
-else demo/checkpoint, where `python -m demo deploy` puts it, else the shipped flowers. Other sites
-that may use the Space from a visitor's browser stand in the variable ALLOW_ORIGIN, with spaces
-between them.
+The variable CHECKPOINT names the checkpoint (a folder, or USER/NAME[@REVISION] on the Hub). Without
+it, the program serves demo/checkpoint, where `python -m demo deploy` puts the checkpoint, or else
+the shipped flowers. The variable ALLOW_ORIGIN lists other sites that may use the Space from a
+visitor's browser, separated by spaces.
 """
 
 import atexit
@@ -11,10 +11,10 @@ import os
 import sys
 from pathlib import Path
 
-# `python demo/app.py` puts demo/ on the path, not the folder above it.
+# `python demo/app.py` puts only demo/ on the path; imports need the folder above it.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from demo import gpu  # noqa: F401  (before torch, see there)
+from demo import gpu  # noqa: F401  (before torch; demo/gpu.py says why)
 from demo.memory import share_arenas
 from demo.page import MAX_BYTES, build
 from demo.serve import launch, wait_until_stopped

@@ -99,7 +99,7 @@ def assemble(
     """
     require_name(repo)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} must be an empty folder, or not exist. Choose another folder.")
+        raise ValueError(f"{out} is not empty. Choose an empty folder, or one that does not exist.")
     public = publish.write(
         checkpoint.folder, out / _CHECKPOINT, name=checkpoint.repo, title=title, link=link
     )

@@ -1,7 +1,7 @@
-"""`/healthz` and `/readyz`: what load balancers and supervisors ask before they send visitors.
+"""`/healthz` and `/readyz`, which load balancers ask before they send visitors.
 
-Both are open where visitors must sign in, and say one word. Nothing of the page is asked, so they
-neither wait in its queue nor count as uploads.
+Both answer with one word, and need no sign-in. They bypass the page, so they neither wait in its
+queue nor count as uploads.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,19 @@ State = Literal["starting", "ready", "stopping"]
 
 
 class Health:
-    """Answers the two addresses, and hands on every other request."""
+    """Answers the two addresses, and passes on all other requests."""
 
     def __init__(self) -> None:
-        """Begin as a server that has yet to start; `around` says what is inside."""
+        """Start in the state "starting"; `around` takes the application to wrap."""
         self.state: State = "starting"
         self.can_answer: Callable[[], bool] = lambda: True
-        """Whether photographs can be classified at the moment."""
+        """Tells whether photographs can be classified now."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Wrap an application.
 
         Args:
-            app: What answers all other requests.
+            app: The application that answers all other requests.
 
         Returns:
             The wrapped application.

@@ -1,4 +1,4 @@
-"""A classifier of the page whose answers come from replicas."""
+"""A classifier for the page that lets replicas classify the photographs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +14,10 @@ from model.trust.restrict import Allowed
 
 
 class AwayError(gr.Error, SharedError):
-    """What visitors are told while no replica answers."""
+    """The message for visitors while no replica answers."""
 
     def __init__(self) -> None:
-        """Say it in a sentence, which leaves no traceback in the owner's log."""
+        """Make the message; it leaves no traceback in the owner's log."""
         super().__init__(
             "The classifier is not available at the moment. Please try again in a minute.",
             title="Not classified",
@@ -26,7 +26,7 @@ class AwayError(gr.Error, SharedError):
 
 
 class ReplicatedClassifier(Classifier):
-    """Knows all that the page shows, and asks replicas, once it has some, to predict."""
+    """A classifier that knows everything the page shows, but may let replicas predict."""
 
     _replicas: Replicas | None = None
     _number = 0
@@ -35,8 +35,8 @@ class ReplicatedClassifier(Classifier):
         """Let replicas predict from now on.
 
         Args:
-            replicas: They serve this classifier's checkpoint.
-            number: Its place among those that they serve, from 0.
+            replicas: Replicas that serve this classifier's checkpoint.
+            number: Place of this checkpoint among those that they serve, from 0.
         """
         self._replicas, self._number = replicas, number
 
@@ -48,7 +48,7 @@ class ReplicatedClassifier(Classifier):
         *,
         explain: bool = False,
     ) -> list[Prediction]:
-        """As `Classifier.predict_each`.
+        """Classify photographs with the replicas; see `Classifier.predict_each`.
 
         Raises:
             AwayError: No replica answers.
@@ -65,7 +65,7 @@ class ReplicatedClassifier(Classifier):
         explain: bool = False,
         only: Sequence[str] | None = None,
     ) -> Prediction:
-        """As `Classifier.predict_together`.
+        """Classify photographs of one object with a replica; see `Classifier.predict_together`.
 
         Raises:
             AwayError: No replica answers.

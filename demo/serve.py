@@ -1,4 +1,4 @@
-"""Launch the page, with the settings that the Space and the command line share."""
+"""Launches the page, with the settings that the Space and the command line share."""
 
 import os
 import socket
@@ -19,15 +19,15 @@ from demo.share import close_tunnels
 from demo.style import HEAD, STYLES, THEME
 from demo.uploads import BoundedRequests, UploadFolder
 
-_LET_END_SECONDS = 2.0  # calls that are being answered when the program is stopped
+_LET_END_SECONDS = 2.0  # for calls that are being answered when the program is stopped
 
 
 class _Log:
-    """What Gradio's queue calls to log an error, in place of the module `traceback`."""
+    """Replaces the module `traceback`, with which Gradio's queue logs errors."""
 
     @staticmethod
     def print_exc() -> None:
-        """Write one line for what a visitor did wrong, and a traceback for anything else."""
+        """Print one line for a visitor's mistake, and a traceback for any other error."""
         if isinstance(sys.exc_info()[1], InvalidPathError):
             text = "Refused: a call named a file that was not uploaded."
             print(text, file=sys.stderr, flush=True)
@@ -49,16 +49,16 @@ def launch(
     Args:
         demo: The page.
         max_bytes: Largest upload, in bytes.
-        uploads: Where uploads lie; the page was built in its context.
+        uploads: The folder for uploads; the page was built in its context.
         allow_origins: Other sites that may use the page, such as `https://example.org`.
-        can_answer: As `Health`; None where it always can.
-        options: More of Gradio's `launch` options: host, port, sign-in.
+        can_answer: Tells whether photographs can be classified now; None if they always can.
+        options: Further options of Gradio's `launch`: host, port, sign-in.
 
     Returns:
         The local address.
 
     Raises:
-        ValueError: No such host, port or origin, or the port is in use.
+        ValueError: The host, the port or an origin cannot be used, or the port is in use.
     """
     allowed = [check_origin(origin) for origin in allow_origins]
     host, port = options.get("server_name"), options.get("server_port")
@@ -68,10 +68,10 @@ def launch(
         if host:
             socket.getaddrinfo(host, None)
     except socket.gaierror as error:
-        raise ValueError(f"--host {host} is no address of this machine ({error}).") from error
+        raise ValueError(f"--host {host} is not an address of this machine ({error}).") from error
     queueing.traceback = _Log  # pyrefly: ignore[bad-assignment]  (Gradio has no hook for it)
     bounded = Middleware(BoundedRequests, uploads, max_bytes)
-    # SPACE_ID: huggingface.co shows a Space in a frame
+    # SPACE_ID is set in a Space, which huggingface.co shows in a frame.
     app = PageApp(allowed, framed="SPACE_ID" in os.environ, middleware=[bounded])
     if can_answer:
         app.health.can_answer = can_answer
@@ -82,19 +82,19 @@ def launch(
             css_paths=STYLES,
             head_paths=[HEAD],
             favicon_path=ICON,
-            pwa=True,  # it can be installed
+            pwa=True,  # so that browsers can install the page as an app
             max_file_size=max_bytes,
             run_history=False,
-            state_session_capacity=100,  # each call is a session; nothing is kept in them
+            state_session_capacity=100,  # few, because each call makes a session that is not used
             ssr_mode=False,
-            show_error=False,  # only what gr.Error says: other errors may name files
+            show_error=False,  # shows gr.Error only, because other errors may name files
             footer_links=["api"],
             quiet=True,
             prevent_thread_lock=True,
             _app=app,
             **options,
         )
-    except OSError as error:  # Gradio says so of a wrong host, too
+    except OSError as error:  # Gradio also raises it for a wrong host
         if "empty port" not in str(error):
             raise
         port = port or os.environ.get("GRADIO_SERVER_PORT", "7860")
@@ -105,23 +105,23 @@ def launch(
 
 
 def wait_until_stopped(demo: gr.Blocks) -> None:
-    """Serve until Ctrl-C or SIGTERM, then end within seconds, whoever is connected.
+    """Serve until Ctrl-C or SIGTERM, then stop within seconds, even if pages are still open.
 
     Each open page keeps a connection for its heartbeat. Gradio's own `block_thread` does not end
-    it, so the server waits for it as long as it may.
+    these connections, so the server would wait until its time limit.
 
     Args:
         demo: The page, launched.
     """
     try:
         while True:
-            time.sleep(3600)  # on Windows, Ctrl-C ends no wait for a lock or an event
+            time.sleep(3600)  # on Windows, Ctrl-C does not interrupt waiting for a lock or an event
     except KeyboardInterrupt:
         stop(demo)
 
 
 def stop(demo: gr.Blocks) -> None:
-    """Take no more visitors, and let the calls that are being answered end, for 2 s at most.
+    """Accept no more visitors, and wait for running calls for at most 2 s.
 
     Args:
         demo: The page, launched by `launch`.

@@ -240,7 +240,7 @@ def test_a_card_has_the_title_of_the_page_and_names_no_folder(trained: Path, upl
     text = card.read_text("utf-8")
     assert "# Image classifier with 3 classes\n" in text
     assert "--checkpoint" not in text.split("## Training")[0] and "THIS_FOLDER" not in text
-    assert "Ask whoever runs the page" in text
+    assert "Ask the owner of the page" in text
     card = card_file(replace(checkpoint, page=PageTexts(title="Which rose?")))
     assert card and "\n# Which rose?\n" in card.read_text("utf-8")
 
