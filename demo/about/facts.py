@@ -56,19 +56,19 @@ def _facts(
     )
     yield "Data", f"{known.title if known else data['name']}: {counts} photographs"
     if known:
-        yield "Data’s source", _source(known)
-        yield "Data’s licence", known.licence
+        yield "Data source", _source(known)
+        yield "Data licence", known.licence
     members = " and ".join(f"{m.name} ({m.image_size} px)" for m in spec.members)
     packaged = all(member.name in PACKAGED for member in spec.members)
     pretrained = "pretrained on ImageNet" if packaged else "pretrained"
     yield "Backbone", f"{members}, {pretrained} and frozen{spec.pooled_text}"
     if packaged:
-        yield "Backbone’s licence", "Apache-2.0."
+        yield "Backbone licence", "Apache-2.0"
     features = len(checkpoint.head.mean)
     yield "Head", f"{training['head_text']} on {features:,} features, trained with Frostflower"
     yield "Training", training["text"]
     framing, views = spec.transforms, " and ".join(checkpoint.views)
-    yield "Framing", f"{framing.framing}, {framing.image_size} px; averages over {views}"
+    yield "Framing", f"{framing.framing}, {framing.image_size} px; views averaged: {views}"
     versions = checkpoint.metrics.get("versions", {})
     made_with = [f"{name} {versions[key]}" for key, name in _VERSIONS.items() if key in versions]
     if made_with:

@@ -194,8 +194,8 @@ def correct_part(
             html(
                 '<p class="ff-small">“Keep this” stores the photograph, your answer, the '
                 "classifier's answer and the time, so that the owner of this page can improve the "
-                "classifier. The file is stored as you sent it, with everything that the camera "
-                "wrote into it, perhaps also the place.</p>"
+                "classifier. The file is stored as you sent it, with its camera data, which may "
+                "include the place.</p>"
             )
         )
     arguments: dict[str, Any] = {

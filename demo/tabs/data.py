@@ -138,7 +138,7 @@ def _pairs(found: dict[str, Any], names: dict[str, str]) -> Markup:
     note = Markup()
     if sum_shown < total:
         of = "the most suspicious" if "label_pairs" not in found else "the most frequent pairs"
-        note = text(f"These are {of}: {sum_shown:,} of the {total:,}.")
+        note = text(f"These are {of}, {sum_shown:,} of the {total:,} photographs.")
     body = table(
         [(names[label], names[other], f"{count:,}") for label, other, count in shown],
         header=("Labelled as", "Suggested", "Photographs"),

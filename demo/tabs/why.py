@@ -87,7 +87,7 @@ def _counted(evidence: AnswerEvidence) -> str:
     counts = Counter(one.label for one in evidence.similar)
     if len(counts) == 1:
         label = next(iter(counts))
-        return f"All {len(evidence.similar)} most similar training photographs show “{label}”."
+        return f"The {len(evidence.similar)} most similar training photographs all show “{label}”."
     times = "\N{NO-BREAK SPACE}×"
     listed = ", ".join(f"{count}{times} “{label}”" for label, count in counts.most_common())
     return f"Of the {len(evidence.similar)} most similar training photographs: {listed}."

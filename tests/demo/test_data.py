@@ -62,7 +62,7 @@ def test_without_thumbnails_there_are_sentences_and_no_file_names():
         "Remove those that do not belong.",
         "Labelled as",
         "Suggested",
-        "These are the most suspicious: 2 of the 12.",
+        "These are the most suspicious, 2 of the 12 photographs.",
     ):
         assert part in shown
     assert "<img" not in shown

@@ -272,7 +272,7 @@ def test_deploy_from_the_command_line_says_where_and_never_the_token(
     done = run(NAME)
     assert done.returncode == 0, done.stderr
     assert "would have to pay for cpu-basic, so the Space runs on ZeroGPU" in done.stdout
-    assert f"{standin.endpoint}/spaces/{NAME} made" in done.stdout
+    assert f"{standin.endpoint}/spaces/{NAME} was made" in done.stdout
     assert "It installs requirements.txt, with torch: the Space runs on zero-a10g" in done.stdout
     dry = run(NAME, "--dry-run", str(tmp_path / "dry"))
     assert dry.returncode == 0, dry.stderr

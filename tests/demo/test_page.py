@@ -321,7 +321,7 @@ def test_an_upload_says_whether_browsers_draw_it(photo: Photo, suffix: str, draw
     [
         ({"server_port": 99999}, "--port 99999 is outside 1-65535"),
         ({"server_port": 0}, "--port 0 is outside"),
-        ({"server_name": "nosuch.invalid"}, "--host nosuch.invalid is no address"),
+        ({"server_name": "nosuch.invalid"}, "--host nosuch.invalid is not an address"),
     ],
 )
 def test_a_wrong_address_is_an_error(shipped, uploads, options: dict, message: str):
