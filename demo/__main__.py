@@ -4,7 +4,7 @@ python -m demo                                   the shipped flower classifier
 python -m demo --checkpoint runs/roses --port 8080
 python -m demo --checkpoint runs/a --checkpoint runs/b   one page, with a choice between them
 python -m demo --share                           with a public address
-python -m demo --collect corrections             visitors say what is wrong; train with it
+python -m demo --collect corrections             visitors can correct answers, for training
 python -m demo --only classes.txt                answers only with the classes in this file
 python -m demo --replicas 4 --cluster auto       many visitors: see docs/scaling.md
 python -m demo deploy USER/NAME --checkpoint runs/roses

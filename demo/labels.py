@@ -117,7 +117,7 @@ class Classes:
         return label in self._names or label == self.trained_background
 
     def nearly(self, label: str) -> str:
-        """Return the class that the visitor may have meant by a misspelt name; "" if there is none."""
+        """Return the class that the visitor may have meant by a misspelt name; "" if none."""
         close = self._finder.close(label, most=1, likeness=_MISSPELT)
         return self.shown(close[0]) if close else ""
 

@@ -1,1 +1,1 @@
-"""What the About tab consists of."""
+"""The parts of the About tab: facts, programs that use the page, and downloads."""

@@ -61,7 +61,7 @@ async function listed(files) {
       for (const one of await inside(name, file)) items.push(one);
     } catch (error) {
       console.warn(name, error);
-      say(`${name} is damaged or not a zip file, so it cannot be read. Nothing was sent.`);
+      say(`${name} cannot be read: it is damaged, or is not a zip file. Nothing was sent.`);
       return null;
     }
   }

@@ -59,7 +59,7 @@ def test_it_shows_where_it_looked_and_which_photographs_are_like_it(page: Page, 
 def test_what_is_no_flower_is_called_none_of_these(page: Page):
     page.locator("#examples button").nth(2).click()  # a cheetah
     expect(page.locator("#top5 .ff-answer")).to_contain_text("none of the 102 classes")
-    expect(page.locator("#top5 .ff-banner")).to_contain_text("The nearest is")
+    expect(page.locator("#top5 .ff-banner")).to_contain_text("The nearest class is")
     expect(page.locator("#top5 meter")).to_have_count(5)
 
 

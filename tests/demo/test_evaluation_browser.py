@@ -67,7 +67,7 @@ def large_page(browser: Browser, uploads: UploadFolder) -> Iterator[Page]:
 def test_a_click_shows_a_pair_with_training_photographs(page: Page):
     page.get_by_role("button", name="3 of 10 photographs of dog rose were mistaken for").click()
     shown = page.locator("#confused-pair")
-    expect(shown).to_contain_text("3 of 10 photographs of “dog rose” were taken")
+    expect(shown).to_contain_text("3 of 10 photographs of “dog rose” were mistaken")
     expect(shown).to_contain_text("1 of 10 photographs of “oxeye daisy” was mistaken")
     expect(shown.locator("img")).to_have_count(2)
     assert shown.locator("img").first.evaluate("image => image.naturalWidth") == 24

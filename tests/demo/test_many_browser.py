@@ -227,7 +227,7 @@ def test_more_than_one_gigabyte_is_refused_before_it_is_sent(page: Page, tmp_pat
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_input_files("#many-drop [data-part=files-input]", files)
-    expect(page.locator("[data-testid=toast-body]")).to_contain_text("1.08 GB together")
+    expect(page.locator("[data-testid=toast-body]")).to_contain_text("these files have 1.08 GB")
     expect(page.locator("#many-drop")).to_contain_text(
         "At most 1 GB can be sent, not 1.08 GB. Nothing was sent."
     )
