@@ -226,6 +226,7 @@ class Scratch:
         if size <= self.in_memory:
             return np.zeros(shape, dtype)
         folder = self.folder or Path(tempfile.gettempdir())
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             try:
                 _reserve(file.fileno(), size, folder)
@@ -266,7 +267,12 @@ def _reserve(file: int, size: int, folder: Path) -> None:
     """
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
-    else:
-        os.truncate(file, size)
+    if hasattr(os, "posix_fallocate"):  # macOS and Windows have none
+        try:
+            os.posix_fallocate(file, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+            # This file system cannot reserve blocks, so the free space seen above has to do.
+    os.truncate(file, size)

@@ -63,8 +63,10 @@ class Shuffle:
         count, _, width = features.shape
         self.buffered = count
         if features.nbytes > BUFFERS * buffer:
-            batches = max(1, buffer // (2 * width * batch_size))
-            self.buffered = min(count, batches * batch_size)
+            most = batch_size * max(1, buffer // (2 * width * batch_size))
+            # All buffers are about equally large, as `spread` deals equal shares to them.
+            share = -(-count // most) * batch_size
+            self.buffered = min(count, -(-count // share) * batch_size)
         self._pieces = piece_length(count, self.buffered, num_classes)
 
     def epoch(self) -> Iterator[Batch]:
@@ -122,4 +124,7 @@ def spread(rng: np.random.Generator, count: int, buffered: int, piece: int) -> n
     pieces = -(-count // piece)
     stretches = np.tile(np.arange(buffers), (-(-pieces // buffers), 1))
     turns = rng.permuted(stretches, axis=1).ravel()[:pieces]
-    return np.argsort(turns.repeat(piece)[:count], kind="stable")
+    # Shares and buffers are not exactly of one size, so a share may continue in the next buffer. In
+    # stored order, the last buffer would get the last classes only.
+    mixed = rng.permutation(count)
+    return mixed[np.argsort(turns.repeat(piece)[mixed], kind="stable")]

@@ -1,5 +1,6 @@
 """Temporary files: moved into place, removed after an error, swept when a process was killed."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -101,6 +102,22 @@ def test_a_full_disk_is_found_before_anything_is_written(tmp_path: Path, monkeyp
     with pytest.raises(OSError, match=r"has no room for a temporary file of 4\.0 GB") as raised:
         Scratch(tmp_path).array((1_000_000, 1000), np.float32)
     assert str(tmp_path) in str(raised.value) and "--cache-dir" in str(raised.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="nothing reserves blocks here")
+def test_a_file_system_that_cannot_reserve_blocks_is_used_all_the_same(tmp_path: Path, monkeypatch):
+    def refuse(file: int, start: int, size: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    array = Scratch(tmp_path, in_memory=0).array((6, 5), np.float32)
+    assert isinstance(array, np.memmap) and array.shape == (6, 5)
+
+
+def test_the_folder_of_large_arrays_is_made_where_it_is_missing(tmp_path: Path):
+    folder = tmp_path / "new" / "cache"
+    assert Scratch(folder, in_memory=0).array((6, 5), np.float32).shape == (6, 5)
+    assert folder.is_dir()
 
 
 @pytest.mark.parametrize("in_memory", [0, 10**6])

@@ -69,6 +69,17 @@ def test_every_buffer_has_pieces_of_every_class():
         assert (np.diff(rows) > 1).sum() <= buffered / piece + 1, "it is read piece by piece"
 
 
+@pytest.mark.parametrize("each", [100, 103, 110, 121])
+def test_the_last_buffer_has_photographs_of_all_classes_like_the_others(each: int):
+    count, labels = CLASSES * each, np.repeat(np.arange(CLASSES), each)
+    features = np.zeros((count, 1, WIDTH), np.float16)
+    order = Shuffle(features, CLASSES, 64, np.random.default_rng(0), buffer=2 * WIDTH * 900)
+    drawn = labels[np.concatenate([batch.numbers for batch in order.epoch()])]
+    assert 4 * order.buffered < count
+    for start in range(0, count, order.buffered):
+        assert len(set(drawn[start : start + order.buffered])) == CLASSES
+
+
 def fit(train: Examples, scratch: Scratch) -> FittedHead:
     config = HeadConfig(head="linear", epochs=2, batch_size=32)
     return fit_head(train, stored_by_class(20, 1), CLASSES, config, scratch=scratch)
