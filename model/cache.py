@@ -173,10 +173,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 IN_MEMORY = 500_000_000
-"""Bytes from which an array is mapped from a temporary file instead of being held in memory."""
+"""Arrays of more bytes than this are mapped from a temporary file instead of held in memory."""
 
 BLOCK_VALUES = 2**24
-"""Values that are computed with at a time: 64 MB of float32."""
+"""The most values that are processed at a time: 64 MB of float32."""
 
 
 def row_blocks(count: int, width: int) -> Iterator[slice]:
@@ -187,7 +187,7 @@ def row_blocks(count: int, width: int) -> Iterator[slice]:
         width: Values in a row.
 
     Yields:
-        Slices of rows with at most `BLOCK_VALUES` values, or of one row.
+        Slices of rows, each with at most `BLOCK_VALUES` values, or of a single row if it has more.
     """
     rows = max(1, BLOCK_VALUES // max(1, width))
     for start in range(0, count, rows):
@@ -199,9 +199,9 @@ class Scratch:
     """Makes arrays that may not fit in memory.
 
     Attributes:
-        folder: Where the files of large arrays are, such as the cache folder; None for the system's
-            folder for temporary files.
-        in_memory: Bytes up to which an array is held in memory.
+        folder: Folder for the files of large arrays, such as the cache folder; None for the
+            system's folder for temporary files.
+        in_memory: Largest array, in bytes, that is held in memory.
     """
 
     folder: Path | None = None
@@ -215,8 +215,8 @@ class Scratch:
             dtype: Its type.
 
         Returns:
-            The array. A large one is mapped from a file that has no name, so that the system can
-            take its memory back and removes the file with the array, also when the process is
+            The array. A large array is mapped from a file without a name. The system can therefore
+            reclaim its memory, and deletes the file together with the array, even if the process is
             killed.
 
         Raises:
@@ -238,14 +238,14 @@ class Scratch:
             return np.memmap(file, dtype, "r+", shape=shape)
 
     def take(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Return the rows of a mask, without copying them where these are all.
+        """Return the rows that a mask selects; if it selects all rows, nothing is copied.
 
         Args:
             values: `[N, ...]`.
             mask: bool `[N]`.
 
         Returns:
-            The rows; a large copy is as `array`.
+            The rows; a large copy is mapped from a file, as in `array`.
 
         Raises:
             OSError: As `array`.
@@ -260,10 +260,10 @@ class Scratch:
 
 
 def _reserve(file: int, size: int, folder: Path) -> None:
-    """Give a file its size and all its blocks.
+    """Give a file its size and reserve all its blocks on the disk.
 
-    Whoever writes to a mapped file for which the disk has no block is killed by the system, so the
-    disk must be found full here.
+    If the disk were full only later, the system would kill the process while it writes to the
+    mapped file, so a full disk must be noticed here.
     """
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,4 +1,4 @@
-"""Whether second moments help on these photographs: asked of the training photographs alone."""
+"""Decides, on the training photographs alone, whether second moments improve the accuracy."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from model.heads import ridge
 from model.splits.groups import members
 
 MOST = 2000
-"""Photographs that are asked; a decomposition of so many takes some seconds."""
+"""The most photographs that are used; a decomposition for this many takes a few seconds."""
 
 
 @dataclass(frozen=True)
 class PoolingChoice:
-    """How accurate each pooling is on photographs that were left out, and which is taken.
+    """The accuracy of each pooling on left-out photographs, and which pooling is chosen.
 
     Attributes:
-        pooling: The better one; where they are equally accurate the less surprised, and `mean`
-            where there is no difference at all, as it is the smaller.
-        accuracies: Of `mean` and of `second-order`, 0-1.
-        photographs: How many were left out, one after the other.
+        pooling: The more accurate one. If both are equally accurate, the one with the lower mean
+            surprise; if that is equal too, `mean`, which has fewer features.
+        accuracies: Accuracy with `mean` and with `second-order`, 0-1.
+        photographs: How many photographs were left out, one after the other.
     """
 
     pooling: Pooling
@@ -29,7 +29,7 @@ class PoolingChoice:
     photographs: int
 
     def render(self) -> str:
-        """Say what was chosen, and by how much."""
+        """Describe the choice and both accuracies in a sentence."""
         mean, second = self.accuracies
         return (
             f"Pooling: {self.pooling}. Of {self.photographs:,} training photographs, each left out "
@@ -50,15 +50,13 @@ def choose_pooling(
 
     Args:
         features: `[N, D]`, one view of each photograph.
-        mean_width: How many of the features, the first, are not second moments.
+        mean_width: The first this many features are means; the others are second moments.
         labels: int64 `[N]`.
-        groups: int64 `[N]`: photographs with one number are left out together.
-        seed: Seed of the draw where there are more than `MOST` photographs.
+        groups: int64 `[N]`: photographs with the same number are left out together.
+        seed: Seed of the random subset, if there are more than `MOST` photographs.
 
     Returns:
-        The choice.
-
-    Source: `ridge`, whose leave-one-out is exact.
+        The choice, based on the exact leave-one-out scores of `ridge`.
     """
     count = len(labels)
     drawn = np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
@@ -78,8 +76,8 @@ def choose_pooling(
 def _left_out(
     features: np.ndarray, labels: np.ndarray, num_classes: int, groups: list[np.ndarray]
 ) -> tuple[float, float]:
-    """Return the accuracy on photographs that are left out, and minus their mean surprise."""
-    # All that decides is how the photographs lie to one another: N coordinates stand for D.
+    """Return the accuracy on left-out photographs, and minus their mean surprise."""
+    # The result depends only on the photographs' inner products, so N coordinates replace D.
     values, vectors = np.linalg.eigh((features @ features.T).astype(np.float64))
     kept = values > values[-1] * 1e-9
     if not kept.any():  # all photographs are the same

@@ -1,8 +1,8 @@
-"""The tutorial's recipe, step for step: the yardstick for accuracy and speed.
+"""The tutorial's recipe, step for step; the baseline for accuracy and speed.
 
-Every epoch decodes every photograph, augments it, runs the frozen network and takes one Adam step
-a batch. Nothing is cached. One thing is not copied: the tutorial leaves the network in train mode,
-so that its BatchNorm statistics drift although its weights are frozen; here it stays in eval mode.
+Every epoch decodes and augments every photograph, runs the frozen network, and takes one Adam step
+for each batch. Nothing is cached. There is one difference: the tutorial leaves the network in train
+mode, so its BatchNorm statistics drift although its weights are frozen; here it stays in eval mode.
 """
 
 import time
@@ -28,19 +28,19 @@ from model.recipes import CLASSIC
 
 IMAGE_SIZE = 224
 FRAMING: Framing = "squash"
-INTERPOLATION = "bilinear"  # what torchvision's Resize does unless told otherwise
+INTERPOLATION = "bilinear"  # the default of torchvision's Resize
 CONFIG = HeadConfig(**{name: value for name, value in CLASSIC.items() if name != "backbone"})
 
 
 class PhotoDataset(Dataset):
-    """Decodes a photograph each time it is asked for, as the tutorial's ImageFolder does."""
+    """Decodes a photograph whenever it is requested, as the tutorial's ImageFolder does."""
 
     def __init__(self, photos: Photos, augment: bool) -> None:
-        """Choose photographs and what is done to them.
+        """Wrap photographs, with or without augmentation.
 
         Args:
             photos: The photographs.
-            augment: Shear, scale and flip each at random, as for training.
+            augment: Shear, scale and flip each photograph at random, as for training.
         """
         self.photos, self._largest = photos, images.largest()
         steps: list[Callable] = [transforms.Resize((IMAGE_SIZE, IMAGE_SIZE))]
@@ -55,7 +55,7 @@ class PhotoDataset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         """Return a photograph's pixels, uint8 `[S, S, 3]`, and its label."""
-        images.allow(self._largest)  # in a process of its own, where nobody has
+        images.allow(self._largest)  # a DataLoader's process starts without this limit
         image = decode_again(self.photos.paths[index], self.photos.digests[index])
         return self.transform(image).permute(1, 2, 0), int(self.photos.labels[index])
 
@@ -63,7 +63,7 @@ class PhotoDataset(Dataset):
 def photo_loader(
     photos: Photos, *, train: bool, batch_size: int, workers: int, seed: int
 ) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
-    """Decode photographs in processes of their own.
+    """Create a loader that decodes photographs in separate processes.
 
     Args:
         photos: N photographs.
@@ -73,7 +73,7 @@ def photo_loader(
         seed: Seed of the order.
 
     Returns:
-        Batches of uint8 `[B, S, S, 3]` and int64 `[B]`.
+        A loader of batches: pixels uint8 `[B, S, S, 3]`, labels int64 `[B]`.
     """
     return DataLoader(
         PhotoDataset(photos, augment=train),
@@ -98,12 +98,12 @@ def fit_classic(
     """Train the tutorial's MLP.
 
     Args:
-        backbone: Opened with `stages=0` and this module's size, framing and interpolation; its
-            torch module is used, whatever engine serves the result.
+        backbone: Backbone opened with `stages=0` and this module's size, framing and interpolation.
+            Its torch module is used here, whichever engine serves the result later.
         train: N photographs.
         valid: M photographs.
         num_classes: C.
-        config: The tutorial's figures, or others for comparison.
+        config: The tutorial's settings by default; others can be compared with them.
         workers: Processes of the DataLoader that decode.
         on_epoch: Called with each row of the history.
 
@@ -111,7 +111,7 @@ def fit_classic(
         The head of the best epoch on `valid`, and the history.
     """
     torch.manual_seed(config.seed)
-    # The tutorial's 4 processes are part of its recipe, also on a machine with fewer cores.
+    # Torch warns on machines with fewer cores, but 4 processes are part of the tutorial's recipe.
     warnings.filterwarnings("ignore", message="This DataLoader will create")
     hidden = config.hidden if config.head == "mlp" else ()
     network = build(backbone.embed_dim, num_classes, hidden, config.dropout).to(backbone.device)
@@ -143,7 +143,7 @@ def _run_phase(
     optimizer: torch.optim.Optimizer | None = None,
     label_smoothing: float = 0.0,
 ) -> tuple[float, float]:
-    """Run one pass, training where there is an optimizer; return mean loss and accuracy."""
+    """Run one pass, and train if there is an optimizer; return the mean loss and the accuracy."""
     count, loss_sum, correct = 0, 0.0, 0
     network.train(optimizer is not None)
     for pixels, targets in loader:
@@ -164,10 +164,10 @@ def _run_phase(
 
 
 def classic_features(backbone: Backbone, photos: Photos, *, workers: int = 4) -> np.ndarray:
-    """Compute the features of photographs' centre views, decoded anew.
+    """Decode photographs, and compute the features of their centre views.
 
     Args:
-        backbone: As `fit_classic`.
+        backbone: Backbone opened as for `fit_classic`.
         photos: N photographs.
         workers: Processes of the DataLoader that decode.
 

@@ -1,4 +1,4 @@
-"""Logits of validation photographs that none of them had a say in."""
+"""Logits of validation photographs from epochs that were chosen without these photographs."""
 
 import numpy as np
 
@@ -10,16 +10,16 @@ FOLDS = 5
 
 
 def fold_numbers(count: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """Deal photographs into `FOLDS` parts, with as many groups in each as can be.
+    """Divide photographs into `FOLDS` random parts that hold about equally many groups.
 
     Args:
         count: Photographs.
-        seed: Seed of the deal.
-        groups: int64 `[count]`: photographs with one number come into one part; None where each
-            stands alone.
+        seed: Seed of the random division.
+        groups: int64 `[count]`: photographs with the same number go into the same part; None if
+            every photograph is a group of its own.
 
     Returns:
-        int64 `[count]`, the numbers of the parts.
+        int64 `[count]`, the part of each photograph, from 0.
     """
     units = np.arange(count) if groups is None else np.unique(groups, return_inverse=True)[1]
     dealt = int(units.max()) + 1 if count else 0
@@ -27,11 +27,11 @@ def fold_numbers(count: int, seed: int, groups: np.ndarray | None = None) -> np.
 
 
 class CrossFit:
-    """Logits of photographs from the epoch that the *other* photographs chose.
+    """Collects, for each photograph, the logits of the epoch that is best on *other* photographs.
 
-    The best epoch is chosen on `valid`, so its logits there are too good to calibrate with. Each
-    part of `valid` is given the logits of the epoch that is best on the other parts. Kept are one
-    epoch's logits, not all epochs'.
+    The best epoch is chosen on `valid`, so its logits on `valid` are too good to calibrate with.
+    Therefore each part of `valid` gets the logits of the epoch that is best on the other parts.
+    Only one set of logits is kept, not one for each epoch.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class CrossFit:
             labels: int64 `[M]`.
             num_classes: C.
             seed: Seed of the parts.
-            groups: As `fold_numbers`.
-            scratch: Makes the array of logits.
+            groups: int64 `[M]`, groups of photographs that stay together, as in `fold_numbers`.
+            scratch: Creates the array of logits.
 
         Raises:
-            OSError: As `Scratch.array`.
+            OSError: The disk has no room for the array.
         """
         self.labels = labels
         self.folds = fold_numbers(len(labels), seed, groups)
@@ -60,7 +60,7 @@ class CrossFit:
         self._best: list[tuple[float, float]] = [(-1.0, 0.0)] * (int(self.folds.max()) + 1)
 
     def add(self, logits: np.ndarray) -> tuple[float, float]:
-        """Take an epoch's logits.
+        """Compare an epoch with the best so far, and keep its logits where it is better.
 
         Args:
             logits: float32 `[M, C]`.

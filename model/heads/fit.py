@@ -27,23 +27,24 @@ from model.heads.head import (
 from model.heads.linear import Linear
 
 _STEPS = 25
-"""Steps an epoch has at least; with 8, 5 photographs a class gave 0.76 instead of 0.79."""
+"""The fewest steps in an epoch. With 8 steps instead of 25, the accuracy with 5 photographs a class
+was 0.76 instead of 0.79."""
 
 _LOGIT_STEP = 4.0
-"""The learning rate times the number of features, where none is given: Adam moves each weight by
-about the rate, and so a logit by about the rate times the features."""
+"""The default learning rate times the number of features. Adam changes each weight by about the
+learning rate, and so a logit by about the learning rate times the number of features."""
 
-_RISE = 0.3  # share of the steps in which the learning rate rises
-_START, _END = 1 / 25, 1 / 250_000  # learning rates, as shares of the highest
-_MOMENTA = (0.85, 0.95)  # at the highest rate, and at both ends
+_RISE = 0.3  # share of the steps during which the learning rate rises
+_START, _END = 1 / 25, 1 / 250_000  # first and last learning rate, as shares of the highest
+_MOMENTA = (0.85, 0.95)  # at the highest learning rate, and at the first and last
 
 
 class Examples(NamedTuple):
-    """Photographs as a head sees them.
+    """The features and labels of N photographs.
 
     Attributes:
-        features: float16 `[N, V, D]`: for training all views, for validation those that prediction
-            averages.
+        features: float16 `[N, V, D]`. Training examples have all views, validation examples only
+            the views that prediction averages.
         labels: int64 `[N]`.
     """
 
@@ -53,13 +54,13 @@ class Examples(NamedTuple):
 
 @dataclass
 class FittedHead:
-    """A fitted head, the row of each epoch, and which epoch it is.
+    """The head of the best epoch, and the history of all epochs.
 
     Attributes:
-        head: Of the best epoch.
-        history: One row an epoch.
-        best_epoch: Its number, from 1.
-        valid_logits: float32 `[M, C]`, cross-fitted, see `cross_fit.CrossFit`.
+        head: The head after the best epoch.
+        history: One row for each epoch.
+        best_epoch: Number of the best epoch, from 1.
+        valid_logits: float32 `[M, C]`, cross-fitted logits of `valid`, see `cross_fit.CrossFit`.
         kind: `linear`, `ridge` or `mlp`.
     """
 
@@ -70,14 +71,14 @@ class FittedHead:
     kind: HeadType = "mlp"
 
     def add(self, row: Row, head: Head) -> None:
-        """Add an epoch; its head is kept where it is the best so far.
+        """Add an epoch, and keep its head if it is the best so far.
 
         Args:
             row: The epoch's row of the history.
             head: The head after it.
 
         Raises:
-            ValueError: As `require_finite`.
+            ValueError: Training diverged: a loss is not a finite number.
         """
         require_finite(row)
         self.history.append(row)
@@ -87,13 +88,15 @@ class FittedHead:
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Weigh classes inversely to their size: float32 `[C]`, 1 on average over photographs."""
+    """Return weights inverse to class sizes: float32 `[C]`, 1 on average over photographs."""
     counts = np.bincount(labels, minlength=num_classes)
     return (len(labels) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def one_cycle(step: int, steps: int, highest: float) -> tuple[float, float]:
-    """Return learning rate and momentum of a step: the rate rises and falls, momentum against it.
+    """Return the learning rate and momentum of a step.
+
+    The learning rate rises and then falls; momentum falls and then rises.
 
     Args:
         step: Number of the step, from 0.
@@ -103,7 +106,7 @@ def one_cycle(step: int, steps: int, highest: float) -> tuple[float, float]:
     Returns:
         Learning rate and momentum.
 
-    Source: Smith and Topin, "Super-convergence", 2018; with cosines, as torch's OneCycleLR.
+    Source: Smith and Topin, "Super-convergence", 2018; with cosines, like torch's OneCycleLR.
     """
     last = max(2, steps) - 1
     summit = max(_RISE * (last + 1) - 1, 0)
@@ -118,11 +121,12 @@ def one_cycle(step: int, steps: int, highest: float) -> tuple[float, float]:
 
 
 FEW = 3000
-"""Photographs from which least squares are not better any more, whatever the number of features."""
+"""From this many training photographs on, least squares are no longer better than AdamW, whatever
+the number of features."""
 
 
 def resolve(config: HeadConfig, count: int, width: int) -> HeadType:
-    """Decide which head `auto` is.
+    """Decide which type of head is fitted when the configuration says `auto`.
 
     Args:
         config: How to fit.
@@ -130,15 +134,15 @@ def resolve(config: HeadConfig, count: int, width: int) -> HeadType:
         width: D, the number of features.
 
     Returns:
-        `linear`, `ridge` or `mlp`; see `conjugate` for what decides.
+        `linear`, `ridge` or `mlp`; `conjugate` gives the measurements behind the choice.
     """
     if config.head != "auto":
         return config.head
     return "ridge" if count < min(FEW, width / 2) else "linear"
 
 
-# Numpy's threads wait for one another by spinning, and a head's products are small: on a busy
-# machine two took 3-9 times as long as one.
+# Numpy's threads wait for one another in busy loops, and a head's matrix products are small: on a
+# busy machine two threads took 3-9 times as long as one.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def fit_head(
     train: Examples,
@@ -152,22 +156,23 @@ def fit_head(
     scratch: Scratch | None = None,
     on_epoch: Callable[[Row], None] | None = None,
 ) -> FittedHead:
-    """Fit a head on standardised features; the best epoch on `valid` is kept.
+    """Fit a head on standardised features, and keep the epoch that is best on `valid`.
 
-    By AdamW with a one-cycle schedule, one view of each photograph is drawn every epoch; least
-    squares take them all. Same seed, same machine: same weights. Features may be mapped from a
-    file; AdamW reads those of `train` as `shuffle` says, and those of `valid` are read in blocks.
+    AdamW with a one-cycle schedule uses one random view of each photograph in every epoch; least
+    squares use all views. The same seed gives the same weights on the same machine. Features may be
+    mapped from a file: AdamW reads those of `train` as `shuffle` describes, and those of `valid`
+    are read in blocks.
 
     Args:
         train: N photographs.
         valid: M photographs.
         num_classes: C.
         config: How to fit.
-        valid_groups: int64 `[M]`: photographs with one number are in one part of cross-fitting;
-            None where each stands alone.
-        standard: `standardisation(train.features)`, where it was computed already.
-        device: Where an MLP is computed; a linear head is so small that the CPU takes it.
-        scratch: Makes the arrays of logits; as many bytes as it holds in memory are the buffer of
+        valid_groups: int64 `[M]`: photographs with the same number are in the same part when
+            logits are cross-fitted; None if every photograph is a group of its own.
+        standard: `standardisation(train.features)`, if it has been computed already.
+        device: Device for an MLP; a linear head is so small that it is fitted on the CPU.
+        scratch: Creates the arrays of logits; its `in_memory` is also the buffer size of
             `shuffle.Shuffle`.
         on_epoch: Called with each row of the history.
 
@@ -175,8 +180,8 @@ def fit_head(
         The head of the best epoch, the history, and cross-fitted logits of `valid`.
 
     Raises:
-        OSError: As `Scratch.array`.
-        ValueError: As `FittedHead.add`.
+        OSError: The disk has no room for a large array.
+        ValueError: Training diverged: a loss is not a finite number.
     """
     scratch = scratch or Scratch()
     standard = standard or standardisation(train.features)
@@ -225,11 +230,11 @@ def fit_head(
 
 
 def _rows(standard: Head, train: Examples) -> tuple[np.ndarray, np.ndarray]:
-    """Return what least squares are fitted to: standardised float32 `[R, D]`, and its labels.
+    """Return the rows that least squares are fitted to, standardised float32 `[R, D]`, and labels.
 
-    Where there are random views, each view is a row: with 5 photographs a class and six views 0.914
-    were recognised, by the mean of centre and mirror image alone 0.889. Where there are only these
-    two, their mean does as well, and takes half the time.
+    If there are random views, every view is a row: with 5 photographs a class and six views the
+    accuracy was 0.914, and 0.889 with only the mean of centre and mirror image. If there are only
+    these two views, their mean is as accurate as two rows and takes half the time.
     """
     views = train.features.shape[1]
     if views <= 2:
@@ -241,7 +246,7 @@ def _rows(standard: Head, train: Examples) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Learner(Protocol):
-    """What is trained: takes a step a batch, and can be asked for its head at any time."""
+    """A head in training: it takes one step for each batch, and can return its head at any time."""
 
     def step(
         self,
@@ -271,7 +276,7 @@ def _batch_size(count: int, config: HeadConfig) -> int:
 
 
 class _Descent:
-    """Goes through the training photographs batch by batch, epoch by epoch."""
+    """Trains a learner on the training photographs, epoch by epoch, in batches."""
 
     def __init__(
         self,
@@ -289,7 +294,7 @@ class _Descent:
         self._steps, self._step = config.epochs * -(-count // _batch_size(count, config)), 0
 
     def epoch(self) -> tuple[float, float, float]:
-        """Take one step a batch; return loss, accuracy, and the learning rate at the beginning."""
+        """Train for an epoch; return loss, accuracy, and the learning rate at its beginning."""
         count, loss_sum, correct = len(self._labels), 0.0, 0
         learning_rate, _ = one_cycle(self._step, self._steps, self._highest)
         for features, chosen in self._order.epoch():
@@ -306,10 +311,11 @@ class _Descent:
 
 
 def _priors(labels: np.ndarray, num_classes: int, balance: bool) -> np.ndarray:
-    """Return the classes' shares, float32 `[C]`, whose logs the bias begins at.
+    """Return each class's share of the photographs, float32 `[C]`; the bias starts at their logs.
 
-    Features are standardised, so the bias alone can say that a class is rare, and at Adam's pace
-    it would not get there: with 1,000 photographs beside 10, a third of the 1,000 were missed.
+    As features are standardised, only the bias can express that a class is rare, and starting at 0
+    it would change too slowly under Adam: with one class of 1,000 photographs and one of 10, a
+    third of the 1,000 were misclassified.
     """
     counts = np.bincount(labels, minlength=num_classes)
     shares = np.full(num_classes, 1.0) if balance else np.maximum(counts, 0.5)
@@ -317,17 +323,19 @@ def _priors(labels: np.ndarray, num_classes: int, balance: bool) -> np.ndarray:
 
 
 def standardisation(train: np.ndarray) -> Head:
-    """Return a head without layers: mean and standard deviation over photographs and views.
+    """Compute the mean and standard deviation of each feature over photographs and views.
 
     Args:
         train: float16 `[N, V, D]`; it is read in blocks.
 
     Returns:
-        `mean` and `std`, float32 `[D]` each.
+        A head without layers, whose `mean` and `std` are float32 `[D]` each.
     """
     count, views, width = train.shape
     total, squares = np.zeros(width), np.zeros(width)
-    first = train[0, 0].astype(np.float32)  # taken off, that float32 can tell small differences
+    # Sums of squares of values far from 0 would lose small differences in float32, so one
+    # photograph's features are subtracted first.
+    first = train[0, 0].astype(np.float32)
     for start in range(0, count, BLOCK):
         block = train[start : start + BLOCK].reshape(-1, width).astype(np.float32)
         block -= first
@@ -336,7 +344,7 @@ def standardisation(train: np.ndarray) -> Head:
     shift = total / (count * views)
     mean = shift + first
     std = np.sqrt(np.maximum(squares / (count * views) - shift**2, 0))
-    # A feature that changes by less than float16 can tell says nothing; divided by such a spread,
-    # the rounding of the cache would stand between training and serving.
+    # A feature that varies less than float16 can resolve carries no information. Dividing by such a
+    # small deviation would amplify the cache's rounding, so training and serving would differ.
     std[std < np.maximum(1e-6, np.abs(mean) * 2**-9)] = 1
     return Head(mean.astype(np.float32), std.astype(np.float32), [])

@@ -1,4 +1,4 @@
-"""The head on frozen features, a linear layer or an MLP, and what is told of its fitting."""
+"""The head on frozen features (a linear layer or an MLP), its configuration and its history."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,14 @@ HISTORY_COLUMNS = (
 )
 
 MAX_HIDDEN, MAX_WIDTH = 8, 100_000
-"""Hidden layers that a head may have, and values in one, or features."""
+"""The most hidden layers in a head, and the largest width of a layer or of the features."""
 
 MAX_EPOCHS = 100_000
 MAX_SEED = 2**64 - 1
-"""The largest that torch takes."""
+"""The largest seed that torch accepts."""
 
 BLOCK = 1024
-"""Photographs whose features are in memory as float32 at a time."""
+"""Photographs that are processed at a time, so that only their features are held as float32."""
 
 HeadType = Literal["auto", "linear", "ridge", "mlp"]
 Row = dict[str, float]
@@ -40,19 +40,20 @@ class HeadConfig:
 
     Attributes:
         head: `linear` (cross-entropy by AdamW), `ridge` (least squares by conjugate gradients), or
-            `mlp` with ReLU between its layers; `auto` is `ridge` for few photographs, see
-            `fit.resolve`, else `linear`.
+            `mlp` with ReLU between its layers; `auto` is `ridge` for few photographs (see
+            `fit.resolve`) and `linear` for more.
         hidden: Widths of the MLP's hidden layers.
-        dropout: Share of hidden values (MLP) set to zero in training, 0-1.
-        epochs: Passes over the training photographs, of which the best is kept.
-        batch_size: Photographs a step; small data sets use fewer, so that an epoch has some steps.
-        lr: Highest learning rate of the one-cycle schedule; None for 4 / D, at which a step moves
-            logits equally far whatever the number of features.
-        weight_decay: AdamW's, which is multiplied by the learning rate.
+        dropout: Share of an MLP's hidden values set to zero in training, 0-1.
+        epochs: Passes over the training photographs; the head after the best one is kept.
+        batch_size: Photographs in a step; small data sets use fewer, so that an epoch has at least
+            25 steps where possible.
+        lr: Highest learning rate of the one-cycle schedule; None for 4 / D, with which a step
+            changes logits equally much whatever the number of features.
+        weight_decay: Weight decay of AdamW, which multiplies it by the learning rate.
         label_smoothing: Share of the target spread over all classes, 0-1.
         balance: Weigh classes inversely to their number of photographs.
-        patience: Stop after this many epochs without a better one on `valid`; 0 for never.
-        seed: Seed of order, views and an MLP's first weights.
+        patience: Stop after this many epochs without improvement on `valid`; 0 to never stop early.
+        seed: Seed of the order, the views, and an MLP's initial weights.
     """
 
     head: HeadType = "auto"
@@ -97,11 +98,11 @@ class HeadConfig:
 
 @dataclass
 class Head:
-    """A fitted head; numpy only, so that serving needs no torch.
+    """A fitted head. It needs only numpy, so that serving does not need torch.
 
     Attributes:
         mean: float32 `[D]`, subtracted from the features.
-        std: float32 `[D]`, which they are divided by.
+        std: float32 `[D]`, the divisor of the features.
         layers: (weight `[out, in]`, bias `[out]`) pairs, float32; ReLU between them.
     """
 
@@ -111,11 +112,11 @@ class Head:
 
     @property
     def num_classes(self) -> int:
-        """C."""
+        """The number of outputs, C."""
         return len(self.layers[-1][1])
 
     def first(self, count: int) -> "Head":
-        """Return the head without the outputs behind the first `count`."""
+        """Return a head with only the first `count` outputs."""
         weight, bias = self.layers[-1]
         return Head(self.mean, self.std, [*self.layers[:-1], (weight[:count], bias[:count])])
 
@@ -140,7 +141,7 @@ class Head:
 
         Args:
             features: `[N, V, D]`; they are read in blocks.
-            out: float32 `[N, C]`, which takes the result; None for a new array.
+            out: float32 `[N, C]`, the array for the result; None for a new one.
 
         Returns:
             float32 `[N, C]`.
@@ -150,7 +151,7 @@ class Head:
             result = np.empty((len(features), self.num_classes), np.float32)
         for start in range(0, len(features), BLOCK):
             block = features[start : start + BLOCK]
-            if len(self.layers) == 1:  # linear: the mean may be taken first, V times less work
+            if len(self.layers) == 1:  # a linear head may average first, which is V times faster
                 logits = self.logits(block.mean(axis=1, dtype=np.float32))
             else:
                 logits = self.logits(block).mean(axis=1)
@@ -159,13 +160,13 @@ class Head:
 
 
 def best_epoch(history: Sequence[Row]) -> int:
-    """Return the epoch with the highest accuracy on `valid`; among equals, the lowest loss."""
+    """Return the epoch with the highest accuracy on `valid`; the lower loss breaks a tie."""
     row = max(history, key=lambda row: (row["valid_accuracy"], -row["valid_loss"]))
     return int(row["epoch"])
 
 
 def require_finite(row: Row) -> None:
-    """Stop when training has diverged: no later epoch comes back from it.
+    """Stop when training has diverged, because later epochs do not recover.
 
     Raises:
         ValueError: A loss is not a finite number.
@@ -205,7 +206,8 @@ def averaged(standard: Head, features: np.ndarray) -> Iterator[np.ndarray]:
     """Average each photograph's first two views, centre and mirror image, and standardise them.
 
     Args:
-        standard: Its mean and standard deviation; it may have those of more features, too.
+        standard: Head whose mean and standard deviation are used; it may cover more than D
+            features, of which the first D are used.
         features: `[N, V, D]`.
 
     Yields:

@@ -1,7 +1,7 @@
 """The linear head in numpy: multinomial logistic regression by AdamW, one step at a time.
 
-Torch's optimizer takes the same steps (a test compares them), but importing it takes longer than
-fitting some thousand photographs, and it would be all that a default run needs of torch.
+Torch's optimizer takes the same steps (a test compares the two), but importing torch takes longer
+than fitting a few thousand photographs, and a default run would need torch for nothing else.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ _EPSILON = 1e-8
 
 
 class _AdamW:
-    """A parameter that is changed in place, and the running means of its gradient.
+    """A parameter that is updated in place, with the running means of its gradient and squares.
 
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
     """
@@ -26,7 +26,7 @@ class _AdamW:
     def step(
         self, gradient: np.ndarray, rate: float, momentum: float, decay: float, count: int
     ) -> None:
-        """Take step number `count`, from 1; the gradient is used up."""
+        """Take step number `count`, from 1; this overwrites the gradient."""
         work = np.square(gradient, out=self._work)
         self._square *= _DECAY_OF_SQUARES
         self._square += np.multiply(work, 1 - _DECAY_OF_SQUARES, out=work)
@@ -40,15 +40,15 @@ class _AdamW:
 
 
 class Linear:
-    """A linear layer that is being fitted."""
+    """A linear layer in training."""
 
     def __init__(self, num_features: int, priors: np.ndarray, config: HeadConfig) -> None:
-        """Start from weights of zero, and a bias of the log of the priors.
+        """Start from weights of 0 and a bias equal to the log of the priors.
 
         Args:
             num_features: D.
             priors: Shares of the classes, float32 `[C]`, above 0.
-            config: Weight decay and label smoothing.
+            config: Supplies weight decay and label smoothing.
         """
         self._weight = _AdamW(np.zeros((len(priors), num_features), np.float32))
         self._bias = _AdamW(np.log(priors))
@@ -63,20 +63,20 @@ class Linear:
         rate: float,
         momentum: float,
     ) -> np.ndarray:
-        """Take one step down the mean cross-entropy with smoothed labels.
+        """Take one gradient step on the mean cross-entropy with smoothed labels.
 
         Args:
             values: Standardised features, float32 `[B, D]`.
             labels: int64 `[B]`.
-            weights: Of the photographs, float32 `[B]`; None for 1 each.
+            weights: Weights of the photographs, float32 `[B]`; None for 1 each.
             rate: Learning rate.
-            momentum: Share of the gradient's running mean that is kept, 0-1.
+            momentum: Share of the gradient's running mean that is kept in this step, 0-1.
 
         Returns:
-            float32 logits `[B, C]`, before the step.
+            Logits from before the step, float32 `[B, C]`.
         """
         logits = values @ self._weight.values.T + self._bias.values
-        # The gradient by the logits is the difference of probabilities and smoothed targets.
+        # The gradient with respect to the logits is probabilities minus smoothed targets.
         slope = np.exp(logits - logits.max(axis=1, keepdims=True))
         slope /= slope.sum(axis=1, keepdims=True)
         slope -= self._smoothing / slope.shape[1]
@@ -91,11 +91,11 @@ class Linear:
         return logits
 
     def head(self, mean: np.ndarray, std: np.ndarray) -> Head:
-        """Return a copy of the weights behind a standardisation.
+        """Return a head with a copy of the current weights.
 
         Args:
-            mean: float32 `[D]`.
-            std: float32 `[D]`.
+            mean: Mean of each feature, float32 `[D]`.
+            std: Standard deviation of each feature, float32 `[D]`.
 
         Returns:
             The head.

@@ -13,7 +13,7 @@ from model.heads.head import Head, HeadConfig
 def build(
     num_features: int, num_classes: int, hidden: Sequence[int], dropout: float
 ) -> nn.Sequential:
-    """Build the head's torch module: linear without `hidden`, else an MLP with ReLU and dropout.
+    """Build the head's torch module: an MLP with ReLU and dropout, or linear if `hidden` is empty.
 
     Args:
         num_features: D.
@@ -22,7 +22,7 @@ def build(
         dropout: Share of hidden values set to zero in training, 0-1.
 
     Returns:
-        `[N, D]` -> `[N, C]`.
+        A module that maps `[N, D]` to `[N, C]`.
     """
     layers: list[nn.Module] = []
     for width in hidden:
@@ -32,12 +32,12 @@ def build(
 
 
 def _copied(tensor: torch.Tensor) -> np.ndarray:
-    """Copy: on a CPU torch would share its memory, and the next step would change it."""
+    """Return a copy; on a CPU it would share torch's memory and change with the next step."""
     return tensor.detach().float().cpu().numpy().copy()
 
 
 def to_head(network: nn.Module, mean: np.ndarray, std: np.ndarray) -> Head:
-    """Take a copy of the weights out of a torch head."""
+    """Convert a torch head to a `Head`, copying its weights."""
     layers = [
         (_copied(layer.weight), _copied(layer.bias))
         for layer in network.modules()
@@ -47,18 +47,18 @@ def to_head(network: nn.Module, mean: np.ndarray, std: np.ndarray) -> Head:
 
 
 class Mlp:
-    """An MLP that is being fitted; see `linear.Linear`, which takes the same steps."""
+    """An MLP in training, with the same methods as `linear.Linear`."""
 
     def __init__(
         self, num_features: int, priors: np.ndarray, config: HeadConfig, device: str
     ) -> None:
-        """Start from random weights; the last layer's bias begins at the log of the priors.
+        """Start from random weights; the last layer's bias starts at the log of the priors.
 
         Args:
             num_features: D.
             priors: Shares of the classes, `[C]`, above 0.
-            config: Widths, dropout, weight decay, label smoothing and seed.
-            device: Where to compute.
+            config: Supplies widths, dropout, weight decay, label smoothing and seed.
+            device: Torch device to compute on.
         """
         torch.manual_seed(config.seed)
         self._network = build(num_features, len(priors), config.hidden, config.dropout).to(device)
@@ -79,7 +79,7 @@ class Mlp:
         rate: float,
         momentum: float,
     ) -> np.ndarray:
-        """Take one step; as `linear.Linear.step`."""
+        """Take one step; arguments and result are those of `linear.Linear.step`."""
         for group in self._optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
         logits = self._network(torch.from_numpy(values).to(self._device))
@@ -97,5 +97,5 @@ class Mlp:
         return logits.detach().float().cpu().numpy()
 
     def head(self, mean: np.ndarray, std: np.ndarray) -> Head:
-        """Return a copy of the weights behind a standardisation; as `linear.Linear.head`."""
+        """Return a head with a copy of the weights; arguments as in `linear.Linear.head`."""
         return to_head(self._network, mean, std)

@@ -1,4 +1,4 @@
-"""A ridge head on features, and what it says of each photograph when that one is left out.
+"""A ridge head on features, and its exact scores for each photograph when that one is left out.
 
 The features X `[N, D]` have zero mean, Y `[N, C]` is one-hot, and the head minimises
 `|Y - 1 b' - X B|² + λ |B|²` over B `[D, C]` and the intercept b `[C]`, which is not shrunk. With
@@ -6,14 +6,15 @@ the eigendecomposition `X'X = V diag(s) V'`, where V is `[D, R]` and R the rank,
 
     F = H Y,    H = 1/N + Z diag(1 / (s + λ)) Z'    [N, N], of which only parts are ever computed.
 
-Leave a group g of m photographs out, fit again, and call what that head says of them F₋g. It is
-also the fit to all N when the group's targets are replaced by F₋g itself, as those residuals are
-then zero and change nothing. H does not depend on targets, so `F₋g = F_g + H_gg (F₋g - Y_g)`, and
+Leave out a group g of m photographs, fit the head again, and let F₋g be its scores for the group.
+A fit to all N photographs gives the same head if the group's targets are replaced by F₋g, because
+the group's residuals are then zero and contribute nothing. H does not depend on the targets, so
+`F₋g = F_g + H_gg (F₋g - Y_g)`, and
 
     F₋g = Y_g - (I - H_gg)⁻¹ (Y_g - F_g),    for one photograph (F_i - h_i Y_i) / (1 - h_i).
 
-One decomposition therefore gives, for every λ, what N fits without one photograph (or one group of
-copies) each would give, exactly.
+One decomposition therefore gives, for every λ, exactly the scores that would otherwise need N fits,
+each without one photograph or one group of copies.
 
 Source: R. D. Cook and S. Weisberg, Residuals and Influence in Regression, 1982, chapter 2.
 """
@@ -27,17 +28,17 @@ from model.cache import IN_MEMORY, row_blocks
 from model.heads.rows import Features
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-"""The λ tried, in units of the mean eigenvalue."""
+"""The values of λ that are tried, in units of the mean eigenvalue."""
 
 MOST = 2**25
-"""Scores by which λ and temperature are chosen: 128 MB of float32, those of 33,000 photographs with
-1,000 classes."""
+"""The most scores that are used to choose λ and the temperature: 128 MB of float32, the scores of
+33,000 photographs and 1,000 classes."""
 
 _BLOCK = 1024  # photographs whose projections are in memory at a time
 
 
 def standardise(features: np.ndarray) -> np.ndarray:
-    """Shift and scale each feature to mean 0 and standard deviation 1; a constant one to 0.
+    """Shift and scale each feature to mean 0 and standard deviation 1; constant features become 0.
 
     Args:
         features: `[N, D]`.
@@ -57,8 +58,8 @@ class Spectrum:
     """The eigendecomposition of `X'X`.
 
     Attributes:
-        values: float64 `[R]`, above 0, ascending.
-        vectors: float64 `[D, R]`.
+        values: Eigenvalues above 0 in ascending order, float64 `[R]`.
+        vectors: Eigenvectors, float64 `[D, R]`.
     """
 
     values: np.ndarray
@@ -66,10 +67,13 @@ class Spectrum:
 
     @classmethod
     def of(cls, features: Features) -> "Spectrum":
-        """Decompose on the smaller side: `X'X`, or with fewer photographs than features `X X'`.
+        """Decompose the smaller matrix: `X X'` if there are fewer photographs than features.
 
         Args:
             features: float32 `[N, D]` with zero mean.
+
+        Returns:
+            The decomposition of `X'X`.
         """
         count, dim = features.shape
         if count < dim:
@@ -90,7 +94,7 @@ class Spectrum:
 
         Args:
             features: `[N, D]`.
-            dim: How many, at most R.
+            dim: Number of components, at most R.
 
         Returns:
             float32 `[N, min(dim, R)]`.
@@ -100,14 +104,15 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What the head says of each photograph when its group is left out.
+    """The head's answer for each photograph when it is fitted without the photograph's group.
 
     Attributes:
         preferred: int64 `[N]`, the class with the highest score.
-        preferred_alone: int64 `[N]`; only the photograph itself is left out, its copies stay.
-        surprise: float32 `[N]`, minus the log of its label's probability, at the temperature that
+        preferred_alone: int64 `[N]`, the same if only the photograph is left out and its copies
+            stay.
+        surprise: float32 `[N]`, minus the log of the label's probability, at the temperature that
             fits best.
-        rival: float32 `[N]`, the log of the highest probability of another class.
+        rival: float32 `[N]`, the log of the highest probability of any other class.
         penalty: The λ with the best accuracy.
     """
 
@@ -119,7 +124,7 @@ class LeftOut:
 
 
 class LeaveOut:
-    """The heads that are fitted without one photograph, or one group, each."""
+    """All heads that are fitted without one photograph or one group."""
 
     def __init__(
         self,
@@ -129,7 +134,7 @@ class LeaveOut:
         spectrum: Spectrum,
         groups: list[np.ndarray],
     ) -> None:
-        """Prepare what all λ need; as `leave_out`."""
+        """Compute what all values of λ share; the arguments are those of `leave_out`."""
         count = len(features)
         self._features, self._labels, self._num_classes = features, labels, num_classes
         self._vectors, self._groups = spectrum.vectors, groups
@@ -157,7 +162,7 @@ class LeaveOut:
         sums = np.zeros((self._features.shape[1], self._num_classes), np.float32)
         for rows in row_blocks(len(self._labels), self._num_classes):
             present = np.arange(self._num_classes)
-            if rows != slice(0, len(self._labels)):  # most classes may have none in a block
+            if rows != slice(0, len(self._labels)):  # a block may hold few of the classes
                 present = np.unique(self._labels[rows])
             inside = self._labels[rows, None] == present
             sums[:, present] += self._features[rows].T @ inside.astype(np.float32)
@@ -167,7 +172,7 @@ class LeaveOut:
         """Return the head that is fitted to all photographs, float32 `[D, C]`.
 
         Args:
-            column: Which of the `penalties`.
+            column: Index of the penalty in `penalties`.
         """
         weights = self._vectors @ (self._inverses[:, column, None] * self._moments)
         return weights.astype(np.float32)
@@ -178,8 +183,8 @@ class LeaveOut:
         """Score photographs by the heads that are fitted without them.
 
         Args:
-            column: Which of the `penalties`.
-            weights: As `weights` returns them for it.
+            column: Index of the penalty in `penalties`.
+            weights: The result of `weights` for this column.
             rows: The photographs' numbers in ascending order, int64 `[n]`.
 
         Returns:
@@ -231,13 +236,13 @@ def leave_out(
         features: float32 `[N, D]` with zero mean; they are read in blocks.
         labels: int64 `[N]`.
         num_classes: C.
-        spectrum: Of the features.
-        groups: Indices of photographs to be left out together, each int64 `[m]`, m at least 2.
-        most: Scores, photographs times classes, by which λ and temperature are chosen.
+        spectrum: Eigendecomposition of the features.
+        groups: Indices of photographs that are left out together, each int64 `[m]`, m at least 2.
+        most: The most scores (photographs times classes) used to choose λ and the temperature.
 
     Returns:
-        What the scores say, for the λ of `PENALTIES` with the best accuracy. Where all photographs
-        have more than `most` scores, λ and temperature are those of a random part of them.
+        The answers for the λ of `PENALTIES` with the best accuracy. If there are more than `most`
+        scores, λ and the temperature are chosen on a random subset of the photographs.
     """
     heads, count = LeaveOut(features, labels, num_classes, spectrum, groups), len(labels)
     drawn = np.arange(count)
@@ -246,14 +251,14 @@ def leave_out(
         drawn = np.sort(np.random.default_rng(0).permutation(count)[:asked])
 
     def tried(column: int) -> tuple[float, int, np.ndarray, np.ndarray]:
-        """Return accuracy, column, scores, and scores alone."""
+        """Return the accuracy with a penalty, its column, and both results of `scores`."""
         weights = heads.weights(column)
         blocks = row_blocks(len(drawn), num_classes)
         found = [heads.scores(column, weights, drawn[block]) for block in blocks]
         scores, alone = (np.concatenate(part) for part in zip(*found, strict=True))
         return float((scores.argmax(axis=1) == labels[drawn]).mean()), column, scores, alone
 
-    # Among equals the strongest; two columns' scores are in memory at a time.
+    # `max` prefers the first, strongest of equally accurate penalties, and holds two at a time.
     strongest_first = range(len(PENALTIES) - 1, -1, -1)
     _, best, scores, alone = max(map(tried, strongest_first), key=lambda found: found[0])
     scale = _scale(scores, labels[drawn])
@@ -270,7 +275,7 @@ def leave_out(
 
 
 def _scale(scores: np.ndarray, labels: np.ndarray) -> np.float32:
-    """Find by what scores are multiplied to become logits with the least mean surprise."""
+    """Find the factor that turns scores into logits with the least mean surprise."""
     from scipy.optimize import minimize_scalar
 
     def surprise(log_scale: float) -> float:
@@ -285,7 +290,7 @@ def _scale(scores: np.ndarray, labels: np.ndarray) -> np.float32:
 
 
 def _surprise(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return minus the log-probability of each label, and the highest of the other classes."""
+    """Return minus each label's log-probability, and the highest of the other classes."""
     from scipy.special import log_softmax
 
     found, rows = log_softmax(logits, axis=1), np.arange(len(labels))
@@ -309,11 +314,11 @@ def fit_and_score(
         labels: int64 `[N]`.
         num_classes: C.
         penalty: λ, above 0.
-        train: The photographs that it is fitted to, as numbers.
-        others: The M photographs that are scored, as numbers.
+        train: Row numbers of the photographs that the head is fitted to.
+        others: Row numbers of the M photographs that are scored.
 
     Yields:
-        Blocks of float32 `[m, C]`, of `others` in their order.
+        Scores of `others`, in their order, in blocks of float32 `[m, C]`.
     """
     count, dim = len(train), features.shape[1]
     total = np.zeros(dim)

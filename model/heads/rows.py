@@ -1,4 +1,4 @@
-"""Features that are made when they are asked for, where all of them would not fit in memory."""
+"""Features that are computed on demand, because all of them together would not fit in memory."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from model.cache import row_blocks
 
 
 class Rows:
-    """Averages of views, float32 `[N, D]`, of which only what is indexed is in memory."""
+    """Averages of views, float32 `[N, D]`; only the rows that are indexed are held in memory."""
 
     def __init__(
         self,
@@ -14,18 +14,18 @@ class Rows:
         middle: np.ndarray | None = None,
         deviation: np.ndarray | None = None,
     ) -> None:
-        """Take features.
+        """Wrap the features of N photographs.
 
         Args:
             views: float16 `[N, V, D]`; may be mapped from a file.
-            middle: float32 `[D]`, subtracted from the averages; None for nothing.
-            deviation: float32 `[D]`, which the differences are divided by; None for nothing.
+            middle: float32 `[D]`, subtracted from the averages; None to subtract nothing.
+            deviation: float32 `[D]`, the divisor of the differences; None to divide by nothing.
         """
         self._views, self._middle, self._deviation = views, middle, deviation
         self.shape = (len(views), views.shape[2])
 
     def __len__(self) -> int:
-        """Return N."""
+        """Return the number of photographs, N."""
         return len(self._views)
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ class Rows:
         return np.asarray(values)
 
     def standardised(self) -> "Rows":
-        """Return them shifted and scaled as `ridge.standardise` does it."""
+        """Return the same features, shifted and scaled as `ridge.standardise` does."""
         total, squares = np.zeros(self.shape[1]), np.zeros(self.shape[1])
         for rows in row_blocks(*self.shape):
             total += self[rows].sum(axis=0, dtype=np.float64)
@@ -50,8 +50,8 @@ class Rows:
 
 
 Features = np.ndarray | Rows
-"""Float32 `[N, D]`, in memory or not: both have a shape and a length, and slices and arrays of
-numbers index them."""
+"""Float32 `[N, D]`, in memory or not. Both types have a shape and a length, and can be indexed by
+slices and by arrays of row numbers."""
 
 
 def averages(views: np.ndarray, in_memory: int) -> Features:
@@ -59,7 +59,8 @@ def averages(views: np.ndarray, in_memory: int) -> Features:
 
     Args:
         views: float16 `[N, V, D]`.
-        in_memory: Bytes up to which the result is computed at once.
+        in_memory: Largest result, in bytes, that is computed at once; a larger one is returned as
+            `Rows`.
 
     Returns:
         float32 `[N, D]`.

@@ -1,17 +1,17 @@
-"""The order in which a head sees its photographs, also where their features are not in memory.
+"""The order in which a head sees its photographs, including features too large for memory.
 
-Where all features fit in memory, an epoch takes the photographs in a random order. Where they do
-not, reading them one by one from a disk in such an order would take most of the time. They are
-then read in pieces of consecutive photographs, many pieces are mixed in a buffer, and batches are
-drawn from the buffer.
+If all features fit in memory, an epoch takes the photographs in a random order. If they do not,
+reading them from the disk one by one in random order would take most of the time. They are then
+read in pieces of consecutive photographs; many pieces are mixed in a buffer, and batches are drawn
+from the buffer.
 
-How random that is: features are stored class by class, so consecutive photographs are of one class,
-and a buffer of pieces that chance alone chose would lack many classes. Therefore every buffer takes
-its pieces evenly from the whole storage, one of each stretch of as many pieces as there are
-buffers, and pieces are small enough that a class of average size is in all buffers. Which piece of
-a stretch goes into which buffer, and the order within a buffer, is random and new in every epoch.
-What remains of the storage is that photographs of one piece, which are neighbours there, are always
-in the same buffer, and so meet in a batch more often than others do.
+How random is this? Features are stored class by class, so consecutive photographs are mostly of the
+same class, and a buffer filled with randomly chosen pieces would lack many classes. Therefore every
+buffer takes its pieces evenly from the whole file: with K buffers, one piece from every K
+consecutive pieces. Pieces are small enough that a class of average size is in all buffers. Which
+buffer gets which of the K pieces, and the order within a buffer, are random and change every epoch.
+One trace of the stored order remains: photographs of the same piece, which are neighbours in the
+file, usually share a buffer, and so appear in the same batch more often than others.
 """
 
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ import numpy as np
 from model.cache import IN_MEMORY
 
 BUFFERS = 4
-"""How many buffers the features must fill to be read in this way. The system holds what was read
-from a mapped file in memory that nobody else needs, so that smaller files are soon there."""
+"""Features are read through buffers only if they would fill more than this many. The system keeps
+what was read from a mapped file in otherwise unused memory, so a smaller file is soon all there."""
 
 
 class Batch(NamedTuple):
-    """Some photographs.
+    """The photographs of one training step.
 
     Attributes:
-        features: float16 `[B, D]`, of one view each.
-        numbers: int64 `[B]`, which photographs they are.
+        features: float16 `[B, D]`, one view of each photograph.
+        numbers: int64 `[B]`, the positions of the photographs in the data set.
     """
 
     features: np.ndarray
@@ -49,15 +49,15 @@ class Shuffle:
         rng: np.random.Generator,
         buffer: int = IN_MEMORY,
     ) -> None:
-        """Decide how to read.
+        """Decide whether the features are read through buffers, and how large those are.
 
         Args:
             features: float16 `[N, V, D]`; may be mapped from a file.
-            num_classes: C, by which the length of a piece is chosen.
+            num_classes: C; it decides the length of a piece.
             batch_size: B.
-            rng: Draws order and views.
-            buffer: Bytes of features that are mixed at a time, where there are more than `BUFFERS`
-                times as many; else photographs are taken one by one.
+            rng: Draws the order and the views.
+            buffer: Size of a buffer in bytes. Features of at most `BUFFERS` times this size are
+                read in random order without a buffer.
         """
         self._features, self._batch_size, self._rng = features, batch_size, rng
         count, _, width = features.shape
@@ -70,7 +70,7 @@ class Shuffle:
         self._pieces = piece_length(count, self.buffered, num_classes)
 
     def epoch(self) -> Iterator[Batch]:
-        """Yield all photographs once, in batches of B; the last may be smaller."""
+        """Yield all photographs once, in batches of B; the last batch may be smaller."""
         count, views, _ = self._features.shape
         order = spread(self._rng, count, self.buffered, self._pieces)
         drawn = self._rng.integers(views, size=count)
@@ -94,12 +94,12 @@ def piece_length(count: int, buffered: int, num_classes: int) -> int:
 
     Args:
         count: N photographs.
-        buffered: Photographs that are mixed at a time.
+        buffered: Photographs in a buffer.
         num_classes: C.
 
     Returns:
-        So many that a class of average size has two pieces for each buffer. Where that is one
-        photograph, reading takes longer, but still goes through the storage in ascending order.
+        The length at which a class of average size has two pieces for each buffer, at least 1. At
+        length 1 reading takes longer, but still goes through the file in ascending order.
     """
     buffers = -(-count // buffered)
     return max(1, count // (2 * num_classes * buffers))
@@ -109,14 +109,14 @@ def spread(rng: np.random.Generator, count: int, buffered: int, piece: int) -> n
     """Deal photographs into buffers.
 
     Args:
-        rng: Deals.
+        rng: Draws the order.
         count: N photographs.
         buffered: Photographs in a buffer.
-        piece: Consecutive photographs that go into the same buffer.
+        piece: Length of a piece, in photographs.
 
     Returns:
-        int64 `[N]`: the first `buffered` photographs are those of the first buffer, and so on. In
-        random order where all fit in one buffer.
+        int64 `[N]`, photographs in the order of their buffers: the first `buffered` belong to the
+        first buffer, and so on. If all fit in one buffer, their order is random.
     """
     buffers = -(-count // buffered)
     if buffers == 1:
