@@ -1,7 +1,7 @@
-"""Temperature, prediction sets and "none of these" together: fitted once, applied alike everywhere.
+"""Temperature, prediction sets and "none of these": fitted once, and applied the same everywhere.
 
-`fit_calibration` is called by training, `assess` by everything that answers: classifier,
-evaluation, training's own measurement of `test`.
+Training calls `fit_calibration`. Everything that answers calls `assess`: the classifier,
+evaluation, and training when it measures `test`.
 """
 
 import math
@@ -27,12 +27,12 @@ from model.trust.unknown import Detector, Embedding, fit_detector
 
 @dataclass(frozen=True)
 class Trust:
-    """What is fitted on the validation photographs once the head is, and stored beside it.
+    """The values that are fitted on the validation photographs after the head.
 
     Attributes:
-        temperature: The head's logits are divided by it.
-        coverage: Share of known photographs whose set holds the right class, as promised, 0-1.
-        margin: A class is in the set when its logit, divided by the temperature, is at most this
+        temperature: Divisor of the head's logits.
+        coverage: Promised share of known photographs whose set holds the right class, 0-1.
+        margin: A class is in the set if its logit, divided by the temperature, is at most this far
             below the highest; in nats.
         known_pass_rate: Share of known photographs that are not called "none of these", 0-1.
         unknown_threshold: The highest `unknown.Detector` score that passes.
@@ -45,7 +45,11 @@ class Trust:
     unknown_threshold: float
 
     def __post_init__(self) -> None:
-        """Check the values, which may come from a checkpoint somebody edited."""
+        """Check the values, because someone may have edited the checkpoint they come from.
+
+        Raises:
+            ValueError: A value is out of range.
+        """
         if not 1e-3 <= self.temperature <= 1e3:
             raise ValueError(f"temperature {self.temperature} is outside 0.001-1000")
         for name in ("coverage", "known_pass_rate"):
@@ -59,14 +63,14 @@ class Trust:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is fitted after the head, and stored beside it.
+    """Everything that is fitted after the head and stored with it.
 
     Attributes:
         trust: Temperature, margin and threshold.
         detector: The scales of doubt and distance.
-        embedding: Where distances are measured; None for the classic recipe.
-        background: The class that the head's last output stands for and that is never shown; "" for
-            none. C counts the classes that are shown.
+        embedding: The space in which distances are measured; None for the classic recipe.
+        background: The class of the head's last output, which is never shown; "" if there is none.
+            C counts only the classes that are shown.
     """
 
     trust: Trust
@@ -77,15 +81,15 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a checkpoint says of N photographs.
+    """The calibrated answers of a checkpoint for N photographs.
 
     Attributes:
-        logits: float32 `[N, C]`, divided by the temperature: their softmax is the probabilities,
-            given that it is one of the classes.
+        logits: float32 `[N, C]`, divided by the temperature. Their softmax gives the probabilities,
+            under the condition that the photograph shows one of the classes.
         sets: bool `[N, C]`, the prediction sets.
-        unknown_scores: `[N]`, higher is more unlike the known photographs.
-        none_of_these: bool `[N]`.
-        embedded: float32 `[N, R]`, or None for the classic recipe.
+        unknown_scores: `[N]`; the higher, the less a photograph resembles the known ones.
+        none_of_these: bool `[N]`, whether the score is above the threshold.
+        embedded: float32 `[N, R]`, the photographs in the embedding; None for the classic recipe.
     """
 
     logits: np.ndarray
@@ -96,21 +100,21 @@ class Assessment:
 
 
 def shown(logits: np.ndarray, background: str) -> np.ndarray:
-    """Return the logits `[N, C]` of the classes that are shown: all but a background, the last."""
+    """Return the logits of the classes that are shown, `[N, C]`: without the background, if any."""
     return logits[:, :-1] if background else logits
 
 
 def doubt(logits: np.ndarray, background: str = "") -> np.ndarray:
-    """Return -log of the highest probability of a class that is shown, in nats.
+    """Return minus the log of the highest probability of a class that is shown, in nats.
 
-    The more probable the background, the greater the doubt of everything else.
+    A more probable background makes the doubt greater.
 
     Args:
         logits: `[N, C]`, or `[N, C + 1]` with a background.
-        background: As `Calibration`.
+        background: Name of the background class; "" if there is none.
 
     Returns:
-        `[N]`.
+        The doubt about each photograph, `[N]`.
     """
     result = np.empty(len(logits), np.result_type(logits, np.float32))
     for rows in row_blocks(*logits.shape):
@@ -127,16 +131,16 @@ def assess(
     """Turn features into calibrated answers.
 
     Args:
-        calibration: The checkpoint's.
-        head: The checkpoint's.
+        calibration: The checkpoint's calibration.
+        head: The checkpoint's head.
         features: `[N, V, D]`, of the views that prediction averages; they are read in blocks.
-        scratch: Makes the arrays of the answers.
+        scratch: Creates the arrays of the answers.
 
     Returns:
         The answers.
 
     Raises:
-        OSError: As `Scratch.array`.
+        OSError: The disk has no room for a large array.
     """
     scratch = scratch or Scratch()
     settings, embedding = calibration.trust, calibration.embedding
@@ -155,7 +159,7 @@ def assess(
 
 
 def _sets(logits: np.ndarray, margin: float, scratch: Scratch) -> np.ndarray:
-    """Return the prediction sets, made in blocks."""
+    """Return the prediction sets, computed in blocks."""
     sets = scratch.array(logits.shape, np.bool_)
     for rows in row_blocks(*logits.shape):
         sets[rows] = prediction_sets(logits[rows], margin)
@@ -172,20 +176,22 @@ def fit_calibration(
     known_pass_rate: float,
     background: str = "",
 ) -> Calibration:
-    """Fit on photographs that the head was not fitted on, all of them of classes that are shown.
+    """Fit the calibration on photographs that the head was not fitted to.
+
+    All photographs belong to classes that are shown.
 
     Args:
-        logits: `[M, C]` as the head gives them, or `[M, C + 1]` with a background, cross-fitted
-            (`cross_fit.CrossFit`); they are read in blocks.
+        logits: Cross-fitted logits of the head (`cross_fit.CrossFit`), `[M, C]`, or `[M, C + 1]`
+            with a background; they are read in blocks.
         labels: int64 `[M]`, below C.
-        distances: `[M]`, as `Embedding.distances`; None for the classic recipe.
-        embedding: The checkpoint's.
+        distances: `[M]`, from `Embedding.distances`; None for the classic recipe.
+        embedding: The embedding of the checkpoint; None for the classic recipe.
         coverage: Wanted share of photographs whose set holds the right class, 0-1.
         known_pass_rate: Wanted share of photographs that are not "none of these", 0-1.
-        background: As `Calibration`.
+        background: Name of the background class; "" if there is none.
 
     Returns:
-        The calibration; what it promises is lower than what was wanted where M is too small.
+        The calibration. If M is too small, it promises less than what was wanted.
     """
     temperature = fit_temperature(logits, labels)
     below, doubts = (np.empty(len(labels), np.result_type(logits, np.float32)) for _ in range(2))
@@ -197,7 +203,7 @@ def fit_calibration(
     detector = fit_detector(doubts, distances)
     scores = detector.score(doubts, distances)
     threshold, passing = conformal_quantile(scores, known_pass_rate)
-    # What scores below 1 is ordinary, whatever a handful of photographs says.
+    # A score below 1 is ordinary, even if very few photographs suggest a lower threshold.
     settings = Trust(temperature, promised, margin, passing, max(threshold, 1.0))
     return Calibration(settings, detector, embedding, background)
 
@@ -215,26 +221,26 @@ def cross_fitted_figures(
     levels: Levels | None = None,
     scratch: Scratch | None = None,
 ) -> dict[str, Any]:
-    """Measure calibration on the very photographs that it is fitted on, each part by the others.
+    """Measure calibration on `valid` by cross-fitting: each part is calibrated on the other parts.
 
     Args:
-        logits: As `fit_calibration`.
-        labels: As `fit_calibration`.
-        distances: As `fit_calibration`.
-        coverage: As `fit_calibration`.
-        known_pass_rate: As `fit_calibration`.
+        logits: `[M, C]` or `[M, C + 1]`, as in `fit_calibration`.
+        labels: int64 `[M]`, below C.
+        distances: `[M]`, as in `fit_calibration`; None for the classic recipe.
+        coverage: Wanted share of photographs whose set holds the right class, 0-1.
+        known_pass_rate: Wanted share of photographs that are not "none of these", 0-1.
         seed: Seed of the parts.
-        groups: int64 `[M]`: photographs with one number are in one part; None where each stands
-            alone.
-        background: As `Calibration`.
-        levels: The classes and their parents; None for no figures of them.
-        scratch: Makes the arrays of calibrated logits and of sets.
+        groups: int64 `[M]`: photographs with the same number are in the same part; None if every
+            photograph is a group of its own.
+        background: Name of the background class; "" if there is none.
+        levels: The classes and their parents; None to leave out their figures.
+        scratch: Creates the arrays of calibrated logits and of sets.
 
     Returns:
-        As `figures`, and `Levels.measure` where classes have parents.
+        The result of `figures`, and of `Levels.measure` if classes have parents.
 
     Raises:
-        OSError: As `Scratch.array`.
+        OSError: The disk has no room for a large array.
     """
     scratch = scratch or Scratch()
     folds = fold_numbers(len(labels), seed, groups)
@@ -269,7 +275,7 @@ def cross_fitted_figures(
 def figures(
     logits: np.ndarray, sets: np.ndarray, none_of_these: np.ndarray, labels: np.ndarray
 ) -> dict[str, Any]:
-    """Measure what calibration promises.
+    """Measure how well a calibration keeps its promises.
 
     Args:
         logits: `[N, C]`, divided by the temperature.
@@ -278,7 +284,7 @@ def figures(
         labels: int64 `[N]`.
 
     Returns:
-        `ece`, `reliability` (as `metrics.reliability`), `coverage`, `mean_set_size` and
+        `ece`, `reliability` (from `metrics.reliability`), `coverage`, `mean_set_size` and
         `known_pass_rate`, the share of photographs not called "none of these".
     """
     bins = reliability(logits, labels)
@@ -294,19 +300,20 @@ def figures(
 def measure(
     assessment: Assessment, labels: np.ndarray, levels: Levels, scratch: Scratch | None = None
 ) -> dict[str, Any]:
-    """Measure a split.
+    """Measure a checkpoint on a split.
 
     Args:
-        assessment: Of its N photographs.
+        assessment: The answers for the N photographs of the split.
         labels: int64 `[N]`.
         levels: The classes and their parents.
-        scratch: Makes the array of probabilities where classes have parents.
+        scratch: Creates the array of probabilities if classes have parents.
 
     Returns:
-        `classification_metrics` of the calibrated logits, `figures`, and `Levels.measure`.
+        The results of `classification_metrics` and `figures`, and of `Levels.measure` if classes
+        have parents.
 
     Raises:
-        OSError: As `Scratch.array`.
+        OSError: The disk has no room for a large array.
     """
     return {
         **classification_metrics(assessment.logits, labels, levels.class_ids),
@@ -318,7 +325,7 @@ def measure(
 def _level_figures(
     logits: np.ndarray, labels: np.ndarray, levels: Levels | None, scratch: Scratch
 ) -> dict[str, Any]:
-    """Return `Levels.measure`; nothing where no class has a parent."""
+    """Return the result of `Levels.measure`; an empty dict if no class has a parent."""
     if not levels:
         return {}
     probabilities = scratch.array(logits.shape, logits.dtype.type)

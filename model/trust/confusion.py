@@ -1,22 +1,23 @@
-"""Which classes are confused with which, and an order that puts those side by side."""
+"""Which classes are confused with one another, and an order that puts them side by side."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 MAX_SHOWN = 40
-"""Classes of a matrix that a person can still read."""
+"""The most classes in a matrix that a person can still read."""
 
 
 def blocks(confused: Mapping[tuple[int, int], int], limit: int = MAX_SHOWN) -> list[list[int]]:
-    """Group the classes that were taken for one another, the largest confusion first.
+    """Group the classes that were mistaken for one another; the most confused group comes first.
 
-    A block is a connected part of the graph of confusions. Within it, classes that are confused
-    more often lie closer together: leaves of a hierarchical clustering, in its best order.
+    A block is a connected component of the graph of confusions. Within a block, classes that are
+    confused more often are closer together; a hierarchical clustering with optimal leaf order
+    arranges them.
 
     Args:
-        confused: As `metrics.confused_pairs`.
-        limit: How many classes, at most; the pairs with the most photographs choose them.
+        confused: Photographs for each (true, predicted) pair, from `metrics.confused_pairs`.
+        limit: The most classes; those of the most frequent confusions are taken.
 
     Returns:
         Blocks of class indices.

@@ -6,12 +6,12 @@ _Z = 1.959964  # a normal value lies within this many standard deviations in 95 
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """Bound the share that very many photographs would show, at 95 %.
+    """Return the 95 % confidence interval of a share.
 
     Args:
-        share: What was measured, 0-1.
-        count: Of how many photographs, 1 or more, each independent of the others. Where several
-            show the same thing, the true interval is wider.
+        share: The measured share, 0-1.
+        count: Number of photographs, 1 or more. They should be independent: if several show the
+            same thing, the true interval is wider.
 
     Returns:
         Lower and upper bound, 0-1.

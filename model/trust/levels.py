@@ -1,7 +1,7 @@
-"""Answers at the level that is sure: "an iris, 96 %", where which one is not clear.
+"""Answers at the lowest level that is sure enough: "an iris, 96 %" if the species is not clear.
 
-The probability of a parent is the sum of those of its classes. Level 1 is the top; a class that has
-fewer parents than others stands for itself on every level from its own on.
+The probability of a parent is the sum of the probabilities of its classes. Level 1 is the top. A
+class with fewer parents than others represents itself on its own level and all lower ones.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ import numpy as np
 from model.photographs.parents import in_common
 
 SURE = 0.8
-"""The least probability of an answer. Probabilities are calibrated, so that an answer is wrong in
-one case of five at the most, and far more rarely on average. Above one half no two answers of a
-level can be sure, and the parents of one that is are so, too."""
+"""The lowest probability of an answer. Probabilities are calibrated, so at most one in five answers
+with this probability is wrong, and far fewer on average. As it is above one half, no two answers on
+a level can both be sure, and the parents of a sure answer are sure as well."""
 
 _MOST_NAMED, _LEAST_NAMED = 3, 0.01
 _BLOCK = 1024  # photographs that are measured at a time
@@ -33,13 +33,14 @@ class Answer:
     """The lowest class or parent that is sure enough.
 
     Attributes:
-        name: Of the class or parent; "" where nothing is sure enough.
-        class_id: Of the class; None for a parent.
-        level: 1 for the top; 0 where nothing is sure enough.
-        probability: Its, 0-1; 1 where nothing is sure enough, as it is one of all classes.
-        path: The names from the top down to its own.
-        perhaps: The most probable classes of a parent, highest first: one to three; others than
-            the first have 1 % or more.
+        name: Name of the class or parent; "" if nothing is sure enough.
+        class_id: Id of the class; None for a parent.
+        level: 1 for the top; 0 if nothing is sure enough.
+        probability: Probability of the answer, 0-1; 1 if nothing is sure enough, because the answer
+            then stands for all classes.
+        path: The names from the top down to the answer.
+        perhaps: For a parent, one to three of its classes, the most probable first; all but the
+            first have a probability of at least 1 %.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Answer:
     perhaps: list[Part]
 
     def to_json(self) -> dict[str, Any] | None:
-        """Return plain JSON values; None where nothing is sure enough."""
+        """Return plain JSON values; None if nothing is sure enough."""
         if not self.level:
             return None
         return {
@@ -63,11 +64,11 @@ class Answer:
 
 
 class Sure(NamedTuple):
-    """The lowest nodes that are sure enough, of N photographs.
+    """The lowest node that is sure enough, for each of N photographs.
 
     Attributes:
-        level: int64 `[N]`, 0 where none is.
-        members: bool `[N, C]`, the classes that it consists of; all of them on level 0.
+        level: int64 `[N]`, the level of the node; 0 if no node is sure enough.
+        members: bool `[N, C]`, the classes of the node; all classes on level 0.
     """
 
     level: np.ndarray
@@ -88,8 +89,8 @@ class Levels:
         Args:
             class_ids: C class ids.
             class_names: C names.
-            parents: The parents of each class, the widest first; empty where no class has any.
-                Those at the top that all classes have are no level: they would always be sure.
+            parents: The parents of each class, the widest first; empty if no class has any. Top
+                parents that all classes share form no level, because they would always be sure.
         """
         self.class_ids, self.class_names = class_ids, class_names
         shared = len(in_common(parents))
@@ -99,7 +100,7 @@ class Levels:
 
     @property
     def nodes(self) -> list[int]:
-        """How many classes and parents each level tells apart, the top first."""
+        """Number of distinct nodes (classes and parents) on each level, from the top down."""
         return [int(numbers.max()) + 1 for numbers in self._nodes]
 
     def __bool__(self) -> bool:
@@ -125,13 +126,13 @@ class Levels:
         return np.add.reduceat(probabilities[:, order], starts, axis=1)
 
     def sure(self, probabilities: np.ndarray) -> Sure:
-        """Walk down from the top as long as the most probable node below is sure enough.
+        """Descend from the top while the most probable node on the next level is sure enough.
 
         Args:
             probabilities: `[N, C]`, calibrated.
 
         Returns:
-            Where the walks end.
+            The node at which each descent ends.
         """
         level = np.zeros(len(probabilities), np.int64)
         members = np.ones(probabilities.shape, bool)
@@ -177,11 +178,11 @@ class Levels:
             labels: int64 `[N]`.
 
         Returns:
-            `levels`: for each level its number, `nodes` (how many it tells apart), `top1`,
-            `answered` (share of photographs whose answer is on it) and `answered_right` (share of
-            these answers that are right; None where there are none). The last one is that of the
-            classes, and counts every answer that is a class. `answered` and `answered_right`: the
-            same of all levels together.
+            `levels`: for each level its number, `nodes` (distinct classes and parents), `top1`,
+            `answered` (share of photographs whose answer is on this level) and `answered_right`
+            (share of these answers that are right; None if there are none). The last level is that
+            of the classes, and counts every answer that is a class. `answered` and
+            `answered_right` beside `levels` are the same figures for all levels together.
         """
         parts = [
             self._measured(probabilities[start : start + _BLOCK], labels[start : start + _BLOCK])
@@ -202,14 +203,15 @@ class Levels:
     def _measured(
         self, probabilities: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return each photograph's level and whether its answer is right; and that of each level.
+        """Return, for each photograph, its level and whether its answers are right.
 
         Args:
             probabilities: `[N, C]`.
             labels: int64 `[N]`.
 
         Returns:
-            int64 `[N]`, bool `[N]`, and bool `[N, depth]`, whether the most probable node is right.
+            The level of the answer, int64 `[N]`; whether the answer is right, bool `[N]`; and
+            whether the most probable node of each level is right, bool `[N, depth]`.
         """
         found = self.sure(probabilities)
         right = found.members[np.arange(len(labels)), labels]

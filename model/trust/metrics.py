@@ -9,12 +9,12 @@ import numpy as np
 from model.heads.head import cross_entropy
 
 MAX_MATRIX = 1000
-"""Classes up to which a confusion matrix is kept whole. In JSON a cell takes 8 bytes, so 8 MB here,
-but 800 MB with 10,000 classes, nearly all of them zeros."""
+"""The most classes for which the whole confusion matrix is kept. A cell takes 8 bytes in JSON, so
+1,000 classes take 8 MB, but 10,000 classes would take 800 MB of nearly nothing but zeros."""
 
 MAX_PAIRS = 50_000
-"""Confused pairs of classes that are kept of a split. In JSON a pair takes up to 35 bytes, and the
-number of lists in metrics.json is limited when it is read."""
+"""The most confused pairs of classes that are kept for a split. A pair takes up to 35 bytes in
+JSON, and metrics.json may hold only a limited number of lists when it is read."""
 
 _BLOCK = 1024
 """Photographs whose logits are copied at a time: 40 MB of float32 with 10,000 classes."""
@@ -35,25 +35,25 @@ def topk_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
     Args:
         logits: `[N, C]`.
         labels: int64 `[N]`.
-        k: How many; more than C counts as C.
+        k: Number of logits; values above C count as C.
 
     Returns:
         Accuracy, 0-1.
     """
-    # Counting the classes ahead of the label takes a twentieth of the time of sorting all of them.
+    # Counting the classes ahead of the label is twenty times as fast as sorting all classes.
     ranks = [_ranks(logits[rows], labels[rows]) for rows in _blocks(len(labels))]
     return float((np.concatenate(ranks) < k).mean())
 
 
 def _blocks(count: int) -> Iterator[slice]:
-    """Yield the photographs in blocks; none of no photographs is a block, too."""
+    """Yield slices of blocks; if there are no photographs, yield one empty block."""
     for start in range(0, max(count, 1), _BLOCK):
         yield slice(start, start + _BLOCK)
 
 
 def _ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Count the classes ahead of each label, int `[N]`; among equals the first is ahead."""
-    logits = np.where(np.isnan(logits), np.inf, logits)  # which argmax takes for the highest
+    """Count the classes ahead of each label, int `[N]`; of equal logits, the first is ahead."""
+    logits = np.where(np.isnan(logits), np.inf, logits)  # argmax also treats NaN as the highest
     own = logits[np.arange(len(labels)), labels][:, None]
     before = np.arange(logits.shape[1]) < labels[:, None]
     return ((logits > own) | ((logits == own) & before)).sum(axis=1)
@@ -62,7 +62,7 @@ def _ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def classification_metrics(
     logits: np.ndarray, labels: np.ndarray, class_ids: list[str]
 ) -> dict[str, Any]:
-    """Measure a split.
+    """Measure the accuracy and loss of a split, as a whole and by class.
 
     Args:
         logits: `[N, C]`.
@@ -70,7 +70,7 @@ def classification_metrics(
         class_ids: C class ids.
 
     Returns:
-        `photographs`, `top1`, `top5` (0-1), `loss` (nats), and `class_figures`.
+        `photographs`, `top1`, `top5` (0-1), `loss` (nats), and the results of `class_figures`.
     """
     losses = [
         cross_entropy(logits[rows], labels[rows]) * len(labels[rows])
@@ -88,18 +88,18 @@ def classification_metrics(
 def class_figures(
     labels: np.ndarray, predicted: np.ndarray, class_ids: list[str]
 ) -> dict[str, Any]:
-    """Measure the classes of a split, and count which were taken for which.
+    """Measure each class of a split, and count the confusions between classes.
 
     Args:
         labels: int64 `[N]`.
-        predicted: int64 `[N]`, the first answers.
+        predicted: int64 `[N]`, the most probable classes.
         class_ids: C class ids.
 
     Returns:
-        `macro_f1` (0-1), `per_class` (one of `class_id`, `precision`, `recall`, `f1`, `support`
-        each) and `confusion_matrix` (`[true][predicted]` counts); with more than `MAX_MATRIX`
-        classes `confusions` in its place (`[true, predicted, photographs]` of each pair that was
-        confused, or of the `MAX_PAIRS` that were confused most often).
+        `macro_f1` (0-1), `per_class` (`class_id`, `precision`, `recall`, `f1` and `support` of each
+        class) and `confusion_matrix` (counts, `[true][predicted]`). With more than `MAX_MATRIX`
+        classes, `confusions` replaces the matrix: `[true, predicted, photographs]` for each
+        confused pair, or for the `MAX_PAIRS` most frequent ones.
     """
     classes = len(class_ids)
     right = np.bincount(labels[predicted == labels], minlength=classes)
@@ -136,12 +136,12 @@ def _confusions(labels: np.ndarray, predicted: np.ndarray, classes: int) -> dict
 
 
 def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[dict[str, float]]:
-    """Compare the first answer's probability with how often it is right.
+    """Compare the probability of the first answer with the share of first answers that are right.
 
     Args:
-        logits: `[N, C]`; their softmax is the probabilities.
+        logits: `[N, C]`; their softmax gives the probabilities.
         labels: int64 `[N]`.
-        bins: Groups of equally many photographs, by rising probability; at most N.
+        bins: Number of groups of equal size, ordered by probability; at most N.
 
     Returns:
         `confidence` and `accuracy` (means, 0-1) and `photographs` of each group.
@@ -161,10 +161,10 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[
 
 
 def expected_calibration_error(bins: list[dict[str, float]]) -> float:
-    """Return the mean difference of confidence and accuracy over photographs, 0-1.
+    """Return the mean absolute difference between confidence and accuracy, 0-1.
 
     Args:
-        bins: From `reliability`: equal-mass bins, which are less biased than equal widths.
+        bins: From `reliability`; groups of equal size are less biased than bins of equal width.
 
     Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
     binning", 2015; Nixon et al., "Measuring calibration in deep learning", 2019 (equal mass).
@@ -174,10 +174,10 @@ def expected_calibration_error(bins: list[dict[str, float]]) -> float:
 
 
 def confused_pairs(figures: dict[str, Any]) -> dict[tuple[int, int], int]:
-    """Count the photographs of each class that were taken for each other class.
+    """Count the photographs of each class that were mistaken for each other class.
 
     Args:
-        figures: Of a split, as `classification_metrics`: a matrix, pairs or neither.
+        figures: Result of `classification_metrics` for a split, with a matrix, pairs or neither.
 
     Returns:
         (true class, predicted class) -> photographs, without pairs that did not occur.
@@ -198,12 +198,12 @@ def confused_pairs(figures: dict[str, Any]) -> dict[tuple[int, int], int]:
 def most_confused(
     figures: dict[str, Any], names: list[str], limit: int = 10
 ) -> list[tuple[str, str, int]]:
-    """List the pairs of classes taken for one another most often.
+    """List the pairs of classes that are confused most often.
 
     Args:
-        figures: Of a split, as `classification_metrics`.
+        figures: Result of `classification_metrics` for a split.
         names: C class names.
-        limit: How many pairs.
+        limit: The most pairs.
 
     Returns:
         (true class, predicted class, photographs), most photographs first.

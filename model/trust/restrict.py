@@ -1,4 +1,4 @@
-"""Answers with some classes only: what is possible, and how much probability that sets aside."""
+"""Answers restricted to some classes, and the probability of the classes that are excluded."""
 
 import difflib
 import heapq
@@ -16,16 +16,16 @@ Allowed = tuple[int, ...]
 """The classes that may be answered, as indices in ascending order, one or more. None stands for all
 classes."""
 
-_NAMED = 3  # unknown names that a message repeats
-_SHOWN = 60  # characters of each
-_COMPARED = 300  # ids and names among which close ones are looked for: 30 ms
+_NAMED = 3  # the most unknown names in a message
+_SHOWN = 60  # the most characters of each
+_COMPARED = 300  # ids and names that are searched for similar ones, in 30 ms
 
 
 class ClassFinder:
     """Finds classes by id or name."""
 
     def __init__(self, class_ids: Sequence[str], class_names: Sequence[str]) -> None:
-        """Take the classes.
+        """Index the ids and names of the classes.
 
         Args:
             class_ids: C class ids.
@@ -35,23 +35,23 @@ class ClassFinder:
         self._said = [*class_ids, *class_names]
         self._index: dict[str, int] = {}
         lower = [text.casefold() for text in self._said]
-        for text in (self._said, lower):  # what is written exactly so comes first, and ids do
+        for text in (self._said, lower):  # exact spelling first, and ids before names
             for place, name in enumerate(text):
                 self._index.setdefault(normal_form(name), place % self.count)
 
     def find(self, name: str) -> int | None:
-        """Return the index of a class; None where there is none of this id or name.
+        """Return the index of a class; None if no class has this id or name.
 
         Args:
-            name: Its id or display name; small and capital letters count as one where no class is
-                written exactly so.
+            name: Id or display name. If no class is spelled exactly like this, upper and lower case
+                are treated as equal.
         """
         written = (normal_form(name), normal_form(name.strip()))  # an id may end with a space
         ways = (*written, *(said.casefold() for said in written))
         return next((self._index[said] for said in ways if said in self._index), None)
 
     def described(self, name: str) -> str:
-        """Quote an unknown name, with up to three that are written nearly so."""
+        """Quote an unknown name, with up to three similar ids or names."""
         quoted = _quoted(name)
         close = self.close(name)
         if not close:
@@ -60,12 +60,12 @@ class ClassFinder:
         return f"{quoted} (close to it: {listed})"
 
     def close(self, name: str, most: int = 3, likeness: float = 0.6) -> list[str]:
-        """Return the ids and names that are written nearly as another, the closest first.
+        """Return the ids and names that are spelled similarly to a name, the closest first.
 
         Args:
-            name: A name; to one that is longer than usual none is close.
-            most: How many.
-            likeness: The least, 0-1, as the ratio of `difflib`.
+            name: The name. Very long names have no similar ones.
+            most: The most ids and names.
+            likeness: The least similarity, 0-1, as the ratio of `difflib`.
         """
         if len(name) > _SHOWN:
             return []
@@ -74,10 +74,10 @@ class ClassFinder:
         return [like[one] for one in found]
 
     def _like(self, name: str) -> list[str]:
-        """Return the ids and names to compare one with.
+        """Return the ids and names to compare with.
 
-        Comparing takes 0.1 ms each, during which nobody else is answered: where they are many, only
-        those with the same first letter are compared, and of these the ones of about its length.
+        Each comparison takes 0.1 ms, during which no other request is answered. If there are many
+        ids and names, only those with the same initial and about the same length are compared.
         """
         if len(self._said) <= _COMPARED:
             return self._said
@@ -94,7 +94,7 @@ def resolve(names: Sequence[str], finder: ClassFinder, within: Allowed | None = 
     """Turn ids and names of classes into indices.
 
     Args:
-        names: Ids and names, one or more; those that are named twice count once.
+        names: Ids and names, one or more; repeated ones count once.
         finder: The classes.
         within: The classes that may be named; None for all.
 
@@ -102,7 +102,7 @@ def resolve(names: Sequence[str], finder: ClassFinder, within: Allowed | None = 
         The classes.
 
     Raises:
-        ValueError: No class was named, or one that there is not, or one outside `within`.
+        ValueError: The list is empty, or a class in it does not exist or is outside `within`.
     """
     if isinstance(names, str):
         raise ValueError(f"'{escaped(names[:_SHOWN])}' is a text; expected a list of classes.")
@@ -126,21 +126,21 @@ def resolve(names: Sequence[str], finder: ClassFinder, within: Allowed | None = 
 
 
 def restrict(found: Assessment, margin: float, allowed: Sequence[Allowed | None]) -> Assessment:
-    """Take the other classes out of an assessment.
+    """Restrict an assessment to the allowed classes.
 
-    Their logits become minus infinity, so that the softmax of what remains is the probabilities,
-    given that it is one of the allowed classes, and the sets are what the calibrated margin gives
-    among these. Where the set among all classes holds the right class, and that is allowed, the new
-    set holds it too, as the highest allowed logit is no higher than the highest of all. "None of
-    these" is a verdict on all classes, and stays.
+    The logits of all other classes become minus infinity. The softmax then gives probabilities
+    under the condition that one of the allowed classes is right, and the calibrated margin gives
+    the sets among these classes. If the set among all classes holds the right class, and this class
+    is allowed, the new set holds it too, because the highest allowed logit is no higher than the
+    highest logit of all. "None of these" concerns all classes and does not change.
 
     Args:
-        found: Of N photographs.
-        margin: The checkpoint's, as `calibrate.Trust`.
-        allowed: N times the classes that may be answered; None for all.
+        found: Assessment of N photographs.
+        margin: The checkpoint's margin, `calibrate.Trust.margin`.
+        allowed: For each of the N photographs, the classes that may be answered; None for all.
 
     Returns:
-        The assessment; the same object where nothing is restricted.
+        The assessment; the same object if nothing is restricted.
     """
     if all(classes is None for classes in allowed):
         return found
@@ -153,14 +153,15 @@ def restrict(found: Assessment, margin: float, allowed: Sequence[Allowed | None]
 
 
 def set_aside(logits: np.ndarray, allowed: Allowed) -> tuple[float, int, float]:
-    """Tell how much probability the classes that may not be answered have.
+    """Return the probability of the classes that may not be answered.
 
     Args:
-        logits: `[C]`, of all classes, divided by the temperature.
-        allowed: The others; fewer than C.
+        logits: Logits of all classes, `[C]`, divided by the temperature.
+        allowed: The classes that may be answered; fewer than C.
 
     Returns:
-        Their share of the probability, 0-1; the most probable of them, and its own share.
+        The probability of all excluded classes, 0-1; the index of the most probable one; and its
+        probability, 0-1.
     """
     others = _others(len(logits), allowed)
     shares = np.where(others, softmax(logits.astype(np.float64)), 0)

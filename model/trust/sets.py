@@ -1,4 +1,4 @@
-"""Prediction sets that hold the right class as often as they promise."""
+"""Prediction sets, which hold the right class with the promised probability."""
 
 import math
 
@@ -8,16 +8,16 @@ import numpy as np
 def conformal_quantile(scores: np.ndarray, share: float) -> tuple[float, float]:
     """Find the bound that a new photograph's score stays under with a given probability.
 
-    With M scores the k-th smallest is such a bound for the share k / (M + 1), whatever the
-    distribution, as long as the new photograph is drawn like the others. Too few photographs cannot
-    promise a high share: then the largest score is the bound, and M / (M + 1) is what it promises.
+    The k-th smallest of M scores is such a bound for the share k / (M + 1), whatever the
+    distribution, as long as the new photograph is drawn like the others. If there are too few
+    photographs for the wanted share, the bound is the largest score, and the share M / (M + 1).
 
     Args:
         scores: `[M]`.
         share: Wanted probability, 0-1.
 
     Returns:
-        The bound, and the probability promised.
+        The bound, and the promised probability.
 
     Source: Vovk, Gammerman and Shafer, "Algorithmic learning in a random world", 2005.
     """
@@ -28,17 +28,17 @@ def conformal_quantile(scores: np.ndarray, share: float) -> tuple[float, float]:
 
 
 def set_scores(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return how far each right class's logit is below the highest: `[M]`, 0 when it is first."""
+    """Return how far the right class's logit is below the highest: `[M]`, 0 if it is the highest."""
     return logits.max(axis=1) - logits[np.arange(len(labels)), labels]
 
 
 def prediction_sets(logits: np.ndarray, margin: float) -> np.ndarray:
     """Tell which classes are in each photograph's set.
 
-    Split conformal prediction with the score `max logit - logit of the class`, that is the log of
-    the ratio of probabilities. The first answer's score is 0, so no set is ever empty and nothing
-    needs patching, unlike sets bounded by the probability itself (which are empty just where
-    the classifier is least sure); and temperature does not change the sets' order.
+    This is split conformal prediction with the score `max logit - logit of the class`, which is the
+    log of the ratio of two probabilities. The first answer's score is 0, so no set is ever empty.
+    Sets bounded by the probability itself are empty exactly when the classifier is least sure. The
+    temperature does not change the order of the classes.
 
     Args:
         logits: `[N, C]`, divided by the temperature.

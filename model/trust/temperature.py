@@ -1,4 +1,4 @@
-"""The temperature under which the head's probabilities mean what they say."""
+"""The temperature that calibrates the head's probabilities."""
 
 import math
 
@@ -8,13 +8,13 @@ _BLOCK = 1024  # photographs whose logits are copied at a time
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Find the temperature under which the right classes are most probable.
+    """Find the temperature that makes the right classes most probable.
 
-    log T has a normal prior around 0, which matters only for a few photographs: without it T would
-    go to 0 where all of them are right.
+    log T has a normal prior around 0, which matters only if there are few photographs: without it,
+    T would tend to 0 if all of them are classified correctly.
 
     Args:
-        logits: `[M, C]`, of photographs that the head was not fitted on.
+        logits: `[M, C]`, of photographs that the head was not fitted to.
         labels: int64 `[M]`.
 
     Returns:
@@ -22,13 +22,13 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Source: Guo et al., "On calibration of modern neural networks", 2017.
     """
-    from scipy.optimize import minimize_scalar  # who only predicts need not wait for scipy
+    from scipy.optimize import minimize_scalar  # imported late, because prediction does not need it
 
     highest = logits.max(axis=1)
     behind = (highest - logits[np.arange(len(labels)), labels]).astype(np.float64)
 
     def log_sums(t: float) -> np.ndarray:
-        """Return the log of each photograph's sum of exponentials, the highest logit being 0."""
+        """Return the log-sum-exp of each photograph's logits, shifted so that the highest is 0."""
         sums = np.empty(len(logits))
         for start in range(0, len(logits), _BLOCK):
             rows = slice(start, start + _BLOCK)

@@ -1,4 +1,4 @@
-"""None of these: how little a photograph is like anything the classifier was trained on."""
+"""None of these: measures how unlike the training photographs a photograph is."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Embedding:
     """A linear map into the directions in which photographs differ more than within a class.
 
     Attributes:
-        basis: float16 `[D, R]`, applied to the first D standardised features: those that are
-            means. The covariance within a class is
-            the identity in the result, so that its Euclidean distance is a Mahalanobis distance.
-        centers: float32 `[C, R]`, the class means there.
+        basis: float16 `[D, R]`, applied to the first D standardised features, which are means. In
+            the result the covariance within a class is the identity, so the Euclidean distance
+            there is a Mahalanobis distance.
+        centers: float32 `[C, R]`, the embedded class means.
     """
 
     basis: np.ndarray
@@ -35,9 +35,9 @@ class Embedding:
         """Embed photographs.
 
         Args:
-            head: Its mean and standard deviation standardise the features.
+            head: Head whose mean and standard deviation standardise the features.
             features: `[N, V, D]`; the first two views, centre and mirror image, are averaged.
-            out: float32 `[N, R]`, which takes the result; None for a new array.
+            out: float32 `[N, R]`, the array for the result; None for a new one.
 
         Returns:
             float32 `[N, R]`.
@@ -50,12 +50,12 @@ class Embedding:
         return result
 
     def blocks(self, head: Head, features: np.ndarray) -> Iterator[np.ndarray]:
-        """Embed photographs as `project` does, and yield float32 `[<= 1024, R]`, block by block."""
+        """Embed photographs as `project` does, but yield blocks of float32 `[<= 1024, R]`."""
         basis = self.basis.astype(np.float32)
         return (block @ basis for block in averaged(head, features[..., : len(basis)]))
 
     def distances(self, embedded: np.ndarray) -> np.ndarray:
-        """Return the squared distance to the nearest class mean, `[N]`, for `[N, R]`."""
+        """Return the squared distance to the nearest class mean, `[N]`, of photographs `[N, R]`."""
         result = np.empty(len(embedded), np.float32)
         lengths = (self.centers**2).sum(axis=1)
         for rows in row_blocks(len(embedded), len(lengths)):
@@ -66,19 +66,19 @@ class Embedding:
 
 
 def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embedding:
-    """Find the directions: a generalised eigenproblem of two covariances.
+    """Fit an embedding by solving a generalised eigenproblem of two covariances.
 
-    With W the covariance [D, D] within classes, shrunk by 0.1 towards a multiple of the identity,
-    and T that of all photographs, the R largest solutions of T v = l W v, scaled so that
-    v' W v = 1, span the space in which photographs vary most in units of a class's own spread.
-    They are found by subspace iteration, which takes a tenth of the time of a full solution, and
-    where N is below D in the span of the photographs, in which all of them lie.
+    W is the covariance [D, D] within classes, shrunk by 0.1 towards a multiple of the identity; T
+    is the covariance of all photographs. The R largest solutions of T v = l W v, scaled so that v'
+    W v = 1, span the space in which photographs vary most in units of the spread within a class.
+    Subspace iteration finds them in a tenth of the time of a full solution. If N is below D, it
+    works in the span of the photographs.
 
     Args:
-        head: Its mean and standard deviation standardise the features.
+        head: Head whose mean and standard deviation standardise the features.
         features: `[N, V, D]`, any views of the training photographs; the first two are averaged.
-            Means only: with second moments, D would make this the slowest part of a run, and
-            distances did not tell left-out classes apart any better.
+            They are means only: with second moments this would be the slowest part of a run, and
+            distances did not detect left-out classes any better.
         labels: int64 `[N]`.
 
     Returns:
@@ -102,7 +102,7 @@ def fit_embedding(head: Head, features: np.ndarray, labels: np.ndarray) -> Embed
         start = number * BLOCK
         block = block if span is None else block @ span
         present = np.arange(classes)
-        if classes > BLOCK:  # most of them have no photograph in a block
+        if classes > BLOCK:  # most classes have no photograph in the block
             present = np.unique(labels[start : start + BLOCK])
         inside = labels[start : start + BLOCK, None] == present
         sums[present] += inside.T.astype(np.float32) @ block
@@ -132,13 +132,13 @@ def largest_eigenvectors(matrix: np.ndarray, count: int) -> np.ndarray:
 
     Args:
         matrix: float64 `[D, D]`, without negative eigenvalues.
-        count: How many, at most D.
+        count: Number of eigenvectors, at most D.
 
     Returns:
-        float64 `[D, count]`, those of the largest eigenvalues first.
+        float64 `[D, count]`, sorted by descending eigenvalue.
 
     Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithm 4.4:
-    subspace iteration with ten directions more than are wanted.
+    subspace iteration with ten extra directions.
     """
     size = len(matrix)
     start = np.random.default_rng(0).normal(size=(size, min(size, count + 10)))
@@ -151,29 +151,29 @@ def largest_eigenvectors(matrix: np.ndarray, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Detector:
-    """Scores how unlike the known photographs one is: its doubt, and its distance.
+    """Scores how unlike the known photographs a photograph is, by its doubt and its distance.
 
-    Doubt (-log of the highest probability) tells a class that was left out from those that were
-    not; distance tells anything else, which a classifier may be quite sure of. Each is measured
-    in units of the known photographs' own: 0 is their median, 1 their 95th percentile (or more, see
-    `fit_detector`). Distance
-    counts beyond 1 only, so that it adds no noise among photographs that are all plausible.
+    Doubt (minus the log of the highest probability) detects classes that were left out of training.
+    Distance detects pictures of other things, about which a classifier may be quite sure. Both are
+    measured on the scale of the known photographs: 0 is their median, and 1 their 95th percentile
+    or more (see `fit_detector`). Distance counts only beyond 1, so that it adds no noise among
+    plausible photographs.
 
-    Measured on flowers (two draws of 20 classes left out of training, default backbone): AUROC of
-    left-out classes 0.940, of 199 pictures of other things 0.999; doubt alone 0.942 and 0.942,
-    distance alone 0.747 and 0.996.
+    Measured on flowers (two draws of 20 classes left out of training, default backbone): the AUROC
+    is 0.940 for left-out classes and 0.999 for 199 pictures of other things; with doubt alone it is
+    0.942 and 0.942, with distance alone 0.747 and 0.996.
 
     Attributes:
-        doubt: (median, 95th percentile), in nats.
-        distance: Likewise, squared and in units of the spread within a class; None where no
-            embedding was fitted (classic recipe).
+        doubt: Median and upper end of the scale of doubts, in nats.
+        distance: Median and upper end of the scale of squared distances, in units of the spread
+            within a class; None if no embedding was fitted (classic recipe).
     """
 
     doubt: tuple[float, float]
     distance: tuple[float, float] | None
 
     def score(self, doubt: np.ndarray, distance: np.ndarray | None) -> np.ndarray:
-        """Combine doubt `[N]` and distance `[N]` into scores `[N]`; higher is more unlike."""
+        """Combine doubt `[N]` and distance `[N]` into scores `[N]`; higher means less familiar."""
         score = _relative(doubt, self.doubt)
         if distance is not None and self.distance is not None:
             score = score + np.maximum(_relative(distance, self.distance) - 1, 0)
@@ -181,21 +181,22 @@ class Detector:
 
 
 def _relative(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    # Where the known photographs hardly differ, others are so far that float32 cannot say how far.
+    # If the known photographs hardly differ, the distance of others may overflow float32.
     with np.errstate(over="ignore"):
         return np.minimum((values - scale[0]) / (scale[1] - scale[0]), _FARTHEST)
 
 
 def fit_detector(doubt: np.ndarray, distance: np.ndarray | None) -> Detector:
-    """Take the scales from photographs of known classes that nothing was fitted on.
+    """Fit the scales on photographs of known classes that nothing else was fitted to.
 
-    A handful of photographs may all be answered with certainty, or be equally far: then their own
-    spread would make a scale of nothing. So a unit is at least half a nat of doubt (an answer given
-    with over 60 % is never odd by its doubt alone), and half the median distance.
+    If there are few photographs, all their answers may be certain, or all their distances equal,
+    and the scale would have no width. A unit is therefore at least half a nat of doubt (an answer
+    with a probability above 60 % never looks unknown by its doubt alone), and half the median
+    distance.
 
     Args:
-        doubt: `[M]`.
-        distance: `[M]`, or None.
+        doubt: Doubt of each photograph, `[M]`, in nats.
+        distance: Squared distance of each photograph, `[M]`; None without an embedding.
 
     Returns:
         The detector.
