@@ -1,4 +1,4 @@
-"""Measure a checkpoint on a folder of labelled photographs."""
+"""Measures a checkpoint on labelled photographs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from model.trust.metrics import most_confused
 
 
 def match_classes(folders: list[str], checkpoint: Checkpoint) -> dict[str, int]:
-    """Match class folders to a checkpoint's classes: by class id, then by class name.
+    """Match class folders to a checkpoint's classes, first by class id, then by class name.
 
     Args:
         folders: Folder names.
@@ -64,27 +64,30 @@ def evaluate(
     cache_dir: Path,
     cluster: Cluster | None = None,
 ) -> dict[str, Any]:
-    """Measure a classifier on labelled photographs; unreadable files are listed and left out.
+    """Measure a classifier on labelled photographs.
 
-    Photographs of the classifier's background class, if there are any, are measured separately.
+    Unreadable files are listed in the result and left out. If there are photographs of the
+    classifier's background class, they are measured separately.
 
     Args:
         classifier: The classifier.
         listing: The photographs.
-        split: Only those of this split; "" for all.
+        split: Measure only the photographs of this split; "" for all.
         unknown: Photographs that belong to none of the classes, whatever their labels.
         cache_dir: The cache folder.
-        cluster: See `extract`.
+        cluster: Ray cluster whose workers compute features; None for threads of this process.
 
     Returns:
         The result of `calibrate.measure`, with `most_confused` (true name, predicted name,
-        photographs) and `skipped` (path and reason). If there are photographs of the background:
-        `background`, their number, and `background_rejected` (share called "none of these"). With
-        `unknown`: `unknown_photographs`, `unknown_auroc` (chance that one of them scores higher
-        than a known photograph) and `unknown_rejected` (share called "none of these").
+        photographs) and `skipped` (path and reason). With photographs of the background:
+        `background` (their number) and `background_rejected` (share called "none of these"). With
+        `unknown`: `unknown_photographs`, `unknown_auroc` (probability that an unknown photograph
+        scores higher than a known one) and `unknown_rejected` (share called "none of these").
 
     Raises:
-        ValueError: There are no photographs, the folders are splits, or a label matches no class.
+        OSError: The cache folder cannot be written, or its disk is full.
+        ValueError: There are no usable photographs, a label matches no class, or the folder holds
+            folders of splits.
     """
     checkpoint = classifier.checkpoint
     if split:
@@ -120,7 +123,7 @@ def evaluate(
 
 
 def _require_no_splits(folder: Path, class_ids: list[str]) -> None:
-    """Refuse folders of splits whose names were mistaken for classes."""
+    """Refuse a folder that holds folders of splits, whose names would be read as classes."""
     splits = split_folders(folder)
     if splits and {path.name for path in splits.values()} & set(class_ids):
         choices = " or ".join(str(path) for path in splits.values())
@@ -128,7 +131,7 @@ def _require_no_splits(folder: Path, class_ids: list[str]) -> None:
 
 
 def _read(listing: Listing, where: str, cache_dir: Path, cluster: Cluster | None) -> Collection:
-    """Read photographs, and refuse a listing without usable ones."""
+    """Read photographs, and make sure that there is at least one."""
     collection = read_photos(listing, cache_dir=cache_dir, cluster=cluster)
     if not len(collection.photos):
         reasons = [f"{bad.path} {bad.reason}" for bad in collection.skipped]

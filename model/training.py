@@ -1,4 +1,4 @@
-"""Train a classifier: a checked data set in, a checkpoint out."""
+"""Trains a classifier: turns a checked data set into a checkpoint."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import scipy.linalg  # noqa: F401  (a limit of threads reaches only what is loaded already)
+import scipy.linalg  # noqa: F401  (limits on threads affect only libraries that are loaded already)
 from threadpoolctl import threadpool_limits
 
 from model import verify
@@ -36,24 +36,25 @@ Recipe = Literal["default", "classic"]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to train.
+    """All settings of a training run.
 
     Attributes:
-        recipe: `default` (cached features) or `classic` (the tutorial's, nothing cached).
-        backbone: As `open_backbone`.
-        stages: How many of the last stages to pool; the classic recipe takes none.
-        pooling: As `BackboneSpec`; `auto` decides on the training photographs.
-        image_size: Input size in px; None for the backbone's own.
-        framing: As `transforms.Transforms`; None for the backbone's own.
-        views: Augmented renderings of each training photograph beside centre and mirror image.
+        recipe: `default` (with cached features) or `classic` (the tutorial's, without a cache).
+        backbone: Name of the backbone, as for `open_backbone`.
+        stages: How many of the last stages are pooled; the classic recipe ignores it.
+        pooling: Pooling as in `BackboneSpec`; `auto` decides on the training photographs.
+        image_size: Input size in px; None for the backbone's default.
+        framing: Framing as in `transforms.Transforms`; None for the backbone's default.
+        views: Number of augmented views of each training photograph, in addition to the centre view
+            and the mirror image.
         head: How the head is fitted.
-        coverage: Share of photographs whose prediction set shall hold the right class, 0-1.
-        known_pass_rate: Share of known photographs that shall not be "none of these", 0-1.
+        coverage: Wanted share of photographs whose prediction set holds the right class, 0-1.
+        known_pass_rate: Wanted share of known photographs that are not "none of these", 0-1.
         evidence: Keep embeddings of the training photographs.
-        thumbnails: Keep thumbnails of them, too.
-        device: As `device.resolve_device`.
-        workers: Threads (default recipe) or processes (classic) that decode; None for the
-            recipe's own: one a core, and the tutorial's 4.
+        thumbnails: Keep thumbnails of the training photographs as well.
+        device: Device name, as for `device.resolve_device`.
+        workers: Threads (default recipe) or processes (classic) that decode; None for one thread
+            per core, or the tutorial's 4 processes.
     """
 
     recipe: Recipe = "default"
@@ -91,16 +92,16 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
     """Open the backbone that a configuration asks for.
 
     Args:
-        config: What to train; where its pooling is to be found out, the backbone gives the
-            features for both, of which those for `mean` are the first.
+        config: The settings. If its pooling is `auto`, the backbone computes the features of both
+            kinds of pooling; those of `mean` come first.
         cache_dir: The cache folder.
 
     Returns:
         The backbone.
 
     Raises:
-        ConnectionError: Its weights cannot be downloaded.
-        ValueError: An unknown name or device, or a size out of range.
+        ConnectionError: The weights cannot be downloaded.
+        ValueError: The name or device is unknown, or a size is out of range.
     """
     if config.recipe == "classic":
         from model.heads import classic
@@ -128,8 +129,9 @@ def open_for(config: TrainConfig, cache_dir: Path) -> Backbone:
     )
 
 
-# Numpy's threads wait for one another by spinning: with them, the embedding of 800 photographs took
-# 6 s of processor time on a busy machine, without them 0.4 s. Torch's are not touched.
+# Numpy's threads wait for one another in busy loops: on a busy machine the embedding of 800
+# photographs took 6 s of processor time with them and 0.4 s without. Torch's threads are
+# unaffected.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def train(
     data: DataSet,
@@ -141,22 +143,26 @@ def train(
     on_note: Callable[[str], None] | None = None,
     cluster: Cluster | None = None,
 ) -> Checkpoint:
-    """Fit a head on a data set and measure it; `test` is touched once, after everything is chosen.
+    """Fit a head on a data set, and measure it.
+
+    `test` is used only once, after everything has been chosen.
 
     Args:
         data: The checked data set.
         backbone: From `open_for`.
-        config: What to train.
+        config: The settings.
         cache_dir: The cache folder.
         on_epoch: Called with each row of the history.
-        on_note: Called with a sentence on what was decided.
-        cluster: As `extract`; the classic recipe has no use for it.
+        on_note: Called with a sentence for each decision that training makes.
+        cluster: Ray cluster whose workers compute features; None for threads of this process. The
+            classic recipe ignores it.
 
     Returns:
         The checkpoint, not saved yet.
 
     Raises:
-        ValueError: A photograph cannot be read any more.
+        OSError: The cache folder cannot be written, or its disk is full.
+        ValueError: A photograph cannot be read any more, or training diverged.
     """
     started = time.perf_counter()
     classic = config.recipe == "classic"
@@ -193,12 +199,12 @@ def train(
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted head, and what is known of the photographs that it was fitted to.
+    """A fitted head with the embedding and the evidence of its training photographs.
 
     Attributes:
         fitted: The head.
-        embedding: Where distances are measured; None where nothing was cached.
-        evidence: The training photographs; None where none are to be kept.
+        embedding: The space in which distances are measured; None for the classic recipe.
+        evidence: The training photographs; None if no evidence is kept.
     """
 
     fitted: FittedHead
@@ -208,13 +214,14 @@ class Fit:
 
 @dataclass
 class _Run:
-    """What was fitted, the features it is calibrated and measured on, and where the time went.
+    """The result of fitting, before calibration and measurement.
 
     Attributes:
-        backbone: Whose features the head takes.
+        backbone: The backbone that computed the features.
         fit: The head, embedding and evidence.
-        held_out: `[M, V, D]` of `valid`, and `test` where there is one; evaluation's views.
-        seconds: Time of each part.
+        held_out: Features `[M, V, D]` of `valid` and, if there is one, `test`, for the views that
+            evaluation averages.
+        seconds: Duration of each step, in s.
     """
 
     backbone: Backbone
@@ -233,17 +240,17 @@ def measure(
     """Calibrate on `valid`, and measure every split that the head was not fitted to.
 
     Args:
-        fit: From `fit_features`.
-        held_out: Features `[M, V, D]` of `valid`, and of `test` where there is one.
+        fit: The result of `fit_features`.
+        held_out: Features `[M, V, D]` of `valid` and, if there is one, `test`.
         data: The data set.
-        config: What to train.
-        scratch: Makes the large arrays.
+        config: The settings.
+        scratch: Creates the large arrays.
 
     Returns:
         The calibration, and the figures of each split.
 
     Raises:
-        OSError: As `Scratch.array`.
+        OSError: The disk has no room for a large array.
     """
     calibration, of_valid = _calibrate(fit, held_out["valid"], data, config, scratch)
     splits = {
@@ -262,7 +269,7 @@ def _measure_split(
     features: np.ndarray,
     scratch: Scratch,
 ) -> dict[str, Any]:
-    """Measure a split: the known classes, what of them is in train as well, and the background."""
+    """Measure a split: the known classes, photographs that are in train as well, the background."""
     known, labels = data.known(split), data.splits[split].labels
     levels = Levels(data.class_ids, data.class_names, data.parents)
     found = calibrate.assess(calibration, head, scratch.take(features, known), scratch)
@@ -280,7 +287,7 @@ def _measure_split(
 
 
 def _provenance(config: TrainConfig, fitted: FittedHead) -> dict[str, Any]:
-    """Say how the head was fitted: the options, and sentences for the model card."""
+    """Describe how the head was fitted: the options, and sentences for the model card."""
     options = {key: value for key, value in asdict(config).items() if key not in ("head", "recipe")}
     classic = config.recipe == "classic"
     return {
@@ -308,7 +315,7 @@ def _describe_data(data: DataSet) -> dict[str, Any]:
 def _calibrate(
     fit: Fit, valid: np.ndarray, data: DataSet, config: TrainConfig, scratch: Scratch
 ) -> tuple[Calibration, dict[str, Any]]:
-    """Calibrate on `valid`; return that, and its figures there, each part by the others."""
+    """Return the calibration on `valid`, and its cross-fitted figures there."""
     head, embedding, known = fit.fitted.head, fit.embedding, data.known("valid")
     labels, features = data.splits["valid"].labels[known], scratch.take(valid, known)
     logits = fit.fitted.valid_logits
@@ -340,17 +347,18 @@ def _know(
     summaries: Summaries | None,
     config: TrainConfig,
 ) -> tuple[Embedding, Evidence | None]:
-    """Find where distances are measured, and keep what shows the photographs that are like one.
+    """Fit the embedding, and build the evidence from the training photographs.
 
     Args:
         data: The data set.
-        features: `[N, V, D]`, those that are no second moments, of known photographs alone.
-        standard: Their standardisation, at least.
-        summaries: Of these photographs; None where no evidence is to be kept.
-        config: What to train.
+        features: `[N, V, D]`, without second moments, of the training photographs that are not
+            background.
+        standard: Standardisation of the features; it may cover second moments as well.
+        summaries: Summaries of all training photographs; None if no evidence is kept.
+        config: The settings.
 
     Returns:
-        Both.
+        The embedding, and the evidence or None.
     """
     known = np.flatnonzero(data.known("train")).tolist()
     photos = data.splits["train"].take(known)
@@ -414,7 +422,7 @@ def _run_cached(
             on_note(choice.render())
         if choice.pooling == "mean":
             width = backbone.mean_width
-            # not copied: where there are many, they are mapped from a file
+            # A slice copies nothing; large features stay mapped from their file.
             features = {split: values[..., :width] for split, values in features.items()}
             spec = replace(backbone.spec, pooling="mean")
             backbone = Backbone(spec, device=backbone.device, cache_dir=cache_dir)
@@ -446,29 +454,29 @@ def fit_features(
     device: str = "cpu",
     on_epoch: Callable[[Row], None] | None = None,
 ) -> Fit:
-    """Fit a head to features, and find what shows which photographs are like which.
+    """Fit a head to features, together with the embedding and the evidence.
 
     Args:
         data: The data set.
         features: float16 `[N, V, D]` of `train` and `valid`; they may be mapped from files.
-        summaries: Of the training photographs; None where no evidence is to be kept.
-        config: What to train.
-        mean_width: How many of the features, the first, are not second moments.
-        scratch: Makes the large arrays.
-        device: As `fit_head`.
+        summaries: Summaries of the training photographs; None if no evidence is kept.
+        config: The settings.
+        mean_width: The first this many features are means; the others are second moments.
+        scratch: Creates the large arrays.
+        device: Device for an MLP; other heads are fitted on the CPU.
         on_epoch: Called with each row of the history.
 
     Returns:
-        Head, embedding and evidence.
+        The head, embedding and evidence.
 
     Raises:
-        OSError: As `Scratch.array`.
+        OSError: The disk has no room for a large array.
         ValueError: Training diverged.
     """
     train, valid = features["train"], features["valid"]
     standard = standardisation(train)
     means = scratch.take(train[..., :mean_width], data.known("train"))
-    with ThreadPoolExecutor(1) as pool:  # what does not depend on the head, beside it
+    with ThreadPoolExecutor(1) as pool:  # embedding and evidence do not depend on the head
         known = pool.submit(_know, data, means, standard, summaries, config)
         fitted = fit_head(
             Examples(train, data.splits["train"].labels),

@@ -1,7 +1,7 @@
-"""Look at a data set before training on it: copies, wrong labels, outliers.
+"""Searches a data set for copies, wrong labels and outliers before training.
 
-Everything rests on the frozen backbone's features, the mean of centre view and mirror image, and
-on a ridge head whose leave-one-out scores are exact (`heads.ridge`).
+The search uses the frozen backbone's features, averaged over the centre view and the mirror image,
+and a ridge head with exact leave-one-out scores (`heads.ridge`).
 """
 
 from collections.abc import Sequence
@@ -34,19 +34,19 @@ def audit(
     workers: int | None = None,
     cluster: Cluster | None = None,
 ) -> Audit:
-    """Look for problems.
+    """Search a data set for problems.
 
     Args:
         data: The photographs.
         backbone: The frozen backbone.
-        group_by: As `groups.group`: what is left out together; copies are looked for by `auto`
-            alone.
+        group_by: Decides which photographs are left out together, as in `groups.group`; only `auto`
+            searches for copies.
         cache_dir: The cache folder.
-        workers: Threads.
-        cluster: As `extract`.
+        workers: Threads that decode; by default one per core.
+        cluster: Ray cluster whose workers compute the features; None for threads of this process.
 
     Returns:
-        What was found.
+        The findings and the accuracies.
 
     Raises:
         ValueError: There are fewer than 2 photographs, or a file cannot be read any more.
@@ -93,12 +93,12 @@ def audit(
 
 
 class Comparison(NamedTuple):
-    """What the features of N photographs say of one another.
+    """The results of comparing the features of N photographs.
 
     Attributes:
-        distances: `[N]`, as `outliers.scores`.
-        left_out: As `ridge.leave_out`.
-        leaks: One entry a split other than `train`, where there is a `train`.
+        distances: Robust z-scores from `outliers.scores`, float64 `[N]`.
+        left_out: The leave-one-out answers from `ridge.leave_out`.
+        leaks: One entry for each split other than `train`, if there is a `train`.
     """
 
     distances: np.ndarray
@@ -118,15 +118,16 @@ def compare(
     """Compare photographs by their features.
 
     Args:
-        views: float16 `[N, V, D]`; they may be mapped from a file, and are read in blocks then.
+        views: float16 `[N, V, D]`; may be mapped from a file.
         labels: int64 `[N]`.
         num_classes: C.
-        splits: N split names; empty where there are none.
-        unit: int64 `[N]`: photographs with one number are left out together.
-        in_memory: As `rows.averages`.
+        splits: N split names; empty if there are no splits.
+        unit: int64 `[N]`: photographs with the same number are left out together.
+        in_memory: Largest array of averaged features, in bytes, that is held in memory; a larger
+            one is computed in blocks whenever it is needed.
 
     Returns:
-        What was found.
+        The results.
     """
     raw = averages(views, in_memory)
     distances = outliers.scores(raw, labels)
@@ -152,7 +153,7 @@ def _provable(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def _label_errors(data: Collection, left_out: ridge.LeftOut, unit: np.ndarray) -> list[Finding]:
-    """Rank all photographs by the surprise at their label, -ln p, when they are left out."""
+    """Rank all photographs by the surprise at their label (-ln p) when they are left out."""
     photos, surprise = data.photos, left_out.surprise.astype(np.float64)
     provable = _provable(photos.labels, unit)
     surprise[~provable] = 0
@@ -164,7 +165,7 @@ def _label_errors(data: Collection, left_out: ridge.LeftOut, unit: np.ndarray) -
 
 
 def _suspected(left_out: ridge.LeftOut, labels: np.ndarray, unit: np.ndarray) -> int:
-    """Count the photographs whose label is improbable; they lead the ranking."""
+    """Count the photographs for which another class is more probable than not."""
     likely = left_out.rival > np.log(0.5)
     return int((likely & (left_out.surprise > np.log(2)) & _provable(labels, unit)).sum())
 

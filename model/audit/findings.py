@@ -1,4 +1,4 @@
-"""What an audit finds, as values, as a summary in JSON and as a table in CSV."""
+"""The findings of an audit, as values, as a summary in JSON and as a table in CSV."""
 
 import csv
 from collections import Counter
@@ -11,7 +11,7 @@ from model.photographs.dataset import Collection
 
 COLUMNS = ("path", "problem", "score", "suggested_label", "other_path")
 MAX_PAIRS = 50
-"""Pairs of classes whose label errors are counted in a summary."""
+"""The most pairs of classes whose label errors are counted in a summary."""
 PROBLEMS = ("label_error", "exact_duplicate", "near_duplicate", "outlier")
 
 
@@ -21,10 +21,11 @@ class Finding(NamedTuple):
     Attributes:
         path: The photograph.
         problem: One of `PROBLEMS`.
-        score: The higher the more suspicious. label_error: surprise at the label, in nats;
-            duplicates: similarity, 0-1; outlier: robust z-score of the distance.
-        suggested_label: For label_error, the class folder that leave-one-out prefers.
-        other_path: For duplicates, the photograph that comes first: in train, then by name.
+        score: A higher score is more suspicious. For label_error: surprise at the label, in nats;
+            for duplicates: similarity, 0-1; for outlier: robust z-score of the distance.
+        suggested_label: For label_error, the class folder that the leave-one-out scores prefer.
+        other_path: For duplicates, the photograph that comes first: those in train come before
+            others, then the name decides.
     """
 
     path: Path
@@ -35,7 +36,15 @@ class Finding(NamedTuple):
 
 
 class Leak(NamedTuple):
-    """What copies in `train` do to a measured accuracy (0-1) of a ridge head fitted on `train`."""
+    """How copies in `train` change the accuracy of a ridge head that is fitted to `train`.
+
+    Attributes:
+        split: The split that is measured.
+        photographs: Number of its photographs.
+        accuracy: Accuracy on all of them, 0-1.
+        copies: How many of them have a copy in `train`.
+        accuracy_without: Accuracy without those, 0-1; None if no photograph is left.
+    """
 
     split: str
     photographs: int
@@ -46,17 +55,17 @@ class Leak(NamedTuple):
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found.
+    """The result of an audit.
 
     Attributes:
-        data: What was looked at.
+        data: The photographs that were audited.
         backbone: Name of the backbone.
         findings: Problem -> findings, the most suspicious first; label_error ranks all N.
-        suspected: How many of the label errors have another class at a probability above 0.5.
-        across_splits: How many pairs of duplicates lie in two splits.
-        accuracy: Leave-one-out accuracy (0-1), copies left out together.
-        accuracy_with_copies: Likewise, but a photograph's copies stay.
-        leaks: One entry a split other than `train`, where there is a `train`.
+        suspected: For how many photographs another class has a probability above 0.5.
+        across_splits: How many pairs of duplicates are in two different splits.
+        accuracy: Leave-one-out accuracy, 0-1; copies are left out together.
+        accuracy_with_copies: The same, but a photograph's copies stay.
+        leaks: One entry for each split other than `train`, if there is a `train`.
     """
 
     data: Collection
@@ -69,7 +78,11 @@ class Audit:
     leaks: list[Leak]
 
     def summary(self, top: int = 10) -> dict[str, Any]:
-        """Return plain JSON values: counts, figures, the first findings with relative paths."""
+        """Return counts, figures and the first findings as plain JSON values, with relative paths.
+
+        Args:
+            top: The most findings for each problem.
+        """
         folder, photos = self.data.folder, self.data.photos
         label = {
             p: self.data.class_ids[i] for p, i in zip(photos.paths, photos.labels, strict=True)
@@ -108,20 +121,22 @@ class Audit:
         }
 
     def shown(self, problem: str, top: int) -> list[Finding]:
-        """Return the first findings of a problem; of label errors only suspected ones."""
+        """Return the first `top` findings of a problem; of label errors, only suspected ones."""
         limit = self.suspected if problem == "label_error" else len(self.findings[problem])
         return self.findings[problem][: min(top, limit)]
 
 
 def write_csv(found: Audit, path: Path) -> int:
-    """Write the findings, every photograph once as label_error, the most suspicious first.
+    """Write all findings, grouped by problem, the most suspicious first.
+
+    Every photograph has one row as label_error.
 
     Args:
         found: The findings.
-        path: The file; paths in it are as they were found, with FOLDER as it was given.
+        path: The file. Paths in it start with the data folder as the user gave it.
 
     Returns:
-        Rows written.
+        Number of rows.
     """
     rows = [finding for problem in PROBLEMS for finding in found.findings[problem]]
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -134,7 +149,7 @@ def write_csv(found: Audit, path: Path) -> int:
 
 
 def leak_text(leak: dict[str, Any]) -> str:
-    """Say what copies in `train` do to the accuracy of another split, in a sentence or two."""
+    """Describe how copies in `train` change the accuracy of another split, in a sentence or two."""
     split, accuracy = leak["split"], leak["accuracy"]
     measured = f"A ridge head fitted on train is right on {accuracy:.2%} of {split}"
     if not leak["copies"]:

@@ -6,15 +6,16 @@ from model.cache import row_blocks
 from model.heads.rows import Features
 
 LIMIT = 3.5
-"""Robust z-score from which a photograph is an outlier (Iglewicz and Hoaglin, 1993)."""
+"""A photograph with at least this robust z-score is an outlier (Iglewicz and Hoaglin, 1993)."""
 
 
 def scores(features: Features, labels: np.ndarray) -> np.ndarray:
     """Measure how far each photograph is from every class.
 
-    The distance to a class is Euclidean, to its mean, each feature divided by its standard
-    deviation within classes; a full covariance is fooled by outliers of one kind, which it learns.
-    A photograph's own class mean is taken without it. The smallest distance counts.
+    The distance to a class is the Euclidean distance to the mean of the class, with each feature
+    divided by its standard deviation within classes. (A full covariance would adapt to outliers
+    that resemble one another.) The mean of a photograph's own class is computed without the
+    photograph. The smallest distance counts.
 
     Args:
         features: float32 `[N, D]`; they are read in blocks.
@@ -44,7 +45,7 @@ def scores(features: Features, labels: np.ndarray) -> np.ndarray:
         block, mine = features[rows] / scale, own[rows]
         squares = (block**2).sum(1)[:, None] - 2 * block @ means.T + (means**2).sum(1)
         size = counts[present[mine]]
-        with np.errstate(divide="ignore"):  # a class of one is no class without it
+        with np.errstate(divide="ignore"):  # a class of one photograph has no mean without it
             squares[np.arange(len(block)), mine] *= np.where(size > 1, (size / (size - 1)) ** 2, 1)
         squares[np.arange(len(block))[size == 1], mine[size == 1]] = np.inf
         nearest[rows] = np.sqrt(np.maximum(squares.min(axis=1), 0))

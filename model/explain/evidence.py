@@ -1,4 +1,4 @@
-"""Why: the training photographs nearest to a photograph, kept beside a checkpoint in one file."""
+"""Evidence for an answer: the most similar training photographs, kept in one checkpoint file."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ FILE = "evidence.safetensors"
 MAX_WIDTH = 512
 VERSION = 1
 ROWS, QUERIES = 8192, 256
-"""Training photographs in a block, and photographs that are compared with them at a time: what is
-computed for both takes some 50 MB."""
+"""Training photographs in a block, and photographs that are compared with a block at a time. The
+intermediate arrays take about 50 MB."""
 
 
 def disagree(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Tell which answers most of their neighbours contradict.
+    """Tell which answers are contradicted by most of the nearest training photographs.
 
     Args:
         labels: int `[M, k]`, the labels of each photograph's neighbours.
@@ -49,10 +49,10 @@ def _quantise(embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Training photographs as quantised embeddings, with what a person needs to recognise them.
+    """Training photographs as quantised embeddings, with names and thumbnails for people.
 
-    An embedding is scaled to length 1 and kept as int8 with one scale a photograph: every
-    coordinate is off by at most half a scale, which is its largest coordinate / 127.
+    An embedding is scaled to length 1 and kept as int8 with one scale per photograph: its largest
+    coordinate / 127. Every coordinate is off by at most half a scale.
 
     Attributes:
         vectors: int8 `[N, R]`.
@@ -63,7 +63,7 @@ class Evidence:
         names: N paths inside the data folder.
         same_below: A photograph whose signature differs in at most this many bits is a copy.
         blob: uint8, the thumbnails' JPEGs one after the other; None without thumbnails.
-        offsets: int64 `[N + 1]`, where each starts in `blob`; None without thumbnails.
+        offsets: int64 `[N + 1]`, where each thumbnail starts in `blob`; None without thumbnails.
     """
 
     vectors: np.ndarray
@@ -89,13 +89,13 @@ class Evidence:
         """Quantise the training photographs' embeddings.
 
         Args:
-            embedding: float `[N, R]`, whitened: only its directions are kept; or its blocks, one
-                after the other.
+            embedding: Whitened embeddings, float `[N, R]`, or an iterable of their blocks. Only the
+                directions are kept.
             labels: int `[N]`.
-            digests: N SHA-256, hexadecimal.
+            digests: SHA-256 of the N files, hexadecimal.
             names: N paths inside the data folder.
-            signatures: uint8 `[N, 32]` of `summaries.summarise`.
-            thumbnails: N JPEGs of `summaries.summarise`; None to keep none.
+            signatures: uint8 `[N, 32]`, from `summaries.summarise`.
+            thumbnails: N JPEGs from `summaries.summarise`; None to keep none.
 
         Returns:
             The evidence.
@@ -122,7 +122,7 @@ class Evidence:
         """Return the same evidence with thumbnails.
 
         Args:
-            thumbnails: N JPEGs of `summaries.summarise`.
+            thumbnails: N JPEGs from `summaries.summarise`.
 
         Returns:
             The evidence.
@@ -132,17 +132,20 @@ class Evidence:
         return replace(self, blob=blob, offsets=offsets)
 
     def without_thumbnails(self) -> "Evidence":
-        """Return the same evidence without a thumbnail; names and hashes stay."""
+        """Return the same evidence without thumbnails; names and hashes stay."""
         return replace(self, blob=None, offsets=None)
 
     def save(self, path: Path) -> int:
-        """Write one safetensors file, which `checkpoints.tensors` reads.
+        """Write the evidence to a safetensors file, which `checkpoints.tensors` can read.
 
         Args:
             path: The file.
 
         Returns:
             Its size, in bytes.
+
+        Raises:
+            OSError: The file cannot be written.
         """
         tensors = {
             "version": np.array([VERSION], np.int32),
@@ -159,7 +162,7 @@ class Evidence:
         with atomic_path(path) as temporary:
             try:
                 save_file(tensors, temporary)
-            except SafetensorError as error:  # of the system: a full disk
+            except SafetensorError as error:  # such as a full disk
                 raise OSError(f"{path} cannot be written ({error}).") from error
         return path.stat().st_size
 
@@ -168,11 +171,11 @@ class Evidence:
 
         Args:
             embedding: float `[M, R]`.
-            k: How many; more than there are means all.
+            k: Number of photographs to find; all of them if there are fewer.
 
         Returns:
-            Euclidean distances of the embeddings, each scaled to length 1, so 0 (the same) to 2:
-            float32 `[M, k]`, nearest first; and the photographs' numbers, int64 `[M, k]`.
+            Euclidean distances between embeddings of length 1, from 0 (the same) to 2, float32
+            `[M, k]`, nearest first; and the indices of the photographs, int64 `[M, k]`.
 
         Raises:
             ValueError: `k` is below 1, or the embedding has another width.
@@ -191,13 +194,13 @@ class Evidence:
         return distances, indices
 
     def _nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the nearest of some embeddings, each of length 1; as `nearest`."""
+        """Do what `nearest` does, for a block of embeddings of length 1."""
         squares = np.full((len(queries), k), np.inf, np.float32)
         indices = np.zeros((len(queries), k), np.int64)
         for start in range(0, len(self.vectors), ROWS):
             rows = self.vectors[start : start + ROWS].astype(np.float32)
             rows *= self.scales[start : start + ROWS, None]
-            # |q - x|^2, where |x| is not quite 1 for the rounding
+            # |q - x|^2, where |x| is not exactly 1 because of the rounding
             found = 1 + (rows**2).sum(axis=1) - 2 * queries @ rows.T
             here = np.broadcast_to(np.arange(start, start + len(rows)), found.shape)
             squares = np.concatenate([squares, found], axis=1)
@@ -208,24 +211,27 @@ class Evidence:
         return np.sqrt(np.maximum(squares, 0)), indices
 
     def thumbnail(self, index: int) -> bytes | None:
-        """Return a training photograph's JPEG, at most 96 px a side; None where they were left out.
+        """Return a training photograph's thumbnail.
 
         Args:
-            index: The photograph's number.
+            index: The photograph's index, from 0.
+
+        Returns:
+            A JPEG of at most 96 px a side; None if thumbnails were left out.
         """
         if self.blob is None or self.offsets is None:
             return None
         return self.blob[self.offsets[index] : self.offsets[index + 1]].tobytes()
 
     def seen(self, signatures: np.ndarray) -> str | None:
-        """Tell whether a photograph is one of the training photographs.
+        """Find the training photograph that a photograph is a copy of.
 
         Args:
-            signatures: Of the photograph, as `signatures.both_ways`.
+            signatures: The photograph's signatures, from `signatures.both_ways`.
 
         Returns:
-            The name of the training photograph that it is a copy of, resized, recompressed or
-            mirrored, or None.
+            The name of the training photograph, which may have been resized, recompressed or
+            mirrored; None if the photograph is not a copy.
         """
         bits = differing_bits(signatures, self.signatures).min(axis=0)
         best = int(bits.argmin())

@@ -1,4 +1,4 @@
-"""Where it looked: the predicted logit attributed to places of the photograph."""
+"""Where the classifier looked: attributes the predicted logit to places in the photograph."""
 
 import functools
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ _GLOW = (
     "57106e 6a176e 7f1e6c 932667 a82e5f ba3655 cc4248 dd513a ea632a f37819 f98c0a fca50a fbbe23 "
     "f6d746 f1ef75"
 )
-"""Matplotlib's `inferno` (CC0) from 0.25 to 0.95, to within 5 of 255: serving needs no
-matplotlib."""
+"""Matplotlib's `inferno` (CC0) from 0.25 to 0.95, accurate to 5 of 255, so that serving does not
+need matplotlib."""
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """What each place of a framed photograph adds to one class's logit.
+    """The contribution of each place in a framed photograph to the logit of one class.
 
-    `values.sum() + elsewhere == logit`. Where all features are plain means of maps and the head is
-    linear, `elsewhere` is the head's bias and the map is exact: class activation mapping, taken
-    from the average training photograph, so that a place is above 0 where it speaks for the class
+    `values.sum() + elsewhere == logit`. If all features are plain means of maps and the head is
+    linear, the map is exact class activation mapping, and `elsewhere` is the head's bias. Values
+    are relative to the average training photograph: a place is above 0 if it supports the class
     more than an average place does.
 
     Attributes:
         values: float32 `[H, W]`, logits, on a grid over the backbone's frame.
-        elsewhere: The part of the logit that no place is held to account for.
+        elsewhere: The part of the logit that is attributed to no place.
         logit: The class's logit, averaged over the views.
         label: The class's index.
     """
@@ -43,15 +43,15 @@ class HeatMap:
 
 
 def local_weights(head: Head, features: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the gradient of one logit each with respect to the features.
+    """Return, for each photograph, the gradient of one logit with respect to the features.
 
-    A linear head has the same everywhere; an MLP with ReLU is linear around each photograph, so
-    its gradient there is exact too.
+    The gradient of a linear head is the same everywhere. An MLP with ReLU is linear around each
+    photograph, so its gradient is exact there too.
 
     Args:
         head: The head.
         features: float32 `[N, D]`.
-        classes: int `[N]`, whose logit it is.
+        classes: int `[N]`, the class whose logit is taken for each photograph.
 
     Returns:
         float32 `[N, D]`.
@@ -69,14 +69,14 @@ def local_weights(head: Head, features: np.ndarray, classes: np.ndarray) -> np.n
 
 
 def overlaps(side: int, cells: int) -> np.ndarray:
-    """Divide a line into `side` strips and into `cells` cells, and compare them.
+    """Divide a line into `side` strips and into `cells` cells, and compute their overlap.
 
     Args:
         side: Number of strips.
         cells: Number of cells.
 
     Returns:
-        float32 `[side, cells]`, which share of each cell lies in each strip.
+        float32 `[side, cells]`, the share of each cell that lies in each strip.
     """
     low = np.maximum.outer(np.arange(side) / side, np.arange(cells) / cells)
     high = np.minimum.outer(np.arange(1, side + 1) / side, np.arange(1, cells + 1) / cells)
@@ -91,15 +91,17 @@ def attribute(
     views: Sequence[str],
     classes: np.ndarray | None = None,
 ) -> list[HeatMap]:
-    """Attribute logits to places, from a pass that has been made for the prediction.
+    """Attribute logits to places, using the backbone pass that was made for the prediction.
 
     Args:
         backbone: The backbone.
         head: The head.
-        features: float32 `[N * V, D]` of `backbone.maps`, a photograph's views side by side.
-        maps: The maps of `backbone.maps`.
-        views: V view names; `mirror` is turned back.
-        classes: int `[N]`; by default the class with the highest logit.
+        features: float32 `[N * V, D]` from `backbone.maps`, with a photograph's views in
+            succession.
+        maps: The maps from `backbone.maps`.
+        views: V view names; the map of `mirror` is flipped back.
+        classes: The class to explain for each photograph, int `[N]`; by default the class with the
+            highest logit.
 
     Returns:
         N heat maps, on the grid of the finest map.
@@ -130,7 +132,7 @@ def attribute(
 
 
 def _part(backbone: Backbone, head: Head, maps: Maps, weights: np.ndarray) -> np.ndarray:
-    """Return what each place of some maps adds: float32 `[N * V, h, w]`."""
+    """Return the contribution of each place in one set of maps: float32 `[N * V, h, w]`."""
     own = slice(maps.info.offset, maps.info.offset + maps.info.width)
     if maps.info.member is not None:
         return backbone.attribute_tail(maps, weights[:, own])
@@ -145,11 +147,11 @@ def _part(backbone: Backbone, head: Head, maps: Maps, weights: np.ndarray) -> np
 
 
 def _of_moments(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Attribute second moments to places, as `pooling` says.
+    """Attribute second moments, as `pooling` defines them, to places.
 
     Args:
         values: float32 `[N, k, P]`, the projected map.
-        weights: float32 `[N, k (k + 1) / 2]`, of the features.
+        weights: Weights of the features, float32 `[N, k (k + 1) / 2]`.
 
     Returns:
         float32 `[N, P]`, whose mean over places is the weighted sum of the features.
@@ -175,9 +177,10 @@ def heat_maps(
     Args:
         backbone: The backbone.
         head: The head.
-        pixels: uint8 `[N, V, S, S, 3]`, each photograph's views.
+        pixels: uint8 `[N, V, S, S, 3]`, the views of each photograph.
         views: V view names.
-        classes: int `[N]`; by default the class with the highest logit.
+        classes: The class to explain for each photograph, int `[N]`; by default the class with the
+            highest logit.
 
     Returns:
         N heat maps.
@@ -187,7 +190,7 @@ def heat_maps(
 
 
 def _frame_box(width: int, height: int, transforms: Transforms) -> tuple[float, ...]:
-    """Return the photograph's left, top, right and bottom in the frame, in frame sides (0-1)."""
+    """Return the photograph's left, top, right and bottom edge; the frame spans 0-1."""
     if transforms.framing == "squash":
         return 0, 0, 1, 1
     short, long = min(width, height), max(width, height)
@@ -198,7 +201,7 @@ def _frame_box(width: int, height: int, transforms: Transforms) -> tuple[float, 
 
 @functools.cache
 def _colours() -> np.ndarray:
-    """Return the colour of 256 strengths, 0-1: float32 `[256, 3]`."""
+    """Return the colours of 256 strengths from 0 to 1, float32 `[256, 3]`."""
     stops = np.array([list(bytes.fromhex(stop)) for stop in _GLOW.split()]) / 255
     where, known = np.linspace(0, 1, 256), np.linspace(0, 1, len(stops))
     return np.stack([np.interp(where, known, c) for c in stops.T], axis=1).astype(np.float32)
@@ -207,17 +210,17 @@ def _colours() -> np.ndarray:
 def overlay(
     image: Image.Image, heat: HeatMap, transforms: Transforms, *, max_side: int = 1024
 ) -> Image.Image:
-    """Paint what speaks for the class over a photograph.
+    """Highlight the places in a photograph that support the class.
 
-    The photograph loses most of its colour and some of its light; only places above 0 glow, from
-    violet over orange to pale yellow, and keep the photograph's light and shade. What lies outside
-    the frame, which the backbone never saw, stays as it is behind a white line.
+    The photograph is darkened and loses most of its colour. Places with values above 0 glow from
+    violet through orange to pale yellow, and keep the photograph's light and shade. The part
+    outside the frame, which the backbone never saw, is unchanged and set off by a white line.
 
     Args:
         image: The decoded photograph, RGB.
         heat: Its heat map.
-        transforms: How it was framed.
-        max_side: The result's longer side at most, in px.
+        transforms: The transforms that framed it.
+        max_side: The longest side of the result, in px.
 
     Returns:
         RGB, in the photograph's proportions.
@@ -229,8 +232,8 @@ def overlay(
     grey = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
     ground = np.where(inside[..., None], 0.65 * (grey + 0.3 * (pixels - grey)), pixels)
     glow = _colours()[np.rint(strength * 255).astype(np.uint8)]
-    lit = 0.35 + 0.4 * strength[..., None]  # a dark disc may be the evidence: it must glow too
-    glow = glow * (lit + (1.15 - lit) * grey)  # light and shade remain, so petals stay petals
+    lit = 0.35 + 0.4 * strength[..., None]  # dark evidence, such as a flower's disc, must glow too
+    glow = glow * (lit + (1.15 - lit) * grey)  # keeps light and shade, so that petals stay visible
     rising = ((strength - 0.08) / 0.42).clip(0, 1)
     alpha = (0.85 * rising**2 * (3 - 2 * rising))[..., None]
     mixed = ground * (1 - alpha) + glow * alpha
@@ -239,7 +242,7 @@ def overlay(
 
 
 def _edge(inside: np.ndarray) -> np.ndarray:
-    """Return the line, 2 px wide, behind which nothing was seen: bool `[H, W]`."""
+    """Return the 2 px wide line around the frame, bool `[H, W]`."""
     from scipy.ndimage import binary_dilation
 
     return binary_dilation(inside, iterations=2) & ~inside
@@ -248,7 +251,7 @@ def _edge(inside: np.ndarray) -> np.ndarray:
 def _strength(
     heat: HeatMap, box: tuple[float, ...], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bring the evidence onto the photograph's pixels, smoothly: 0-1 `[H, W]`; and the frame."""
+    """Interpolate the map to pixels, 0-1 `[H, W]`; also return which are in the frame, bool."""
     from scipy.ndimage import gaussian_filter, map_coordinates
 
     left, top, right, bottom = box

@@ -1,4 +1,4 @@
-"""Training photographs that show why two classes are taken for one another."""
+"""Training photographs that show why two classes are confused."""
 
 import numpy as np
 
@@ -6,16 +6,17 @@ from model.explain.evidence import ROWS, Evidence
 
 
 def look_alikes(evidence: Evidence, label: int, other: int, count: int) -> list[int]:
-    """Find the training photographs of a class that are most like another class.
+    """Find the training photographs of a class that most resemble another class.
 
     Args:
         evidence: The training photographs.
-        label: The class that they are of.
+        label: The class of the photographs, as an index.
         other: The class whose mean embedding they are compared with.
-        count: How many, at most.
+        count: The most photographs.
 
     Returns:
-        Their numbers, most alike first. Of a class, the first `ROWS` photographs are looked at.
+        Indices of the photographs, the most similar first. Only the first `ROWS` photographs of
+        each class are considered.
     """
     numbers, others = (np.flatnonzero(evidence.labels == one)[:ROWS] for one in (label, other))
     if not len(others):

@@ -28,7 +28,7 @@ def conformal_quantile(scores: np.ndarray, share: float) -> tuple[float, float]:
 
 
 def set_scores(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return how far the right class's logit is below the highest: `[M]`, 0 if it is the highest."""
+    """Return how far the right class's logit is below the highest: `[M]`, 0 if it is highest."""
     return logits.max(axis=1) - logits[np.arange(len(labels)), labels]
 
 
