@@ -1,9 +1,10 @@
 """Features on a cluster: Ray's actors take the steps that threads take on one machine.
 
-These are plain actors and not Ray Data's `map_batches`: one pool stays warm for the pass over the
-files and for each split, where Ray Data opens the backbone anew in every pass; a task is what one
-machine computes in one call, which Ray Data would cut into batches of its own; and results come in
-the order of the tasks, a few at a time. `ray` without extras is enough for that.
+Plain actors are used instead of Ray Data's `map_batches` for three reasons. One pool of workers
+serves the pass over the files and every split, while Ray Data would open the backbone again in each
+pass. A task is what one machine computes in one call, while Ray Data would form its own batches.
+And results arrive in the order of the tasks, a few at a time. Plain actors need only `ray` without
+extras.
 """
 
 import os
@@ -19,35 +20,36 @@ from model.features.inputs import PredictionInputs
 from model.features.tasks import Task
 
 FILES = 8
-"""Files a task, where a backbone takes pictures one by one."""
+"""Files in a task, if the backbone takes pictures one by one."""
 
 RETRIES = 3
-"""Of a task whose worker dies: a photograph that ends a process would otherwise end all of them."""
+"""Retries of a task whose worker dies. Without a limit, a photograph that crashes a process would
+crash one worker after another."""
 
-_GIVEN = 2  # tasks that a worker has: the next one is there when one is done
-_AHEAD = 4  # tasks a worker that are worked on or wait to be taken: what bounds memory
+_GIVEN = 2  # tasks that a worker holds, so that the next one is ready when one is done
+_AHEAD = 4  # tasks per worker that are in progress or finished but not taken; this bounds memory
 
 
 class Cluster:
-    """Workers that have started and agree with this process; `connect` makes one."""
+    """Workers that have started and agree with this process; `connect` creates a cluster."""
 
     def __init__(self, ray: Any, workers: dict[Any, int], files: int | None) -> None:
-        """Take over workers.
+        """Wrap workers that have started.
 
         Args:
-            ray: The module.
+            ray: The module `ray`.
             workers: Actor -> process id.
-            files: Files a task; None where a chunk is one.
+            files: Files in a task; None to make each chunk one task.
         """
         self._ray, self._workers, self._files = ray, workers, files
 
     @property
     def processes(self) -> list[int]:
-        """The process id of each worker, on its own machine, when it first started."""
+        """The process id that each worker had on its machine when it first started."""
         return list(self._workers.values())
 
     def part(self, count: int) -> "Cluster":
-        """Return the first so many workers; they stay those of this cluster as well."""
+        """Return a cluster of the first `count` workers, which also remain in this one."""
         chosen = dict(list(self._workers.items())[:count])
         return Cluster(self._ray, chosen, self._files)
 
@@ -55,13 +57,13 @@ class Cluster:
         """Compute features.
 
         Args:
-            batches: As `tasks.batches`.
+            batches: Groups of tasks, from `tasks.batches`.
 
         Yields:
-            For each of them, in order, a task's features each: float32 `[N * V, D]`.
+            For each group, in order, the features of each of its tasks, float32 `[N * V, D]`.
 
         Raises:
-            ValueError: A file cannot be read any more or has changed, or workers die of it.
+            ValueError: A file cannot be read any more, has changed, or crashes workers.
         """
 
         def absolute(task: Task) -> Task:
@@ -76,15 +78,15 @@ class Cluster:
         """Read files.
 
         Args:
-            chunks: Of files, each as many as one machine would read before it computes.
+            chunks: Chunks of as many files as one machine would read before it computes.
             summaries: Summarise the photographs.
-            views: Compute the features that evaluation needs.
+            views: Compute the features for evaluation.
 
         Yields:
-            Each file, in order, and what it holds or why it cannot be used.
+            Each file, in order, with its reading or the reason why it cannot be used.
 
         Raises:
-            ValueError: A worker does not see a file that is there, or workers die of one.
+            ValueError: A worker does not see an existing file, or a file crashes workers.
         """
         waiting: deque[list[Path]] = deque()
 
@@ -103,18 +105,18 @@ class Cluster:
     def predict(
         self, groups: Iterable[Sequence[Path]], views: Sequence[str], *, signatures: bool
     ) -> Generator[tuple[list[str], PredictionInputs | None]]:
-        """Compute what the answers for photographs are made from.
+        """Compute the inputs of the answers for photographs.
 
         Args:
-            groups: Of files; those of a group go through the backbone in one call.
+            groups: Groups of files; the files of a group go through the backbone in one call.
             views: Names of the views that the checkpoint averages.
-            signatures: The checkpoint keeps evidence, with which signatures are compared.
+            signatures: Whether the checkpoint has evidence, so that signatures are needed.
 
         Yields:
-            For each group, in order, what `Worker.predict` returns.
+            The result of `Worker.predict` for each group, in order.
 
         Raises:
-            ValueError: A worker does not see a file that is there, or workers die of one.
+            ValueError: A worker does not see an existing file, or a file crashes workers.
         """
         waiting: deque[Sequence[Path]] = deque()
 
@@ -129,7 +131,7 @@ class Cluster:
             yield reasons, inputs
 
     def _in_order(self, method: str, tasks: Iterable[tuple]) -> Iterator[Any]:
-        """Yield the results of tasks, in order, while a few are worked on or wait to be taken."""
+        """Yield the results of tasks in order; a bounded number of tasks is in flight."""
         coming, working = iter(tasks), {}
         free = deque(list(self._workers) * _GIVEN)
         waiting: deque[tuple[tuple, Any]] = deque()
@@ -151,7 +153,7 @@ class Cluster:
                 yield self._result(*waiting.popleft())
 
     def _result(self, task: tuple, result: Any) -> Any:
-        """Wait for a result; what a worker raises is raised here."""
+        """Wait for a result; raise here what the worker raised."""
         try:
             return self._ray.get(result)
         except self._ray.exceptions.RayTaskError as error:
@@ -164,15 +166,15 @@ class Cluster:
 
 
 def absolute_path(path: Path) -> Path:
-    """Return a path that means the same in every process; links stay as they are."""
+    """Make a path absolute, so that it means the same in every process; links are kept."""
     return Path(os.path.abspath(path))  # noqa: PTH100 (as above)
 
 
 def _require_seen(path: Path, outcome: object) -> None:
-    """Make sure that a file which a worker does not find is missing here as well.
+    """Make sure that a file which a worker cannot find is missing here as well.
 
     Raises:
-        ValueError: It is there.
+        ValueError: The file exists here.
     """
     if outcome == "no such file or directory" and path.exists():
         raise ValueError(
@@ -182,7 +184,7 @@ def _require_seen(path: Path, outcome: object) -> None:
 
 
 def _files_of(task: tuple) -> str:
-    """Name the files of a task, of either kind."""
+    """Describe the files of a task of any kind, for an error message."""
     paths = [
         path
         for part in task[0]

@@ -1,4 +1,4 @@
-"""Features of the views that evaluation and prediction average, made of a decoded photograph."""
+"""Features of the views that evaluation and prediction average, computed in the file check."""
 
 import threading
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from model.features.shards import FeatureCache, storable
 from model.photographs import images
 
 Framed = tuple[str, np.ndarray]
-"""A content's SHA-256 in hexadecimal, and its views: uint8 `[V, S, S, 3]`."""
+"""SHA-256 of a file's content in hexadecimal, and its views, uint8 `[V, S, S, 3]`."""
 
 
 class EvaluationViews:
     """Features of the views that prediction averages, computed while a photograph is checked.
 
-    It need not be decoded again then. Every photograph needs them, whichever split it will be in;
-    `extract` computes what is missing.
+    This saves decoding the photograph a second time. Every photograph needs these features,
+    whichever split it will be in. `extract` computes those that are missing.
     """
 
     def __init__(self, cache_dir: Path, backbone: Backbone) -> None:
@@ -29,7 +29,7 @@ class EvaluationViews:
 
         Args:
             cache_dir: The cache folder.
-            backbone: Whose features these are.
+            backbone: The backbone that computes the features.
         """
         self._cache, self._backbone = FeatureCache(cache_dir, backbone), backbone
         self._lock = threading.Lock()
@@ -39,13 +39,13 @@ class EvaluationViews:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write what was added, also when the run is interrupted."""
+        """Write the added features, even if the run is interrupted."""
         with self._lock:
             self._cache.flush()
 
     @staticmethod
     def suit(backbone: Backbone) -> bool:
-        """Tell whether photographs as `images.decode` gives them are large enough for it."""
+        """Tell whether photographs are decoded large enough for a backbone by default."""
         return backbone.transforms.least_side == images.LEAST_SIDE
 
     def frame(self, digest: str, image: Image.Image) -> np.ndarray | None:
@@ -56,17 +56,17 @@ class EvaluationViews:
             image: RGB.
 
         Returns:
-            uint8 `[V, S, S, 3]`; None where all of its features are in the cache.
+            uint8 `[V, S, S, 3]`; None if all its features are in the cache already.
         """
         if all(self._cache.key(digest, view) in self._cache for view in EVALUATION_VIEWS):
             return None
         return np.stack(self._backbone.transforms.views(image, EVALUATION_VIEWS, digest))
 
     def add(self, framed: Sequence[Framed]) -> None:
-        """Compute features; may be called from several threads.
+        """Compute features and add them to the cache; may be called from several threads.
 
         Args:
-            framed: Photographs that `frame` rendered.
+            framed: Views that `frame` rendered.
 
         Raises:
             ValueError: A feature is not a finite number.
@@ -75,11 +75,11 @@ class EvaluationViews:
         self.keep([digest for digest, _ in framed], self._backbone.features(pixels))
 
     def keep(self, digests: Sequence[str], features: np.ndarray) -> None:
-        """Keep features; may be called from several threads.
+        """Add computed features to the cache; may be called from several threads.
 
         Args:
             digests: SHA-256 of N photographs' contents, hexadecimal.
-            features: Of their views, float32 `[N * V, D]`.
+            features: Features of their views, float32 `[N * V, D]`.
 
         Raises:
             ValueError: A feature is not a finite number.

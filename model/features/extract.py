@@ -1,4 +1,4 @@
-"""Features of checked photographs: those that no earlier run computed go through the backbone."""
+"""Features of checked photographs; the backbone computes only those that are not in the cache."""
 
 import contextlib
 from collections import deque
@@ -16,7 +16,7 @@ from model.features.tasks import Task, batches, frame, together
 from model.photographs.dataset import Photos
 
 _TASK_PHOTOGRAPHS = 8
-_ATTEMPTS = 3  # to have all features, where shards turn out to be damaged
+_ATTEMPTS = 3  # to compute what is missing, as shards may turn out to be damaged
 
 
 def extract(
@@ -36,17 +36,19 @@ def extract(
         photos: N checked photographs.
         views: V view names, as `transforms.view_names`.
         cache_dir: The cache folder.
-        workers: Threads that decode, and run the backbone where it takes pictures one by one; by
-            default one a core.
-        title: What the progress bar says.
-        cluster: Whose workers compute, with this backbone; None for threads of this process.
+        workers: Threads that decode, and that also run the backbone if it takes pictures one by
+            one; by default one per core.
+        title: Title of the progress bar.
+        cluster: Ray cluster whose workers compute features with this backbone; None for threads of
+            this process.
 
     Returns:
-        float16 `[N, V, D]`.
+        float16 `[N, V, D]`; a large array is mapped from a temporary file.
 
     Raises:
-        OSError: The cache cannot be written, or does not keep what is written.
-        ValueError: A file cannot be read any more or has changed, or a feature is no number.
+        OSError: The cache cannot be written, its disk is full, or it loses what was written.
+        ValueError: A file cannot be read any more or has changed, or a feature is not a finite
+            number.
     """
     cache = FeatureCache(cache_dir, backbone)
     keys = [[cache.key(digest, view) for view in views] for digest in photos.digests]
@@ -72,7 +74,7 @@ def extract(
 def _missing(
     cache: FeatureCache, photos: Photos, keys: Sequence[Sequence[bytes]], views: Sequence[str]
 ) -> list[Task]:
-    """Gather the views that are not in the cache; of copies, those of the first."""
+    """Collect the views that are not in the cache; of identical files, only the first is used."""
     groups: dict[tuple[str, ...], list[tuple[Path, str]]] = {}
     seen: set[str] = set()
     for path, digest, row in zip(photos.paths, photos.digests, keys, strict=True):
@@ -94,14 +96,14 @@ def _run(
     computed: Generator[list[np.ndarray]],
     title: str,
 ) -> None:
-    """Keep the missing features as they are computed, even when the run is interrupted.
+    """Write missing features to the cache as they are computed, even if the run is interrupted.
 
     Args:
         backbone: The backbone.
-        cache: Where they are kept.
-        tasks: What is missing.
-        computed: The features of these tasks, a list for each of their `batches`.
-        title: What the progress bar says.
+        cache: The cache they are written to.
+        tasks: The photographs and views whose features are missing.
+        computed: Yields the features of each of the tasks' `batches`, one array per task.
+        title: Title of the progress bar.
     """
     try:
         with (
@@ -121,9 +123,9 @@ def _run(
 def _in_threads(backbone: Backbone, tasks: list[Task], workers: int) -> Generator[list[np.ndarray]]:
     """Compute features in this process.
 
-    Decoding takes all cores. A backbone that takes pictures one by one runs in the same threads;
-    one that wants many at once, as a GPU does, runs in this thread, beside them: it would make its
-    handles and buffers anew in every other.
+    All cores decode. A backbone that takes pictures one by one runs in the decoding threads. A
+    backbone that takes many at once, such as one on a GPU, runs in the calling thread, because it
+    would create its handles and buffers again in every other thread.
     """
     pool = ThreadPoolExecutor(workers)
     one_by_one = backbone.batch_size == 1
@@ -147,7 +149,7 @@ def _ahead(
     tasks: Sequence[Task],
     count: int,
 ) -> Iterator[np.ndarray]:
-    """Yield results in order, while `count` tasks at most are worked on or wait to be taken."""
+    """Yield results in order; at most `count` tasks are in progress or wait to be yielded."""
     futures: deque[Future[np.ndarray]] = deque()
     for task in tasks:
         futures.append(pool.submit(work, task))

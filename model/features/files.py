@@ -1,4 +1,4 @@
-"""One file: read, hashed, checked, and used while it is decoded; on this machine or another."""
+"""Reads, hashes and checks one file, and uses the pixels once decoded; on any machine."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,19 +13,20 @@ from model.features.store import PhotographStore, Stamp
 from model.photographs import images
 
 Frame = Callable[[str, Image.Image], np.ndarray | None]
-"""Renders the wanted views of a photograph, given its content's SHA-256 and its pixels."""
+"""Renders views of a photograph, given the SHA-256 of its content and its pixels."""
 
 
 class Reading(NamedTuple):
-    """What reading a sound photograph gave.
+    """The result of reading a photograph that can be decoded.
 
     Attributes:
         stamp: The state of the file before it was read.
         digest: SHA-256 of its content, hexadecimal.
-        is_new: It was decoded; where it is False, its content was known to be sound.
-        summary: Its signature and thumbnail; None where none is wanted.
-        views: The views whose features are to be computed, uint8 `[V, S, S, 3]`; None for none.
-        features: Of these views, float32 `[V, D]`; None where they are still to be computed.
+        is_new: True if it was decoded now; False if its content was known to be decodable.
+        summary: Its signature and thumbnail; None if no summary is wanted.
+        views: The views whose features are still to be computed, uint8 `[V, S, S, 3]`; None if
+            there are none.
+        features: Features of the views, float32 `[V, D]`; None if they are not computed yet.
     """
 
     stamp: Stamp
@@ -43,19 +44,20 @@ def read_file(
     frame: Frame | None,
     is_sound: Callable[[str], bool] | None = None,
 ) -> Reading:
-    """Read a file; a content that is not known yet is checked, and used while it is decoded.
+    """Read a file; if its content is not known yet, decode it, and make summary and views.
 
     Args:
         path: The file.
         summaries: Summarise the photograph.
-        frame: Renders views of it; None for none.
-        is_sound: Tells whether a content was decoded by an earlier run; None where nobody knows.
+        frame: Renders views of the photograph; None to render none.
+        is_sound: Tells, given a SHA-256, whether an earlier run decoded this content; None if that
+            is not known.
 
     Returns:
-        What was found.
+        The reading.
 
     Raises:
-        images.BadImageError: It cannot be used; the message is the reason, without the path.
+        images.BadImageError: The file cannot be used; the message is the reason, without the path.
     """
     try:
         stamp = PhotographStore.stamp(path)
@@ -80,15 +82,15 @@ def decode_again(
 
     Args:
         path: The file.
-        digest: SHA-256 of its content, hexadecimal, when it was checked.
-        least_side: As `images.decode`.
-        exif: As `images.decode`.
+        digest: SHA-256 of its content when it was checked, hexadecimal.
+        least_side: Passed to `images.decode`, in px.
+        exif: Passed to `images.decode`.
 
     Returns:
         The photograph.
 
     Raises:
-        ValueError: It cannot be read any more, or somebody has replaced it.
+        ValueError: The file cannot be read any more, or its content has changed.
     """
     try:
         with images.opened(path) as content:

@@ -1,4 +1,4 @@
-"""What an answer is made from, computed by this process or by a worker of a cluster."""
+"""The inputs of an answer, computed by this process or by a worker of a cluster."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from model.features.signatures import both_ways
 
 
 class PredictionInputs(NamedTuple):
-    """What a classifier needs of N photographs to answer.
+    """Everything a classifier needs to answer for N photographs.
 
     Attributes:
-        features: float32 `[N * V, D]`, the views of each photograph side by side.
-        signatures: As `signatures.both_ways`, N of them; None where there is no evidence to compare
-            them with.
+        features: float32 `[N * V, D]`; the V views of a photograph are consecutive rows.
+        signatures: The result of `signatures.both_ways` for each photograph; None if there is no
+            evidence to compare them with.
     """
 
     features: np.ndarray
@@ -24,7 +24,7 @@ class PredictionInputs(NamedTuple):
 
 
 def frame(backbone: Backbone, views: Sequence[str], images: Sequence[Image.Image]) -> np.ndarray:
-    """Frame decoded photographs: uint8 `[N * V, S, S, 3]`, the views of each side by side."""
+    """Render V views of each photograph, uint8 `[N * V, S, S, 3]`, photograph by photograph."""
     render = backbone.transforms.views
     return np.stack([view for image in images for view in render(image, views)])
 
@@ -32,16 +32,16 @@ def frame(backbone: Backbone, views: Sequence[str], images: Sequence[Image.Image
 def prediction_inputs(
     backbone: Backbone, views: Sequence[str], images: Sequence[Image.Image], *, signatures: bool
 ) -> PredictionInputs:
-    """Compute what the answers need, in one call of the backbone.
+    """Compute the inputs of N answers, in one call of the backbone.
 
     Args:
         backbone: The backbone.
         views: Names of V views.
         images: N decoded photographs, RGB.
-        signatures: Compute signatures, too.
+        signatures: Compute signatures as well.
 
     Returns:
-        Features, and signatures.
+        The features and signatures.
     """
     features = backbone.features(frame(backbone, views, images))
     return PredictionInputs(features, list(map(both_ways, images)) if signatures else None)

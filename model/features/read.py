@@ -1,7 +1,7 @@
-"""The pass over the files: each is read once, hashed, checked, and run through a backbone.
+"""One pass over the files: each file is read once, hashed, checked, and run through a backbone.
 
-Whatever is computed belongs to the bytes that were hashed, even when somebody replaces the file at
-that moment: the state of a file is noted before it is read, and what was read is what is decoded.
+Results always belong to the bytes that were hashed, even if the file is replaced at the same
+moment: the state of a file is noted before it is read, and the bytes that were read are decoded.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from model.photographs.class_names import display_names
 from model.photographs.dataset import Collection, Listing, Photos, Skipped
 from model.photographs.parents import display_parents
 
-_CHUNK = 1024  # files that are asked for, or in the queue, at a time
-_SAVE_SECONDS = 15.0  # what a killed run on a cluster forgets at most
+_CHUNK = 1024  # files that are looked up, or in the queue, at a time
+_SAVE_SECONDS = 15.0  # the most work that a killed run on a cluster loses
 
 Outcome = tuple[Path, Reading | str]
-"""A file, and what it holds; or why it is left out, to be read after the path."""
+"""A file with its reading, or with the reason why it is left out, worded to follow the path."""
 
 
 def read_photos(
@@ -42,26 +42,28 @@ def read_photos(
     strict: bool = False,
     cluster: Cluster | None = None,
 ) -> Collection:
-    """Read the photographs of a listing; those that are as they were in an earlier run are not.
+    """Read the photographs of a listing, except those that are unchanged since an earlier run.
 
-    Where a photograph must be decoded to be checked, its summary and the features that evaluation
-    needs are made of the same pixels, so that it need not be decoded again.
+    If a photograph must be decoded to be checked, its summary and the features for evaluation are
+    computed from the same pixels, so that it need not be decoded again.
 
     Args:
         listing: The photographs.
         cache_dir: The cache folder.
-        workers: Threads; by default one a core.
-        backbone: Whose features are computed on the way; None for none.
-        summaries: Make signatures and thumbnails on the way.
-        strict: Stop at bad files instead of leaving them out; nothing is computed on the way, as
-            the last file may stop the run.
-        cluster: Whose workers read the files, with this backbone; None for threads of this process.
+        workers: Threads; by default one per core.
+        backbone: Computes features in the same pass; None to compute none.
+        summaries: Make signatures and thumbnails in the same pass.
+        strict: Refuse bad files instead of leaving them out. Nothing else is then computed in the
+            pass, because even the last file may stop the run.
+        cluster: Ray cluster whose workers read the files with this backbone; None for threads of
+            this process.
 
     Returns:
         The photographs that can be read, and the files that were left out.
 
     Raises:
-        ValueError: Bad files under `strict`, or the backbone gives what is no finite number.
+        OSError: The cache folder cannot be written.
+        ValueError: There are bad files and `strict` is set, or a feature is not a finite number.
     """
     skipped = list(listing.skipped)
     paths = [entry.path for entry in listing.entries]
@@ -133,10 +135,10 @@ class FilePass:
 
         Args:
             cache_dir: The cache folder.
-            workers: Threads; by default one a core.
-            backbone: As `read_photos`.
-            summaries: As `read_photos`.
-            cluster: As `read_photos`.
+            workers: Threads; by default one per core.
+            backbone: Computes features in the pass; None to compute none.
+            summaries: Make signatures and thumbnails in the pass.
+            cluster: Ray cluster whose workers read the files; None for threads of this process.
         """
         self._workers, self._cluster = workers or default_workers(), cluster
         self._contexts = contextlib.ExitStack()
@@ -147,15 +149,15 @@ class FilePass:
         if backbone is not None and EvaluationViews.suit(backbone):
             self._views = self._contexts.enter_context(EvaluationViews(cache_dir, backbone))
             self._batch = files_together(backbone)
-        # Framed photographs wait for a batch of theirs, and are large.
+        # Rendered views are large, so only a few batches of them may wait at a time.
         self._chunk = _CHUNK if self._batch == 1 else 4 * self._batch
 
     def __enter__(self) -> Self:
-        """Open a context that saves what was computed, also when the run is interrupted."""
+        """Open a context that saves the results, even if the run is interrupted."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Save what was computed, and close the caches."""
+        """Save the results, and close the caches."""
         self._contexts.close()
 
     def read(self, paths: Sequence[Path], skipped: list[Skipped]) -> list[str | None]:
@@ -163,10 +165,10 @@ class FilePass:
 
         Args:
             paths: N files.
-            skipped: Gets the bad ones.
+            skipped: List to which bad files are added.
 
         Returns:
-            N SHA-256 in hexadecimal; None for a bad file.
+            The SHA-256 of each file in hexadecimal; None for a bad file.
 
         Raises:
             ValueError: A machine of the cluster does not see a file.
@@ -214,8 +216,8 @@ class FilePass:
         """Read a file in a thread.
 
         Returns:
-            What it holds, with the views whose features are still to be computed, in the calling
-            thread and with others'; or why it is left out.
+            The reading, or the reason why the file is left out. If the backbone takes several
+            photographs at a time, the reading holds views for the calling thread to compute.
         """
         try:
             reading = read_file(
@@ -233,7 +235,7 @@ class FilePass:
         return reading
 
     def _on_cluster(self, chunks: Iterable[list[Path]]) -> Generator[Outcome]:
-        """Let the workers of a cluster read files; what they find is kept here."""
+        """Let the workers of a cluster read files, and store their results here."""
         assert self._cluster
         readings = self._cluster.read(chunks, summaries=self._summaries, views=bool(self._views))
         with contextlib.closing(readings):
@@ -249,7 +251,7 @@ class FilePass:
                 yield path, outcome
 
     def _remember(self, reading: Reading) -> None:
-        """Keep what a file holds, but for its features."""
+        """Store a reading, except for its features."""
         if reading.summary:
             self._store.add_summary(reading.digest, reading.summary)
         if reading.is_new:

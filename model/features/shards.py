@@ -1,4 +1,4 @@
-"""Features on disk: shards that are written once, and found again by content and view."""
+"""Features on disk: shards are written once, and looked up by photograph and view."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ from model.backbones.transforms import VIEWS_VERSION
 from model.cache import Scratch, atomic_path, checksum, sweep
 from model.photographs import images
 
-_SHARD_SECONDS = 15.0  # what a killed run loses at most
+_SHARD_SECONDS = 15.0  # the most work that a killed run loses
 _SHARD_ROWS = 4096
 _log = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ class LostFeatures(Exception):
 
 
 class FeatureCache:
-    """Features on disk for one backbone: `.npy` shards of (key, features), each written at once.
+    """Features on disk for one backbone: `.npy` shards of (key, features).
 
-    A key names a photograph's content and a view; the folder names backbone weights, transforms
-    and the versions of decoder and views. Nothing is ever changed in place. A shard's name ends
-    with its checksum, which is compared whenever it is read. Shards are read, not mapped: a mapped
-    file that becomes shorter ends the process.
+    A key identifies a photograph's content and a view. The folder's name identifies the backbone's
+    weights, the transforms, and the versions of decoder and views. Each shard is written in one
+    piece and never changed. Its name ends with its checksum, which is compared whenever the shard
+    is read. Shards are read, not mapped: if a mapped file became shorter, the process would crash.
     """
 
     def __init__(self, cache_dir: Path, backbone: Backbone) -> None:
@@ -39,7 +39,7 @@ class FeatureCache:
 
         Args:
             cache_dir: The cache folder.
-            backbone: Whose features these are.
+            backbone: The backbone that computes the features.
         """
         versions = f"{images.DECODER_VERSION}.{VIEWS_VERSION}.{EXTRACTOR_VERSION}"
         self.folder = cache_dir / "features" / f"{backbone.spec.key}-{versions}"
@@ -63,7 +63,7 @@ class FeatureCache:
             self._rows[key] = (number, row)
 
     def _read(self, path: Path) -> np.ndarray | None:
-        """Read a shard; a damaged one is named and removed, and None."""
+        """Read a shard; if it is damaged, log that, remove it, and return None."""
         try:
             content = path.read_bytes()
             if not path.stem.endswith(checksum(content)):
@@ -79,25 +79,26 @@ class FeatureCache:
 
     @staticmethod
     def key(digest: str, view: str) -> bytes:
-        """Return the key of a photograph (hexadecimal SHA-256) and view."""
+        """Return the key of a photograph, given its SHA-256 in hexadecimal, and a view."""
         return hashlib.sha256(f"{digest} {view}".encode()).digest()[:16]
 
     def __contains__(self, key: bytes) -> bool:
-        """Tell whether these features are on disk."""
+        """Tell whether the features with this key are on disk."""
         return key in self._rows
 
     def add(self, rows: Iterable[tuple[bytes, np.ndarray]]) -> None:
-        """Add computed features; written when there are enough, or after some seconds."""
+        """Add computed features; they are written once there are enough, or after 15 s."""
         self._pending += rows
         age = time.monotonic() - self._written
         if len(self._pending) >= _SHARD_ROWS or age >= _SHARD_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was added as one shard.
+        """Write the added features as one shard.
 
         Raises:
-            OSError: It cannot be written, as when the disk is full; what was written before stays.
+            OSError: The shard cannot be written, for example because the disk is full; earlier
+                shards stay.
         """
         if self._pending:
             shard = np.empty(len(self._pending), self.dtype)
@@ -127,12 +128,13 @@ class FeatureCache:
             keys: N keys, all on disk.
 
         Returns:
-            float16 `[N, D]`; where they are many, mapped from a file that nobody else sees, so
-            that the system may take their memory back.
+            float16 `[N, D]`. A large array is mapped from a temporary file without a name, so
+            that the system can reclaim its memory.
 
         Raises:
-            LostFeatures: Some of them are not on disk any more; the cache knows which.
-            OSError: The disk has no room for the file.
+            LostFeatures: A shard with some of the features is damaged. The cache has forgotten its
+                keys, so they can be computed again.
+            OSError: The disk has no room for the temporary file.
         """
         places = np.array([self._rows[key] for key in keys], dtype=np.int64).reshape(-1, 2)
         shape = (len(keys), self.dtype["features"].shape[0])
@@ -148,18 +150,18 @@ class FeatureCache:
 
 
 def storable(backbone: Backbone, features: np.ndarray, photograph: object) -> np.ndarray:
-    """Return features as float16, in which they are kept.
+    """Convert features to float16, the type in which they are stored.
 
     Args:
-        backbone: Whose features they are.
-        features: Of any shape.
-        photograph: What they are of, for the message.
+        backbone: The backbone that computed them.
+        features: Array of any shape.
+        photograph: The first photograph, for the error message.
 
     Returns:
         float16, of the same shape.
 
     Raises:
-        ValueError: A feature is not a finite number there.
+        ValueError: A feature is not a finite number in float16.
     """
     if not np.isfinite(features).all() or np.abs(features).max() > 65504:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Copies of a photograph, recognised by a signature of its light and shade; and its thumbnail."""
+"""Signatures of light and shade, by which copies of a photograph are recognised; and thumbnails."""
 
 import io
 from typing import NamedTuple
@@ -12,11 +12,11 @@ SIGNATURE_BYTES = 32
 _SIDE = 16  # fields a side; _SIDE**2 bits are SIGNATURE_BYTES
 _THUMBNAIL_SIDE = 96  # px
 _COMPARED = 50  # photographs at a time
-_LEAVE_ONE_OUT = 1000  # photographs whose nearest other one is searched for the threshold
+_LEAVE_ONE_OUT = 1000  # photographs whose nearest neighbours decide the threshold
 
 
 def signature(image: Image.Image) -> np.ndarray:
-    """Describe a photograph's light and shade coarsely: a copy of it differs in a few bits.
+    """Describe a photograph's light and shade coarsely; copies differ in only a few bits.
 
     Each bit says whether one of 17 x 16 fields is brighter than its left neighbour.
 
@@ -51,12 +51,12 @@ def thumbnail(image: Image.Image) -> bytes:
 
 
 class Summary(NamedTuple):
-    """What is remembered of a photograph's looks.
+    """The stored summary of a photograph.
 
     Attributes:
-        signature: As `signature`, 32 bytes.
-        thumbnail: As `thumbnail`, a JPEG.
-        shot: When and by what it was taken; None where it does not say.
+        signature: The 32 bytes of `signature`.
+        thumbnail: The JPEG from `thumbnail`.
+        shot: Camera and time of the photograph; None if the file does not say.
     """
 
     signature: bytes
@@ -79,7 +79,8 @@ def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:
     Returns:
         How many bits differ: uint16 `[M, N]`.
     """
-    # eight bytes at a time; an array of the file may start at any byte
+    # Eight bytes are compared at a time. An array from a file may start at any byte, so it is
+    # copied to be aligned.
     columns = np.ascontiguousarray(np.ascontiguousarray(signatures).view(np.uint64).T)
     asked = np.ascontiguousarray(queries).view(np.uint64)
     bits = np.zeros((len(asked), len(signatures)), np.uint16)
@@ -90,11 +91,11 @@ def differing_bits(queries: np.ndarray, signatures: np.ndarray) -> np.ndarray:
 
 
 def same_below(signatures: np.ndarray) -> int:
-    """Choose how many bits a copy may differ in, from how near different photographs are.
+    """Choose in how many bits a copy may differ, from the distances between different photographs.
 
-    Most photographs' nearest other one is a different photograph, and a copy differs in far fewer
-    bits: a third of the median distance to it, so that the data set's own copies, being few, do
-    not matter. Series of near-identical pictures lower the threshold with the median.
+    The nearest neighbour of most photographs is a different photograph, and copies differ in far
+    fewer bits. The threshold is a third of the median distance to the nearest neighbour. The few
+    copies in a data set hardly change this median; series of near-identical pictures lower it.
     """
     count = len(signatures)
     sample = np.linspace(0, count - 1, min(count, _LEAVE_ONE_OUT)).astype(np.int64)
@@ -102,6 +103,6 @@ def same_below(signatures: np.ndarray) -> int:
     for start in range(0, len(sample), _COMPARED):
         chosen = sample[start : start + _COMPARED]
         bits = differing_bits(signatures[chosen], signatures)
-        bits[np.arange(len(chosen)), chosen] = 8 * signatures.shape[1]  # of itself: none is nearer
+        bits[np.arange(len(chosen)), chosen] = 8 * signatures.shape[1]  # never its own neighbour
         nearest += bits.min(axis=1).tolist()
     return int(np.median(nearest) // 3)

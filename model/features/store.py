@@ -1,4 +1,4 @@
-"""What earlier runs found out about photographs: content hashes, which are sound, summaries."""
+"""Results of earlier runs: content hashes, which contents can be decoded, and summaries."""
 
 import contextlib
 import logging
@@ -14,11 +14,11 @@ from model.features.signatures import Summary
 from model.photographs.exif import Shot
 
 Stamp = tuple[bytes, int, int, int]
-"""Absolute path, size in bytes, time of change of content and of state, in ns."""
+"""Absolute path, size in bytes, and times of the last change of content and metadata, in ns."""
 
 _log = logging.getLogger(__name__)
 _VERSION = 2  # raise it when the tables change; a file of another version is not opened
-_CHUNK = 1024  # rows that are asked for or written at a time
+_CHUNK = 1024  # rows that are looked up or written at a time
 _TABLES = (
     "file (path BLOB PRIMARY KEY, size INT, mtime INT, ctime INT, digest BLOB)",
     "sound (digest BLOB PRIMARY KEY)",
@@ -33,22 +33,23 @@ _INSERTS = (_INSERT_FILE, _INSERT_SOUND, _INSERT_SUMMARY, _INSERT_SIMILARITY)
 
 
 class PhotographStore:
-    """What is remembered of photographs, in one SQLite file that may be deleted at any time.
+    """Remembers facts about photographs in one SQLite file, which may be deleted at any time.
 
-    Four tables: the content hash of a file by its path, the contents that were decoded without an
-    error, the summary of a content, and how alike two contents are. Contents that failed are not
-    remembered: they are few, and the next version may read them. Several threads may use one store.
+    Four tables hold the content hash of each file, the contents that were decoded without an error,
+    the summaries of contents, and the similarities of pairs of contents. Contents that cannot be
+    decoded are not remembered: they are few, and the next version may read them. Several threads
+    may use the same store.
     """
 
     def __init__(self, cache_dir: Path, decoder_version: str) -> None:
-        """Open the store; a damaged one is made anew.
+        """Open the store; a damaged file is replaced by an empty one.
 
         Args:
             cache_dir: The cache folder.
-            decoder_version: As `images.version`; another version starts anew.
+            decoder_version: The result of `images.version`; each version has a file of its own.
 
         Raises:
-            OSError: It is locked, or cannot be written.
+            OSError: The file is locked, or cannot be written.
         """
         self._lock = threading.Lock()
         self._path = cache_dir / f"photographs-{_VERSION}-{decoder_version}.sqlite"
@@ -61,7 +62,7 @@ class PhotographStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write what was added, also when the run is interrupted, and close the store."""
+        """Write new rows, even if the run is interrupted, and close the store."""
         try:
             self.save()
         finally:
@@ -69,7 +70,7 @@ class PhotographStore:
 
     @staticmethod
     def stamp(path: Path) -> Stamp:
-        """Describe the state of a file; take it before the file is read.
+        """Describe the state of a file; call this before reading the file.
 
         Args:
             path: The file.
@@ -85,14 +86,14 @@ class PhotographStore:
         return name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def unchanged(self, paths: Sequence[Path]) -> dict[Path, str]:
-        """Return the SHA-256 (hexadecimal) of sound files that are as they were when last read.
+        """Return the SHA-256 (hexadecimal) of decodable files that are unchanged since last read.
 
         Args:
-            paths: Some thousand at most.
+            paths: A few thousand files at most.
         """
         stamps = {}
         for path in paths:
-            with contextlib.suppress(OSError):  # whoever reads it will say so
+            with contextlib.suppress(OSError):  # reading the file will report the error
                 stamps[path] = self.stamp(path)
         marks = ",".join("?" * len(stamps))
         query = f"SELECT path, size, mtime, ctime, digest FROM file WHERE path IN ({marks})"
@@ -111,12 +112,12 @@ class PhotographStore:
     def add_file(self, stamp: Stamp, digest: str) -> None:
         """Remember the content of a file.
 
-        A file that changed less than two seconds ago is not remembered: it might be written once
-        more within the clock's grain, and look the same.
+        A file that changed less than two seconds ago is not remembered: another write within the
+        resolution of the clock would not change its times.
 
         Args:
-            stamp: Its state before it was read.
-            digest: SHA-256 of what was read, hexadecimal.
+            stamp: State of the file before it was read.
+            digest: SHA-256 of the content, hexadecimal.
         """
         if max(stamp[2:]) < time.time_ns() - 2 * 10**9:
             self._add(_INSERT_FILE, (*stamp, bytes.fromhex(digest)))
@@ -126,7 +127,7 @@ class PhotographStore:
         self._add(_INSERT_SOUND, (_key(digest),))
 
     def add_summary(self, digest: str, summary: Summary) -> None:
-        """Remember a content's summary."""
+        """Remember the summary of the content with this SHA-256 (hexadecimal)."""
         signature, thumbnail, shot = summary
         self._add(_INSERT_SUMMARY, (_key(digest), signature, thumbnail, *(shot or (None, None))))
 
@@ -137,7 +138,7 @@ class PhotographStore:
             digests: SHA-256 of contents, hexadecimal.
 
         Returns:
-            Digest -> summary, of those that are there.
+            Digest -> summary, for those that are stored.
         """
         self.save()
         found = {}
@@ -151,11 +152,11 @@ class PhotographStore:
         return found
 
     def add_similarities(self, found: Mapping[tuple[str, str], float], version: int) -> None:
-        """Remember how alike pairs of contents are, by their SHA-256 (hexadecimal).
+        """Remember the similarities of pairs of contents.
 
         Args:
-            found: Pair -> similarity.
-            version: Of what has compared them; other versions do not see the result.
+            found: Pair of SHA-256 (hexadecimal) -> similarity.
+            version: Version of the comparison; other versions do not see the result.
         """
         for pair, value in found.items():
             self._add(_INSERT_SIMILARITY, (_pair_key(pair, version), value))
@@ -163,14 +164,14 @@ class PhotographStore:
     def similarities(
         self, pairs: Sequence[tuple[str, str]], version: int
     ) -> dict[tuple[str, str], float]:
-        """Read how alike pairs of contents are.
+        """Read the similarities of pairs of contents.
 
         Args:
             pairs: SHA-256 of both contents, hexadecimal.
-            version: As `add_similarities`.
+            version: Version of the comparison, as in `add_similarities`.
 
         Returns:
-            Pair -> similarity, of those that are there.
+            Pair -> similarity, for those that are stored.
         """
         self.save()
         found = {}
@@ -182,7 +183,7 @@ class PhotographStore:
         return found
 
     def _select(self, query: str, values: Sequence[bytes] = ()) -> list[tuple]:
-        """Run a query; where the file turns out to be damaged, it is made anew and holds nothing.
+        """Run a query; if the file turns out to be damaged, replace it by an empty one.
 
         Raises:
             OSError: The file is locked, or cannot be read.
@@ -209,10 +210,11 @@ class PhotographStore:
             self.save()
 
     def save(self) -> None:
-        """Write what was added, in one transaction: all or nothing.
+        """Write all new rows in one transaction.
 
         Raises:
-            OSError: It cannot be written, as when the disk is full.
+            OSError: The file cannot be written, for example because the disk is full. Then none of
+                the new rows is written.
         """
         with self._lock:
             new, self._new = self._new, {insert: [] for insert in _INSERTS}
@@ -234,7 +236,7 @@ class PhotographStore:
 
 
 def _key(digest: str) -> bytes:
-    """Return what stands for a content: half of its SHA-256 is enough, and takes half the room."""
+    """Return the key of a content: half of its SHA-256 is enough, and takes half the space."""
     return bytes.fromhex(digest)[:16]
 
 
@@ -252,7 +254,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return connect()
-    except sqlite3.OperationalError as error:  # locked or not writable: not the store's fault
+    except sqlite3.OperationalError as error:  # the file is locked or not writable, but not damaged
         raise OSError(f"{path} cannot be used ({error}). Give another --cache-dir.") from error
     except sqlite3.DatabaseError:
         path.unlink()

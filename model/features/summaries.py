@@ -1,4 +1,4 @@
-"""Summaries of photographs that were checked, made where they are missing."""
+"""Summaries of checked photographs; those that are missing are made."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +22,9 @@ class Summaries(NamedTuple):
     """Summaries of N photographs.
 
     Attributes:
-        signatures: uint8 `[N, 32]`, as `signatures.signature`.
+        signatures: uint8 `[N, 32]`, from `signatures.signature`.
         thumbnails: N JPEGs of at most 96 px a side.
-        shots: When and by what each was taken; None where it does not say.
+        shots: Camera and time of each photograph; None if the file does not say.
     """
 
     signatures: np.ndarray
@@ -32,7 +32,7 @@ class Summaries(NamedTuple):
     shots: list[Shot | None]
 
     def take(self, indices: Sequence[int]) -> "Summaries":
-        """Return those at these indices, in this order."""
+        """Return the summaries at these indices, in this order."""
         return Summaries(
             self.signatures[indices],
             [self.thumbnails[i] for i in indices],
@@ -41,17 +41,18 @@ class Summaries(NamedTuple):
 
 
 def summarise(photos: Photos, *, cache_dir: Path, workers: int | None = None) -> Summaries:
-    """Summarise photographs; summaries made before are read from the store.
+    """Summarise photographs; summaries from earlier runs are read from the store.
 
     Args:
         photos: N checked photographs.
         cache_dir: The cache folder.
-        workers: Threads; by default one a core.
+        workers: Threads; by default one per core.
 
     Returns:
         N summaries.
 
     Raises:
+        OSError: The store cannot be written, or loses what was written.
         ValueError: A file cannot be read any more, or has changed.
     """
     paths = dict(zip(photos.digests, photos.paths, strict=True))
@@ -73,7 +74,7 @@ def summarise(photos: Photos, *, cache_dir: Path, workers: int | None = None) ->
 
 
 def _make(store: PhotographStore, paths: dict[str, Path], missing: list[str], workers: int) -> None:
-    """Decode the photographs that were checked by a run which wanted no thumbnails."""
+    """Summarise photographs that were checked by a run without summaries."""
 
     def one(digest: str) -> None:
         image = decode_again(paths[digest], digest, exif=True)

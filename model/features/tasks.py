@@ -1,7 +1,7 @@
-"""What the backbone computes in one go: which photographs, which views, which of them together.
+"""Tasks for the backbone: which photographs and views, and which of them go through it together.
 
-One machine and a cluster take the same steps in the same order: where a backbone takes several
-pictures at a time, which ones they are may decide the last bit of a feature.
+One machine and a cluster take the same steps in the same order, because the other pictures in a
+batch may change the last bit of a feature.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ def frame(backbone: Backbone, task: Task) -> np.ndarray:
         task: N photographs and V views.
 
     Returns:
-        uint8 `[N * V, S, S, 3]`, the views of each side by side.
+        uint8 `[N * V, S, S, 3]`, photograph by photograph.
 
     Raises:
         ValueError: A file cannot be read any more, or has changed.
@@ -43,10 +43,11 @@ def batches(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
 
     Args:
         tasks: In the order in which they are computed.
-        size: As `Backbone.batch_size`; a group has as many pictures at least, but for the last.
+        size: Fewest pictures in a group, such as `Backbone.batch_size`; only the last group may be
+            smaller.
 
     Yields:
-        Groups, in order.
+        Groups of tasks, in order.
     """
     batch: list[Task] = []
     for task in tasks:
@@ -63,10 +64,10 @@ def together(backbone: Backbone, pixels: Sequence[np.ndarray]) -> list[np.ndarra
 
     Args:
         backbone: The backbone.
-        pixels: Blocks, uint8 `[N, S, S, 3]` each.
+        pixels: Blocks of pictures, uint8 `[N, S, S, 3]` each.
 
     Returns:
-        Their features, float32 `[N, D]` each.
+        The features of each block, float32 `[N, D]`.
     """
     if not pixels:
         return []
@@ -75,22 +76,22 @@ def together(backbone: Backbone, pixels: Sequence[np.ndarray]) -> list[np.ndarra
 
 
 def compute(backbone: Backbone, batch: list[Task], pool: Executor) -> list[np.ndarray]:
-    """Compute the features of one group of `batches`.
+    """Compute the features of one group of tasks.
 
     Args:
         backbone: The backbone.
-        batch: The group.
+        batch: A group from `batches`.
         pool: Threads that decode.
 
     Returns:
-        A task's features each, float32 `[N * V, D]`.
+        The features of each task, float32 `[N * V, D]`.
 
     Raises:
-        ValueError: As `frame`.
+        ValueError: A file cannot be read any more, or has changed.
     """
     return together(backbone, list(pool.map(lambda task: frame(backbone, task), batch)))
 
 
 def files_together(backbone: Backbone | None) -> int:
-    """Return of how many new files evaluation's views go through a backbone in one call."""
+    """Return how many new files go through a backbone in one call, with evaluation's views."""
     return 1 if backbone is None else -(-backbone.batch_size // len(EVALUATION_VIEWS))

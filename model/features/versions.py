@@ -1,4 +1,4 @@
-"""Versions of all that decides a feature, to be compared between machines."""
+"""Versions of everything that affects a feature, for comparison between machines."""
 
 import hashlib
 import importlib
@@ -14,10 +14,11 @@ def of(*, torch: bool) -> dict[str, str]:
     """Return the versions on this machine.
 
     Args:
-        torch: The backbone runs in torch: name its version and timm's, too.
+        torch: Whether the backbone runs in torch; the versions of torch and timm are then included.
 
     Returns:
-        Name -> version; of Frostflower's own code a hash, as it is run from a folder.
+        Name -> version. Frostflower itself runs from a folder, so its version is a hash of its
+        code.
     """
     names = (*_ALWAYS, *(_WITH_TORCH if torch else ()))
     found = {name: str(importlib.import_module(name).__version__) for name in names}
@@ -34,7 +35,7 @@ def _code() -> str:
 
 
 def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """Name what differs, such as `numpy 2.1.0 instead of 2.2.0`."""
+    """Describe each difference, such as `numpy 2.1.0 instead of 2.2.0`."""
     return [
         f"{name} {found.get(name, 'missing')} instead of {version}"
         for name, version in expected.items()
