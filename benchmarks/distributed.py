@@ -1,13 +1,14 @@
-"""Compares workers of a Ray cluster with plain processes that run the same code without Ray.
+"""Workers of a Ray cluster compared with plain processes that run the same code without Ray.
 
     python benchmarks/distributed.py PHOTOS --photographs 96 --rounds 5
 
-Each worker and each process uses one thread, and all are warm before the clock starts. The four
-kinds take turns, and the table shows medians. Then one of two workers is killed during the work.
+Each worker and each process uses one thread; all are warm before the clock starts. One or two
+workers and one or two processes are measured in turns, and medians are printed. Then one of two
+workers is killed during the work.
 
-The last line compares the speed of two workers with twice the speed of one. The line above it does
-the same for plain processes, which shows what the machine allows: if other programs use its cores,
-this is below 100 % as well.
+The last line compares two workers with twice the speed of one. The line above it makes the same
+comparison for plain processes, and shows what the machine allows: if its cores are busy with other
+work, both figures are below 100 %.
 """
 
 import argparse
@@ -37,14 +38,14 @@ from model.features.joining import connect
 from model.features.tasks import Task, batches, compute
 from model.photographs import scan
 
-_opened: dict[Path, Backbone] = {}  # of a plain process
+_opened: dict[Path, Backbone] = {}  # the backbone of this process
 
 
 def make_tasks(photos: Path, count: int) -> list[list[Task]]:
-    """Draw photographs evenly from a folder of class folders, and return the tasks.
+    """Return tasks for photographs that are spread evenly over a folder of class folders.
 
     Raises:
-        ValueError: There are fewer.
+        ValueError: `count` is below 16, or the folder has fewer photographs.
     """
     paths = [entry.path.absolute() for entry in scan.list_folder(photos, splits=False).entries]
     if not 16 <= count <= len(paths):
@@ -56,7 +57,7 @@ def make_tasks(photos: Path, count: int) -> list[list[Task]]:
 
 
 def open_in_process(cache_dir: Path) -> Backbone:
-    """Open the backbone, once in each process."""
+    """Open the backbone, but only once in each process."""
     if cache_dir not in _opened:
         _opened[cache_dir] = open_backbone(device="cpu", cache_dir=cache_dir)
     return _opened[cache_dir]
@@ -77,12 +78,12 @@ def run_plain(
 
 
 def run_cluster(cluster: Cluster, tasks: Sequence[list[Task]]) -> list[np.ndarray]:
-    """Compute all tasks on workers."""
+    """Compute all tasks on the workers of a cluster."""
     return [rows for batch in cluster.features(tasks) for rows in batch]
 
 
 def run_and_kill(cluster: Cluster, tasks: Sequence[list[Task]]) -> list[np.ndarray]:
-    """Compute all tasks on workers; one is killed after the first result."""
+    """Compute all tasks on the workers of a cluster, and kill one after the first result."""
     computed = cluster.features(tasks)
     found = list(next(computed))
     os.kill(cluster.processes[0], signal.SIGKILL)
@@ -95,10 +96,10 @@ def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
 
 
 def timed(work: Callable[[], list[np.ndarray]], expected: list[np.ndarray]) -> float:
-    """Time some work, and return the seconds.
+    """Return the duration of some work, in s.
 
     Raises:
-        ValueError: It gives other features.
+        ValueError: The features are not the expected ones.
     """
     started = time.perf_counter()
     found = work()
@@ -109,7 +110,7 @@ def timed(work: Callable[[], list[np.ndarray]], expected: list[np.ndarray]) -> f
 
 
 def main() -> int:
-    """Measure, and print the table.
+    """Run the measurements, and print the table.
 
     Returns:
         Exit status 0.
@@ -118,7 +119,7 @@ def main() -> int:
         description=__doc__, formatter_class=console.HelpFormatter, prog="distributed.py"
     )
     parser.add_argument("photos", type=Path, metavar="PHOTOS", help="a folder of class folders")
-    parser.add_argument("--photographs", type=int, default=96, help="in each pass")
+    parser.add_argument("--photographs", type=int, default=96, help="photographs in each pass")
     parser.add_argument("--rounds", type=int, default=5, help="passes of each kind")
     options = parser.parse_args()
     tasks = make_tasks(options.photos, options.photographs)

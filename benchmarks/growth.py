@@ -1,12 +1,12 @@
-"""Measures what grows with the number of photographs in the process that a cluster reports to.
+"""Costs per photograph on the machine that collects a cluster's results.
 
     python benchmarks/growth.py
 
-Nothing is read and no network runs: photographs, features and thumbnails are made up, and a
-stand-in replaces the cluster. The table shows the work that a single process must do for all
-photographs, however many machines there are. It counts processor time, which does not include
-waiting for a disk and hardly depends on other programs. docs/scaling.md extrapolates it to 10
-million.
+No files are read and no network runs: photographs, features and thumbnails are generated, and a
+stand-in replaces the cluster. The benchmark measures the work that one process must do for all
+photographs, however many machines there are. It measures processor time, which does not include
+waiting for a disk and is hardly affected by other programs. docs/scaling.md extrapolates the
+figures to 10 million photographs.
 """
 
 import argparse
@@ -37,11 +37,11 @@ from model.features.signatures import SIGNATURE_BYTES, Summary
 from model.splits import copies
 
 _THUMBNAIL_BYTES = 3400  # the mean of the flowers
-_KEYS = 2  # a photograph: centre and mirror image
+_KEYS = 2  # per photograph: centre and mirror image
 
 
 def named(count: int) -> list[Path]:
-    """Make up paths as long as those of a large data set."""
+    """Generate paths that are as long as those of a large data set."""
     folder = Path("/shared/photographs")
     return [folder / f"class{at % 1000:04}" / f"photograph-{at:08}.jpg" for at in range(count)]
 
@@ -53,7 +53,7 @@ def _resident() -> int:
 
 
 def memory(count: int) -> float:
-    """Return how many bytes of memory the path, hash, keys and places of a photograph take."""
+    """Return the memory for a photograph's path, hash, keys and their positions, in bytes."""
     before = _resident()
     paths = named(count)
     texts = [str(path) for path in paths]
@@ -66,10 +66,10 @@ def memory(count: int) -> float:
 
 
 class StandIn:
-    """Returns made-up results, which are copied as if they came from another process."""
+    """A stand-in for a cluster: returns generated results, pickled as if from another process."""
 
     def __init__(self, width: int) -> None:
-        """Make up features of this width."""
+        """Generate features of this width."""
         self._features = np.ones((_KEYS, width), np.float32)
         self._thumbnail = bytes(_THUMBNAIL_BYTES)
 
@@ -88,7 +88,7 @@ class StandIn:
 
 
 def writing(count: int) -> tuple[float, float]:
-    """Return how many photographs one core stores per second, and the bytes that each takes."""
+    """Return how many photographs one core stores in a second, and the cache bytes for each."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         backbone = open_backbone(pooling="second-order", device="cpu", cache_dir=folder)
@@ -103,7 +103,7 @@ def writing(count: int) -> tuple[float, float]:
 
 
 def nearest(count: int) -> float:
-    """Return how many seconds of one core the search for similar pairs takes."""
+    """Return the processor time, in s, of the search for pairs of similar photographs."""
     vectors = np.random.default_rng(0).normal(size=(count, 128)).astype(np.float32)
     started = time.process_time()
     copies.candidates(vectors)
@@ -111,7 +111,7 @@ def nearest(count: int) -> float:
 
 
 def searching(count: int) -> float:
-    """Return how many seconds of one core it takes to find the evidence for one photograph."""
+    """Return the processor time, in s, of the search for one photograph's evidence."""
     rng = np.random.default_rng(0)
     evidence = Evidence(
         rng.integers(-127, 128, (count, MAX_WIDTH), np.int8),
@@ -130,7 +130,7 @@ def searching(count: int) -> float:
 
 
 def measure(count: int) -> list[tuple[str, str]]:
-    """Measure each part, and return the rows of the table."""
+    """Measure each cost, and return the rows of the table."""
     bytes_each = memory(10 * count)
     speed, written = writing(count)
     rows = [
@@ -146,7 +146,7 @@ def measure(count: int) -> list[tuple[str, str]]:
 
 
 def main() -> int:
-    """Measure, and print the table.
+    """Run the measurements, and print the table.
 
     Returns:
         Exit status 0.
@@ -154,7 +154,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=console.HelpFormatter, prog="growth.py"
     )
-    parser.add_argument("--photographs", type=int, default=20_000, help="in the largest step")
+    parser.add_argument(
+        "--photographs",
+        type=int,
+        default=20_000,
+        help="photographs for storing results; other rows scale with it",
+    )
     options = parser.parse_args()
     count = options.photographs
     if count < 1000 or not Path("/proc/self/statm").exists():

@@ -1,4 +1,4 @@
-"""Clients that send requests to the demo at the same time, and what they measure."""
+"""Clients that send requests to the demo at the same time, and their measurements."""
 
 import http.client
 import threading
@@ -16,10 +16,10 @@ class Load:
     """The measurements of one kind of run.
 
     Attributes:
-        latencies: Seconds of each answered request.
-        errors: Reasons why others were not answered.
-        seconds: Time of all turns.
-        client_cpu: CPU seconds of the clients.
+        latencies: Duration of each answered request, in s.
+        errors: The error message of each request that was not answered.
+        seconds: Total duration of all turns.
+        client_cpu: CPU time of the clients, in s.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Load:
         return len(self.latencies) / max(self.seconds, 1e-9)
 
     def row(self, name: str) -> list[str]:
-        """Return the table's row."""
+        """Return the row of the table that starts with this name."""
         parts = np.percentile(self.latencies or [0.0], (50, 95, 99)) * 1000
         cells = [f"{len(self.latencies):,}", f"{self.rate:.1f}", *(f"{p:,.0f}" for p in parts)]
         return [name, *cells, str(len(self.errors)), f"{self.client_cpu:.1f}"]
@@ -42,7 +42,16 @@ class Load:
 def ask(
     address: str, clients: int, photographs: Sequence[bytes], load: Load, seconds: float, most: int
 ) -> None:
-    """Send requests for some seconds, or until there are enough answers; add to `load`."""
+    """Send requests from several clients at once, and add the measurements to `load`.
+
+    Args:
+        address: Address of the demo.
+        clients: Number of clients, one thread each.
+        photographs: Files that the clients send in turn.
+        load: Collects the measurements.
+        seconds: Clients stop sending after this time.
+        most: Clients stop sending after this many requests in all.
+    """
     started, cpu = time.perf_counter(), time.process_time()
     lock = threading.Lock()
     count = 0

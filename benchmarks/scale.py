@@ -1,22 +1,23 @@
-"""Measures how time and peak memory grow with the number of photographs and classes.
+"""Time and peak memory of training for growing numbers of photographs and classes.
 
     python benchmarks/scale.py --sizes 1000 10000 100000 --rows 1000000x1000 100000x10000
     python benchmarks/scale.py --sizes --rows 50000x1000 --in-memory 25    # a small row, quickly
 
-The photographs are small JPEGs in 20 classes, made on the spot; each contains a different comment,
-so that no two files are the same. The backbone is a tiny random network, because the benchmark
-measures everything else: listing, checking, decoding, features, head, evidence, evaluation,
-checkpoint. Every run is a separate process. The first one begins with an empty cache; the second is
-the same command again, which finds the features in the cache and only fits the head again. torch
-and timm, which make the tiny network (a packaged one needs neither), are imported before the clock
-starts, and account for about 800 MB of the memory.
+The photographs are generated: small JPEGs in 20 classes, each with a different comment, so that no
+two files are equal. The backbone is a tiny random network, so the measurement covers everything
+else: listing, checking, decoding, features, head, evidence, evaluation and checkpoint. Each run is
+    a
+separate process. The first run starts with an empty cache; the second repeats the command, finds
+the features in the cache, and fits the head again. torch and timm create the tiny network (a
+packaged one needs neither); they are imported before the clock starts, and account for about 800 MB
+of the memory.
 
-A row measures features instead of photographs: 2,048 float16 values each, in a temporary file,
-class by class. In a separate process, a linear head is fitted to them in 2 epochs, with embedding
-and evidence, then calibrated and measured, and the photographs are audited. The table shows
-anonymous memory, which the system cannot take back, unlike the memory of a mapped file. A twentieth
-of the photographs have the features of another class, so the head cannot recognise them, and the
-audit should find them.
+A row has generated features instead of photographs: 2,048 float16 values each, stored class by
+class in a temporary file. In a separate process a linear head is fitted to them in 2 epochs, with
+embedding and evidence, then calibrated and measured, and the photographs are audited. The peak is
+that of anonymous memory, which the system cannot reclaim, unlike the memory of a mapped file. One
+in twenty photographs has another class's features; the head cannot recognise it, and the audit
+should find it. Rows need Linux.
 """
 
 import argparse
@@ -42,7 +43,7 @@ from model.commands import console
 
 ROOT = Path(__file__).resolve().parent.parent
 _CLASSES = 20
-_PICTURES = 25  # different ones per class
+_PICTURES = 25  # distinct pictures per class
 _SIDE = 48  # px
 _ROW_COLUMNS = (
     "Photographs x classes",
@@ -57,7 +58,7 @@ _ROW_COLUMNS = (
 
 
 def make_photographs(folder: Path, count: int) -> None:
-    """Write `count` JPEGs, all different files, into class folders."""
+    """Write `count` JPEGs, no two of them equal, into class folders."""
     rng = np.random.default_rng(0)
     for number in range(_CLASSES):
         home = folder / f"class{number:02d}"
@@ -105,11 +106,11 @@ def run(photographs: Path, work: Path) -> dict[str, float]:
     """Train in a separate process.
 
     Args:
-        photographs: The folder.
-        work: Where cache and checkpoint are.
+        photographs: Folder of the photographs.
+        work: Folder for the cache and the checkpoint.
 
     Returns:
-        `seconds`, without the interpreter's start, and `peak` memory in MB.
+        `seconds`, without the start of the interpreter, and `peak` memory in MB.
     """
     command = [sys.executable, __file__, "--train-here", str(photographs), "--device", "cpu"]
     command += ["--backbone", "test_resnet", "--out", str(work / "out"), "--overwrite"]
@@ -121,14 +122,14 @@ def run(photographs: Path, work: Path) -> dict[str, float]:
 
 
 def run_row(row: str, in_memory: int) -> tuple[str, ...]:
-    """Fit, measure and audit made-up features in a separate process.
+    """Fit, measure and audit generated features in a separate process.
 
     Args:
         row: `PHOTOGRAPHSxCLASSES`.
-        in_memory: Bytes from which an array is mapped from a file.
+        in_memory: Largest array, in bytes, that is held in memory instead of mapped from a file.
 
     Returns:
-        The cells of the table.
+        The cells of the row in the table.
     """
     count, classes = map(int, row.split("x"))
     with tempfile.TemporaryDirectory() as folder:
@@ -143,19 +144,19 @@ def run_row(row: str, in_memory: int) -> tuple[str, ...]:
 
 
 def _row(text: str) -> str:
-    """Check `PHOTOGRAPHSxCLASSES`."""
+    """Check that an argument has the form `PHOTOGRAPHSxCLASSES`, and return it."""
     count, by, classes = text.partition("x")
     if not (
         by and count.isdecimal() and classes.isdecimal() and int(count) >= 2 * int(classes) > 2
     ):
         raise argparse.ArgumentTypeError(
-            f"'{text}' is not PHOTOGRAPHSxCLASSES with 2 classes and 2 photographs of each or more"
+            f"'{text}' is not PHOTOGRAPHSxCLASSES with at least 2 classes and 2 photographs of each"
         )
     return text
 
 
 def main() -> int:
-    """Make the photographs, train twice for each size, and print the table; then do the rows.
+    """Train twice for each size, print the table, and then measure and print the rows.
 
     Returns:
         Exit status 0.
@@ -177,14 +178,14 @@ def main() -> int:
         nargs="*",
         default=["1000000x1000", "100000x10000"],
         metavar="NxC",
-        help="photographs and classes of made-up features",
+        help="photographs and classes of generated features",
     )
     parser.add_argument(
         "--in-memory",
         type=int,
         default=IN_MEMORY // 10**6,
         metavar="MB",
-        help="size from which the arrays of a row are mapped from a file",
+        help="arrays of a row that are larger than this are mapped from a file",
     )
     options = parser.parse_args()
     if min(options.sizes, default=5 * _CLASSES) < 5 * _CLASSES:
@@ -198,7 +199,7 @@ def main() -> int:
 
 
 def _train_all(sizes: list[int]) -> None:
-    """Train twice a size, and print the table."""
+    """Train twice for each number of photographs, and print the table."""
     rows = []
     took: dict[str, dict[str, float]] = {}
     for size in sizes:

@@ -1,22 +1,22 @@
-"""Measures uploads over HTTP to the running demo: requests/s, latency, errors and memory.
+"""The demo under load over HTTP: requests/s, latency, errors and memory.
 
     python benchmarks/serve_load.py --clients 1 8 32 --seconds 60
     python benchmarks/serve_load.py --replicas 1 2
 
-The demo runs in a separate process with the shipped checkpoint, once with its defaults and once
-with `--batch 1`; the two take turns. Each client is a thread that uploads a photograph, calls
-`/predict` and reads the answer, over and over. Before and after every turn, while the server is
-idle, the same classifier is measured in this process, including decoding. Clients share the cores
-with the server, so their own CPU seconds are printed as well. `--requests N` then sends N more
-requests, to measure the memory. With `--requests 5000`, on two quiet cores, it printed an
-efficiency of 91 %, no errors, a p95 with one client of 1.2 times the in-process median, and 16.9
-answers per second with 32 clients, compared with 11.4 with `--batch 1`: if a pass handles several
-photographs, no core waits for the other.
+The demo runs as a separate process with the shipped checkpoint, once with its default options and
+once with `--batch 1`; the two are measured in turns. Each client is a thread that repeatedly
+uploads a photograph, calls `/predict` and reads the answer. Between the turns, while no client is
+active, the classifier is measured in this process, including decoding. Clients share the cores with
+the server, so their own CPU time is printed as well. `--requests N` then sends N more requests, to
+see whether memory grows. With `--requests 5000`, on two quiet cores, it printed an efficiency of
+91 %, no errors, a p95 for one client of 1.2 times the in-process median, and 16.9 answers a second
+with 32 clients; `--batch 1` gave 11.4. With several photographs in a batch neither core waits for
+the other.
 
-With `--replicas`, pages with these numbers of replicas take turns instead, each replica with one
-thread, and then one replica is killed; see `serve_replicas`. The efficiency is then that of the
-page with the most replicas: its answers per second, relative to as many threads that are each as
-fast as the classifier in this process with one thread.
+With `--replicas`, pages with the given numbers of single-threaded replicas are measured in turns
+instead, and then one replica is killed; see `serve_replicas`. The efficiency is then that of the
+page with the most replicas: its answers a second for each replica, divided by those of the
+classifier in this process with one thread.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from model.commands import console
 from model.photographs import images
 
 _PHOTOGRAPHS = 16
-_PAUSE_SECONDS = 5.0  # of in-process work between two turns of the server
+_PAUSE_SECONDS = 5.0  # of measurement in this process between two turns of the server
 
 
 def draw(seed: int) -> bytes:
@@ -59,7 +59,7 @@ def draw(seed: int) -> bytes:
 def in_process(
     classifier: Classifier, photographs: Sequence[bytes], batch: int, load: Load
 ) -> None:
-    """Decode and classify for some seconds in this process; add to `load`."""
+    """Decode and classify in this process for a few seconds; add the measurements to `load`."""
     started, cpu = time.perf_counter(), time.process_time()
     number = 0
     while time.perf_counter() - started < _PAUSE_SECONDS:
@@ -85,27 +85,30 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=console.HelpFormatter, prog="serve_load.py"
     )
     parser.add_argument(
-        "--clients", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="at once"
+        "--clients", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="clients at once"
     )
-    parser.add_argument("--seconds", type=float, default=60, help="each number of clients, in all")
-    parser.add_argument("--turns", type=int, default=3, help="that those seconds are dealt into")
-    parser.add_argument("--requests", type=int, default=0, metavar="N", help="more, for the memory")
+    parser.add_argument("--seconds", type=float, default=60, help="for each number of clients")
+    parser.add_argument("--turns", type=int, default=3, help="turns that divide these seconds")
+    parser.add_argument(
+        "--requests", type=int, default=0, metavar="N", help="more requests, for the memory"
+    )
     parser.add_argument(
         "--replicas",
         type=int,
         nargs="+",
         metavar="N",
-        help="compare pages with so many replicas instead; takes 3 minutes whatever --seconds says",
+        help="compare pages with these numbers of replicas instead; takes 3 minutes, and ignores "
+        "--seconds",
     )
     console.add_cache_dir(parser)
     return parser.parse_args()
 
 
 def main() -> int:
-    """Serve, ask, print the table.
+    """Start the demo, measure it, and print the table.
 
     Returns:
-        Exit status 0; 1 where a page with replicas lost a request.
+        Exit status 0; 1 if a page with replicas lost a request.
     """
     options = parse()
     photographs = [draw(seed) for seed in range(_PHOTOGRAPHS)]
@@ -122,7 +125,7 @@ def main() -> int:
         servers = {BATCH: batched, 1: single}
         for address, process in servers.values():
             first_page(address, process)
-            ask(address, 4, photographs, Load(), 600, 20)  # threads and buffers are there
+            ask(address, 4, photographs, Load(), 600, 20)  # warm-up
         before = memory(batched[1])
         for _ in range(options.turns):
             for (batch, clients), load in loads.items():

@@ -1,9 +1,9 @@
-"""Measures a page with replicas: answers per second, and the cost of a killed replica.
+"""Pages with replicas under load: answers a second, and the effect of a killed replica.
 
 `python benchmarks/serve_load.py --replicas 1 2` runs it. For each number of replicas, a demo runs
-in a separate process with its own Ray cluster and one thread per replica. All of them keep running
-and are called in turns; the table shows medians over the rounds. Then one replica of the page with
-the most replicas is killed while all clients are sending requests.
+as a separate process with its own Ray cluster and one thread per replica. All demos stay up and are
+measured in turns; the table has the medians of all rounds. Then a replica of the page with the most
+replicas is killed while all clients send requests.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ from model.commands import console
 ROUNDS = 5
 _ROUND_SECONDS = 6.0
 _KILL_SECONDS = 15.0
-_CLIENTS = 4  # per replica of the page with the most replicas, and as many more
+_CLIENTS = 4  # per replica of the page with the most replicas, plus 4
 
 
 @dataclass
 class _Page:
-    """One demo, and its measurements.
+    """One demo and its measurements.
 
     Attributes:
-        replicas: The number of its replicas.
+        replicas: Number of its replicas.
         address: Its address.
-        log: What it prints.
-        rates: Answers per second in each round.
-        errors: Reasons of requests that were not answered.
+        log: File with everything it prints.
+        rates: Answers a second in each round.
+        errors: The error message of each request that was not answered.
     """
 
     replicas: int
@@ -47,11 +47,11 @@ class _Page:
     errors: list[str] = field(default_factory=list)
 
     def printed(self) -> str:
-        """Return what it has printed so far."""
+        """Return everything the demo has printed so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def processes(self) -> list[int]:
-        """Return the process ids of its replicas, including those that were replaced."""
+        """Return the process ids of its replicas, including replaced ones."""
         return [int(found) for found in re.findall(r"process (\d+) on", self.printed())]
 
 
@@ -61,24 +61,24 @@ def run(
     alone: Callable[[], float],
     *options: str,
 ) -> int:
-    """Measure, and print the tables.
+    """Measure the pages, and print the results.
 
     Args:
-        counts: Numbers of replicas.
+        counts: Numbers of replicas, one page each.
         photographs: Files that clients send.
-        alone: Measures the classifier in this process with one thread, decoding included, while
-            the pages are idle: answers per second.
-        options: More of the demo's options.
+        alone: Measures the classifier in this process with one thread, including decoding, while no
+            client is active; returns answers a second.
+        options: Further options of the demo.
 
     Returns:
-        Exit status 0; 1 where a request was lost.
+        Exit status 0; 1 if a request was lost.
     """
     most = max(counts)
     clients, inside = _CLIENTS * (most + 1), list[float]()
     with contextlib.ExitStack() as stack:
         pages = [_start(stack, count, options) for count in counts]
         for page in pages:
-            ask(page.address, clients, photographs, Load(), 600, 5 * clients)  # all is loaded
+            ask(page.address, clients, photographs, Load(), 600, 5 * clients)  # warm-up
         for _ in range(ROUNDS):
             inside.append(alone())
             for page in pages:
@@ -115,7 +115,7 @@ def _start(stack: contextlib.ExitStack, count: int, options: Sequence[str]) -> _
 
 
 def _kill(page: _Page, clients: int, photographs: Sequence[bytes]) -> int:
-    """Kill a replica under load; print the effect, and return how many requests were lost."""
+    """Kill a replica under load, print the effect, and return the number of lost requests."""
     load, victim = Load(), page.processes()[-1]
     killer = threading.Timer(_KILL_SECONDS / 5, os.kill, (victim, signal.SIGKILL))
     killer.start()

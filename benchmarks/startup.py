@@ -1,17 +1,18 @@
-"""Times a cold `python -m model predict` and the demo's first page, relative to bare imports.
+"""Start-up time of `python -m model predict` and of the demo, compared with the bare imports.
 
     python benchmarks/startup.py --rounds 3
     python benchmarks/startup.py --classes 10000
     python benchmarks/startup.py --checkpoint runs/roses
 
-Every measurement is a separate process, and a round consists of one measurement of each kind. After
-one round that is not counted, the medians over rounds are printed. On two quiet cores, 5 rounds
-printed medians of 3.9 s for the imports, 0.6 s for predict (ratio 0.16) and 3.8 s for the demo's
-first page (demo ratio 0.96): neither imports torch.
+Every measurement is a new process. Each round measures every kind once; after a warm-up round that
+is not counted, the medians of the rounds are printed. On two quiet cores, 5 rounds gave medians of
+3.9 s for the imports, 0.6 s for predict (ratio 0.16) and 3.8 s for the demo's first page (demo
+ratio 0.96). Neither command imports torch.
 
-With --classes or --checkpoint it measures a page instead: the demo starts with that checkpoint, and
-Chromium visits it once per round, with an empty cache. The page counts as open when it accepts a
-photograph. --classes makes the checkpoint, from generated features and a packaged backbone.
+With --classes or --checkpoint it measures a page instead: the demo starts with the checkpoint, and
+Chromium visits the page once per round with an empty cache. The page counts as opened as soon as it
+accepts a photograph. --classes creates a checkpoint from generated features and a packaged
+backbone.
 """
 
 import argparse
@@ -48,8 +49,8 @@ def _demo(cache_dir: Path) -> None:
 
 
 def _measure_page(checkpoint: str, photograph: Path, rounds: int, cache_dir: Path) -> None:
-    """Serve a checkpoint, visit it, and print what that took."""
-    from benchmarks.startup_parts.visit import visit  # late: only this needs a browser
+    """Serve a checkpoint, visit its page, and print the times and the memory."""
+    from benchmarks.startup_parts.visit import visit  # only this needs a browser
 
     started = time.perf_counter()
     arguments = ("--checkpoint", checkpoint, "--cache-dir", str(cache_dir), "--device", "cpu")
@@ -75,13 +76,13 @@ def _make(folder: Path, classes: int, parents: bool, cache_dir: Path) -> None:
 
 
 def main() -> int:
-    """Measure and print the table.
+    """Run the measurements, and print the table.
 
     Returns:
         Exit status 0.
 
     Raises:
-        FileNotFoundError: There is no Chromium to measure a page with.
+        FileNotFoundError: A page is to be measured, but Chromium is not installed.
         OSError: The demo does not start.
         ValueError: --classes is out of range.
     """
@@ -91,7 +92,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="processes of each kind")
     page = parser.add_argument_group("a page")
     given = page.add_mutually_exclusive_group()
-    given.add_argument("--checkpoint", metavar="CHECKPOINT", help="measure the page of this one")
+    given.add_argument("--checkpoint", metavar="CHECKPOINT", help="measure its page")
     given.add_argument(
         "--classes", type=int, metavar="N", help="measure the page of a checkpoint of N classes"
     )

@@ -1,1 +1,1 @@
-"""The parts of scale.py that run in separate processes, besides training."""
+"""The parts of scale.py that run in separate processes, apart from training."""

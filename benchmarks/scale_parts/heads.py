@@ -1,7 +1,7 @@
-"""A row of `scale.py --rows`: makes up features, and runs training and audit on them.
+"""One row of `scale.py --rows`: training and audit on generated features, without photographs.
 
 The features of a photograph are the centre of its class plus noise. One in `_FALSE` photographs has
-the features of another class, so no classifier can recognise it.
+the features of another class, so no classifier can be right about it. It needs Linux.
 """
 
 import json
@@ -22,14 +22,14 @@ WIDTH = 2048
 _FALSE = 20
 _SPREAD = 0.6  # standard deviation of the centres; that of the noise is 1
 _BLOCK = 4096
-_INTERVAL = 0.05  # s between two measurements
+_INTERVAL = 0.05  # s between two measurements of the memory
 
 
 class Peak:
-    """The peak of this process's anonymous memory, which a thread measures repeatedly."""
+    """Measures the peak of this process's anonymous memory, in a thread."""
 
     def __init__(self) -> None:
-        """Start the thread."""
+        """Start measuring."""
         self._most, self._done = 0, threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -39,14 +39,14 @@ class Peak:
             self._most = max(self._most, anonymous_bytes())
 
     def stop(self) -> int:
-        """Stop the thread, and return the peak in bytes."""
+        """Stop measuring, and return the peak in bytes."""
         self._done.set()
         self._thread.join()
         return self._most
 
 
 def anonymous_bytes() -> int:
-    """Return the memory of this process that is not backed by a file, private or shared."""
+    """Return this process's memory that belongs to no file on a disk (RssAnon + RssShmem)."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return 1024 * sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem"))
@@ -55,17 +55,17 @@ def anonymous_bytes() -> int:
 def make_features(
     count: int, num_classes: int, folder: Path, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Write features into a file, block by block.
+    """Generate features in a mapped file, block by block.
 
     Args:
         count: N photographs.
         num_classes: C.
-        folder: The folder for the file, which has no name and disappears with the array.
-        seed: Decides the noise, and which features are those of another class.
+        folder: Folder for the file, which has no name and is deleted together with the array.
+        seed: Seed of the noise and of the photographs with false features.
 
     Returns:
-        float16 `[N, 1, D]`, mapped; labels in ascending order, int64 `[N]`; and bool `[N]`, which
-        photographs have the features of their own class.
+        The features, float16 `[N, 1, D]`; the labels in ascending order, int64 `[N]`; and whether
+        the features are those of the label, bool `[N]`.
     """
     centres = np.random.default_rng(0).normal(0, _SPREAD, (num_classes, WIDTH)).astype(np.float16)
     rng = np.random.default_rng(seed)
@@ -81,7 +81,7 @@ def make_features(
 
 
 def make_data(labels: dict[str, np.ndarray], num_classes: int) -> DataSet:
-    """Return a data set without files."""
+    """Return a data set whose files do not exist."""
     start, splits, groups = 0, {}, {}
     for split, of_split in labels.items():
         numbers = np.arange(start, start + len(of_split))
@@ -100,15 +100,16 @@ def run(count: int, num_classes: int, folder: Path, in_memory: int) -> dict[str,
     """Fit a head in this process, calibrate and measure it, and audit its photographs.
 
     Args:
-        count: N training photographs; `valid` has a fiftieth as many, but at least two per class.
+        count: N training photographs. `valid` has a fiftieth as many, but at least two per class.
         num_classes: C.
-        folder: The folder for temporary files.
-        in_memory: See `Scratch`; in bytes.
+        folder: Folder for temporary files.
+        in_memory: Largest array, in bytes, that `Scratch` holds in memory.
 
     Returns:
-        `fit`, `measure` and `audit`, in s; `peak`, the most anonymous memory, in bytes; `top1` of
-        `valid`, and `possible`, the most that the features allow, 0-1; `found`, the share of the
-        training photographs with another class's features that the audit finds, 0-1.
+        `fit`, `measure` and `audit`: durations in s. `peak`: peak of anonymous memory in bytes.
+        `top1`: accuracy on `valid`, 0-1, and `possible`: the highest accuracy that the features
+        allow. `found`: share of the training photographs with another class's features that the
+        audit finds, 0-1.
     """
     sizes = {"train": count, "valid": max(count // 50, 2 * num_classes)}
     made = {
@@ -148,6 +149,6 @@ def run(count: int, num_classes: int, folder: Path, in_memory: int) -> dict[str,
 
 
 def run_here(arguments: list[str]) -> None:
-    """Call `run` with these arguments, and print the result as JSON."""
+    """Call `run` with arguments given as text, and print the result as JSON."""
     count, num_classes, folder, in_memory = arguments
     print(json.dumps(run(int(count), int(num_classes), Path(folder), int(in_memory))))

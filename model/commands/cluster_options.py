@@ -1,4 +1,4 @@
-"""Options that let a command use a Ray cluster to read photographs and compute features."""
+"""Options for commands that can use a Ray cluster to read photographs and compute features."""
 
 import argparse
 import contextlib
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from model.commands import stopping
 
-if TYPE_CHECKING:  # importing it also imports the backbones, which is slow
+if TYPE_CHECKING:  # importing it also imports the backbones, which takes time
     from model.backbones.backbone import Backbone
     from model.features.cluster import Cluster
 
 PRIVATE = ("--cluster", "--actors")
-"""Options that say where a command was run, and do not affect its result."""
+"""Options that decide where a command runs, but do not change its results."""
 
 
 def add(parser: argparse._ActionsContainer) -> None:
@@ -24,8 +24,8 @@ def add(parser: argparse._ActionsContainer) -> None:
         "--cluster",
         metavar="auto|HOST:PORT",
         help="read photographs and compute features on a Ray cluster (pip install -r "
-        "requirements-cluster.txt); auto: the one that runs on this machine, or a temporary one; "
-        "all machines must see the photographs and the cache at the same paths",
+        "requirements-cluster.txt); auto: use the cluster that runs here, or start one on this "
+        "machine; all machines must see the photographs and the cache",
     )
     parser.add_argument(
         "--actors",
@@ -37,9 +37,16 @@ def add(parser: argparse._ActionsContainer) -> None:
 
 @contextlib.contextmanager
 def opened_quietly(options: argparse.Namespace, backbone: "Backbone") -> Iterator["Cluster | None"]:
-    """Open the cluster like `opened`, for a block that prints nothing on stdout itself.
+    """Open the cluster like `opened`, but print nothing to stdout within the block.
 
-    Ray reports dead workers on stdout, which must contain only results.
+    Ray reports dying workers on stdout, which must hold only the results.
+
+    Args:
+        options: The options `cluster`, `actors` and `cache_dir`.
+        backbone: The backbone that the workers use.
+
+    Yields:
+        The cluster; None without `--cluster`.
     """
     with contextlib.redirect_stdout(sys.stderr), opened(options, backbone) as cluster:
         yield cluster
@@ -47,18 +54,18 @@ def opened_quietly(options: argparse.Namespace, backbone: "Backbone") -> Iterato
 
 @contextlib.contextmanager
 def opened(options: argparse.Namespace, backbone: "Backbone") -> Iterator["Cluster | None"]:
-    """Open the cluster while a block runs.
+    """Open the cluster that the options ask for, for the duration of a block.
 
     Args:
-        options: `cluster`, `actors` and `cache_dir`.
-        backbone: The backbone whose features it computes.
+        options: The options `cluster`, `actors` and `cache_dir`.
+        backbone: The backbone that the workers use.
 
     Yields:
         The cluster; None without `--cluster`.
 
     Raises:
         ConnectionError: No cluster answers at the address.
-        ValueError: `--actors` without `--cluster`, or the cluster cannot be used.
+        ValueError: `--actors` is given without `--cluster`, or the cluster cannot be used.
     """
     if options.cluster is None:
         if options.actors is not None:
@@ -70,7 +77,7 @@ def opened(options: argparse.Namespace, backbone: "Backbone") -> Iterator["Clust
     cache_dir: Path = options.cache_dir
     with connect(options.cluster, backbone, cache_dir=cache_dir, actors=options.actors) as cluster:
         if threading.current_thread() is threading.main_thread():
-            stopping.by_exception()  # Ray has replaced our handler with its own
+            stopping.by_exception()  # Ray has replaced our handler by its own
         count = len(cluster.processes)
         print(f"Cluster: {count} {'worker' if count == 1 else 'workers'}", file=sys.stderr)
         yield cluster

@@ -21,7 +21,7 @@ from model.trust.levels import SURE, Answer
 
 
 def add(commands: Any) -> None:
-    """Add the `predict` command to the parsers of `python -m model`."""
+    """Add the command `predict` to `python -m model`."""
     command = console.add_command(
         commands,
         "predict",
@@ -62,11 +62,11 @@ def run(options: argparse.Namespace) -> int:
         1 when a file could not be read, else 0.
 
     Raises:
-        FileNotFoundError: The folder of the table or the figure, or the file of classes, does not
+        FileNotFoundError: The folder for the table or the figure, or the file of classes, does not
             exist.
         ConnectionError: No cluster answers at `--cluster`.
-        ValueError: There are no photographs, or more than one with `--figure`; `--figure` is used
-            with `--cluster`; the cluster cannot be used; or see `only`.
+        ValueError: There are no photographs, `--figure` is given with several photographs or with
+            `--cluster`, `--only` names an unknown class, or the cluster cannot be used.
     """
     if options.figure and options.cluster:
         raise ValueError(
@@ -112,17 +112,17 @@ def write(
     options: argparse.Namespace,
     out: TextIO,
 ) -> int:
-    """Write each prediction as soon as it is ready, in the form that the options ask for.
+    """Write each prediction as soon as it is available, in the format that the options select.
 
     Args:
-        outcomes: See `predictions.predict_all`.
-        classifier: The classifier that made them.
-        top: The number of classes in each prediction.
-        options: `csv`, `json` and `figure`.
-        out: Where to print them; reasons why files cannot be read go to stderr.
+        outcomes: Predictions or errors, from `predictions.predict_all` or `predict_on`.
+        classifier: The classifier that makes the predictions.
+        top: How many classes each prediction names.
+        options: The options `csv`, `json` and `figure`.
+        out: Stream for printed predictions; reasons why files cannot be read go to stderr.
 
     Returns:
-        How many files could not be read.
+        Number of files that could not be read.
     """
     extra = {
         "parents": bool(classifier.checkpoint.parents),
@@ -194,7 +194,7 @@ def promise(prediction: Prediction) -> str:
 
 
 def answer_text(answer: Answer) -> str:
-    """Say which class or parent is certain enough, and which classes remain possible."""
+    """Describe the class or parent that is sure enough, and the likely classes of a parent."""
     if not answer.level:
         return f"none is sure enough ({SURE:.0%} or more)"
     named = ", ".join(f"{part.label} {part.probability:.1%}" for part in answer.perhaps)
