@@ -1,4 +1,4 @@
-"""How a process gets the workers of a Ray cluster, or starts one. Only here is Ray imported."""
+"""Joins a Ray cluster or starts one, and starts its workers. Only this module imports Ray."""
 
 import contextlib
 import importlib
@@ -22,34 +22,34 @@ from model.features.worker import Job, Worker, probe_pixels
 from model.photographs import images
 
 _log = logging.getLogger(__name__)
-_FIRST_SECONDS, _LAST_SECONDS = 120.0, 30.0  # until one worker has started, and then the others
-_STORE_BYTES = 200_000_000  # for results on their way; a task's are a megabyte
+_FIRST_SECONDS, _LAST_SECONDS = 120.0, 30.0  # for the first worker, then for the others
+_STORE_BYTES = 200_000_000  # for results in transit; those of a task take about 1 MB
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_AUTO_CONNECT": "0",  # else a call that comes too late would start a cluster
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # no report on stdout when a worker dies: it is replaced
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # otherwise a call after the end would start a cluster
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # keeps reports on dead workers off stdout
 }
-"""Of Ray, which reads most of them when it is imported."""
+"""Environment variables for Ray, which reads most of them when it is imported."""
 
 
 @contextlib.contextmanager
 def connect(
     address: str, backbone: Backbone, *, cache_dir: Path, actors: int | None = None
 ) -> Iterator[Cluster]:
-    """Start workers on a cluster, and end them with the block.
+    """Start workers on a cluster, and end them at the end of the block.
 
     Args:
-        address: `HOST:PORT` of a cluster; or `auto`: the one that Ray finds, else one is started on
-            this machine and ended with the block.
-        backbone: What the workers compute.
+        address: `HOST:PORT` of a cluster, or `auto` for the cluster that Ray finds. If there is
+            none, one is started on this machine and ended with the block.
+        backbone: The backbone that the workers use.
         cache_dir: The cache folder, on a file system that all machines see.
-        actors: Workers; by default one a core, or one a GPU.
+        actors: Number of workers; by default one per core, or one per GPU.
 
     Yields:
         The workers.
 
     Raises:
-        ConnectionError: Nobody answers at the address.
+        ConnectionError: No cluster answers at the address.
         ValueError: Ray is missing, there is no room for the workers, or a machine has other
             versions, weights or files.
     """
@@ -63,25 +63,25 @@ def connect(
 
 @contextlib.contextmanager
 def joined(address: str) -> Iterator[Any]:
-    """Connect this process to a cluster, and leave it with the block.
+    """Connect this process to a cluster, and leave it at the end of the block.
 
     Args:
-        address: As `connect`.
+        address: `HOST:PORT` or `auto`, as in `connect`.
 
     Yields:
         The module `ray`.
 
     Raises:
-        ConnectionError: Nobody answers at the address.
+        ConnectionError: No cluster answers at the address.
         KeyboardInterrupt: SIGTERM came while Ray started.
-        ValueError: Ray is missing, or the address is none.
+        ValueError: Ray is missing, or the address has another form.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     found = _found(address)
     if not found and "ray" not in sys.modules:
-        # Ray listens on all of this machine's addresses and runs what it is sent. Others of the
-        # network are kept out by a token, which is looked at when Ray is imported.
+        # Ray listens on all addresses of this machine, and executes whatever it receives. A token
+        # keeps out others on the network; Ray reads it when it is imported.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
@@ -97,11 +97,11 @@ def joined(address: str) -> Iterator[Any]:
 
 
 def _found(address: str) -> str | None:
-    """Return the address of the cluster to join; None where one is to be started.
+    """Return the address of the cluster to join; None if one should be started.
 
     Raises:
-        ConnectionError: Nobody answers at the address, or at the one in RAY_ADDRESS.
-        ValueError: It is no address.
+        ConnectionError: No cluster answers at the address, or at the one in RAY_ADDRESS.
+        ValueError: The address has another form.
     """
     option, found = "--cluster", address
     if address == "auto":
@@ -124,7 +124,7 @@ def _found(address: str) -> str | None:
 
 
 def _join(ray: Any, address: str | None) -> None:
-    """Connect this process to a cluster, or start one where there is no address."""
+    """Connect this process to a cluster, or start one if there is no address."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         ray.init(
@@ -147,7 +147,7 @@ def _join(ray: Any, address: str | None) -> None:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Put back what this process does when it is stopped: Ray would end it with a trace."""
+    """Restore this process's signal handlers, because Ray's would end it with a traceback."""
     handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield
@@ -167,7 +167,7 @@ def _cores() -> int:
 
 
 def _noted() -> str | None:
-    """Return the address of the cluster that `ray start` has noted on this machine, if any."""
+    """Return the address of the cluster that `ray start` has recorded on this machine, if any."""
     temporary = os.environ.get("TMPDIR") if sys.platform == "linux" else None
     folder = Path(os.environ.get("RAY_TMPDIR") or temporary or "/tmp", "ray")
     try:
@@ -210,10 +210,10 @@ def _start(
 
 
 def _room(resources: Mapping[str, float], backbone: Backbone) -> tuple[int, int]:
-    """Return how many CPUs a worker takes, and how many workers there is room for.
+    """Return how many CPUs a worker takes, and for how many workers there is room.
 
-    With ONNX Runtime a worker is one thread. On a GPU its CPUs decode. Torch on a CPU has as many
-    threads as it has in this process, so that it computes the same.
+    With ONNX Runtime a worker has one thread. If the backbone runs on a GPU, the CPUs decode. Torch
+    on a CPU has as many threads as in this process, so that it computes the same features.
     """
     cpus = int(resources.get("CPU", 0))
     if backbone.device == "cuda":
@@ -231,10 +231,10 @@ def _introduce(ray: Any, workers: list[Any]) -> dict[Any, int]:
     """Wait until workers have started and compared themselves with this process.
 
     Returns:
-        Worker -> process id, of those that have started in time.
+        Worker -> process id, for the workers that have started in time.
 
     Raises:
-        ValueError: None has, or one is different.
+        ValueError: No worker has started in time, or a worker differs from this process.
     """
     said = {worker.introduce.remote(): worker for worker in workers}
     ready, late = ray.wait(list(said), num_returns=1, timeout=_FIRST_SECONDS)

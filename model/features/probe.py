@@ -1,8 +1,8 @@
-"""Does a Ray cluster answer at an address? Ray itself would try for minutes, whatever answers.
+"""Finds out whether a Ray cluster answers at an address; Ray itself would keep trying for minutes.
 
-Ray's first service (GCS) speaks gRPC, which is HTTP/2. One call of it, written by hand, is enough
-to recognise it: other servers do not greet as HTTP/2 does, do not answer in gRPC, or do not know
-the call. No token is sent: a cluster that wants one knows the call and refuses it.
+Ray's central service (GCS) speaks gRPC, which uses HTTP/2. A single handwritten call is enough to
+recognise it: other servers do not begin an HTTP/2 connection, do not answer in gRPC, or do not know
+the call. No token is sent: a cluster that requires one knows the call, and refuses it.
 """
 
 import os
@@ -20,9 +20,10 @@ _UNKNOWN_CALL = b"grpc-status\x0212"
 
 
 def is_ray(address: str) -> bool:
-    """Tell whether a Ray cluster answers at an address, within some seconds.
+    """Tell whether a Ray cluster answers at an address, within a few seconds.
 
-    Where Ray uses TLS (RAY_USE_TLS), nobody can tell without its certificates, and it is assumed.
+    If Ray uses TLS (RAY_USE_TLS), this cannot be checked without its certificates, so any server
+    that accepts a connection counts as Ray.
 
     Args:
         address: `HOST:PORT`.
@@ -44,7 +45,7 @@ def is_ray(address: str) -> bool:
 
 
 def _call() -> bytes:
-    """Return the bytes of a gRPC call without arguments, from the beginning of a connection."""
+    """Return the bytes that open a connection and make a gRPC call without arguments."""
     headers = {
         b":method": b"POST",
         b":scheme": b"http",
@@ -53,7 +54,7 @@ def _call() -> bytes:
         b"te": b"trailers",
         b"content-type": _IS_GRPC,
     }
-    block = b"".join(  # each header as it is: neither from a table nor compressed
+    block = b"".join(  # literal headers, without tables or compression
         b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
         for name, value in headers.items()
     )
@@ -72,7 +73,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _knows_the_call(line: socket.socket) -> bool:
-    """Read the answer, and tell whether it comes from a server that has such a call."""
+    """Read the answer, and tell whether it comes from a server that knows the call."""
     headers = b""
     for kind, flags, payload in _frames(line):
         if kind != _HEADERS:
@@ -86,7 +87,7 @@ def _knows_the_call(line: socket.socket) -> bool:
 
 
 def _frames(line: socket.socket) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the kind, the flags and the content of frames, of which the first must be settings."""
+    """Yield the kind, flags and content of each frame; the first must hold settings."""
     until, buffer, count = time.monotonic() + _SECONDS, b"", 0
     while len(buffer) < _LARGEST and (left := until - time.monotonic()) > 0:
         line.settimeout(left)

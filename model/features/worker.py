@@ -1,6 +1,6 @@
-"""What a process of a cluster does: the steps of `tasks` and `files`, with versions compared first.
+"""A worker of a cluster: takes the steps of `tasks` and `files`, after comparing versions.
 
-Nothing of Ray is needed here: `cluster` makes an actor of this class.
+This module does not need Ray: `joining` makes an actor of the class `Worker`.
 """
 
 import functools
@@ -24,23 +24,23 @@ from model.features.inputs import PredictionInputs, prediction_inputs
 from model.features.tasks import Task, compute, files_together, together
 from model.photographs import images
 
-_PROBE_TOLERANCE = 1e-3  # relative; engines of other processors differ by less, other weights not
+_PROBE_TOLERANCE = 1e-3  # relative; other processors differ by less, other weights by more
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all workers must agree on with the process that gives them their tasks.
+    """Everything that workers must have in common with the process that gives them tasks.
 
     Attributes:
-        spec: The backbone, as `BackboneSpec.to_json`.
-        device: As `Backbone.device`.
-        torch: torch runs the backbone.
+        spec: The backbone, from `BackboneSpec.to_json`.
+        device: The device, from `Backbone.device`.
+        torch: Whether torch runs the backbone.
         cache_dir: The cache folder, absolute.
-        marker: A folder in it that all machines must see.
-        max_pixels: As `images.allow`.
-        threads: Threads that decode in each worker, and that torch has.
-        versions: As `versions.of`.
-        probe: What the backbone makes of `probe_pixels`, float32 `[1, D]`.
+        marker: A folder in the cache folder that all machines must see.
+        max_pixels: Limit for `images.allow`, in pixels.
+        threads: Threads for decoding in each worker, and for torch.
+        versions: The versions from `versions.of`.
+        probe: Features of `probe_pixels`, float32 `[1, D]`.
     """
 
     spec: dict[str, Any]
@@ -55,27 +55,27 @@ class Job:
 
 
 def probe_pixels(backbone: Backbone) -> np.ndarray:
-    """Return a picture of noise, uint8 `[1, S, S, 3]`: the same on all machines."""
+    """Return a picture of noise that is the same on all machines, uint8 `[1, S, S, 3]`."""
     size = backbone.transforms.image_size
     return np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
 
 
 class Worker:
-    """Reads files and computes features on whatever machine it is started."""
+    """Reads files and computes features on the machine where it is started."""
 
     def __init__(self, job: Job) -> None:
-        """Remember the job; it is looked at when the first task comes, and after a restart again.
+        """Remember the job; the first call, and the first call after a restart, checks it.
 
         Args:
-            job: What to agree on.
+            job: What the worker must agree with.
         """
         self._job = job
 
     def introduce(self) -> tuple[int, bool]:
-        """Open the backbone, and compare all that decides a feature.
+        """Open the backbone, and compare everything that affects a feature.
 
         Returns:
-            The process's id, and whether its features are the same bit for bit.
+            The process id, and whether the features of a test picture are the same bit for bit.
 
         Raises:
             ValueError: Something differs; the message names the machine.
@@ -99,7 +99,7 @@ class Worker:
         if job.torch:
             import torch
 
-            torch.set_num_threads(job.threads)  # how many there are may decide a last bit
+            torch.set_num_threads(job.threads)  # their number may change the last bit
         spec = BackboneSpec.from_json(job.spec)
         try:
             backbone = Backbone(spec, device=job.device, cache_dir=job.cache_dir)
@@ -122,23 +122,23 @@ class Worker:
         return backbone, ThreadPoolExecutor(job.threads), np.array_equal(found, job.probe)
 
     def features(self, batch: list[Task]) -> list[np.ndarray]:
-        """Compute features; as `tasks.compute`."""
+        """Compute the features of a group of tasks, as `tasks.compute` does."""
         backbone, pool, _ = self._opened
         return compute(backbone, batch, pool)
 
     def predict(
         self, paths: list[Path], views: Sequence[str], signatures: bool
     ) -> tuple[list[str], PredictionInputs | None]:
-        """Compute what the answers for some photographs are made from.
+        """Compute the inputs of the answers for some photographs.
 
         Args:
             paths: N files, absolute.
             views: Names of the views that the checkpoint averages.
-            signatures: The checkpoint keeps evidence, with which signatures are compared.
+            signatures: Whether the checkpoint has evidence, so that signatures are needed.
 
         Returns:
-            N reasons why a file cannot be used, "" where it can; and what was computed of those
-            that can, or None where no file can be used.
+            For each file the reason why it cannot be used, or ""; and the inputs for the usable
+            files, or None if no file is usable.
         """
         backbone, pool, _ = self._opened
         least_side = backbone.transforms.least_side
@@ -157,15 +157,15 @@ class Worker:
         return reasons, prediction_inputs(backbone, views, decoded, signatures=signatures)
 
     def read(self, paths: list[Path], summaries: bool, views: bool) -> list[Reading | str]:
-        """Read files, with no knowledge of earlier runs: whoever asks leaves out what is known.
+        """Read files without knowledge of earlier runs; the caller leaves out known files.
 
         Args:
             paths: The files, absolute.
             summaries: Summarise the photographs.
-            views: Compute the features that evaluation needs.
+            views: Compute the features for evaluation.
 
         Returns:
-            What each holds, or why it cannot be used.
+            For each file, its reading or the reason why it cannot be used.
         """
         backbone, pool, _ = self._opened
 

@@ -1,1 +1,1 @@
-"""Replicas of a page's classifiers, in processes of a Ray cluster."""
+"""Replicas of a page's classifiers on a Ray cluster, so that many processes answer for one page."""

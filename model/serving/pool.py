@@ -1,7 +1,8 @@
-"""Manages the replicas of a page: finds a free one, notices dead ones and replaces them.
+"""The page's side of its replicas: gives requests to free ones, and replaces those that died.
 
-Replicas are plain Ray actors and do not use Ray Serve; docs/scaling.md gives the reasons. Only the
-page sends requests, and it forms the batches itself, so answers are the same as without replicas.
+Replicas are plain actors of Ray. Ray Serve is not used, because a single page sends all requests
+and forms the batches itself, so that answers are the same as without replicas; docs/scaling.md has
+the details.
 """
 
 import contextlib
@@ -17,17 +18,17 @@ from model.serving.replica import Introduction
 _log = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
-"""Time within which a replica must have loaded everything."""
+"""The longest time in which a replica may load everything."""
 
 PATIENCE_SECONDS = 30.0
-"""How long photographs wait after the last replica was lost; replacing one takes 4 s."""
+"""How long requests wait after the last replica was lost; replacing one takes about 4 s."""
 
-_CALL_SECONDS = 60.0  # for one batch; a replica that takes longer is considered stuck
+_CALL_SECONDS = 60.0  # for one batch; a replica that takes longer counts as stuck
 _CHECK_SECONDS = 3.0  # between two checks of an idle replica
 _ANSWER_SECONDS = 15.0  # for the answer to a check
 _TICK_SECONDS = 0.25
-_CLOSE_SECONDS = 5.0  # for threads to leave Ray, before the page leaves it
-_LONGEST_PAUSE = 30.0  # between two attempts to replace one that cannot start
+_CLOSE_SECONDS = 5.0  # for threads to stop using Ray before the page leaves it
+_LONGEST_PAUSE = 30.0  # between two attempts to start a replacement
 
 
 class UnavailableError(ConnectionError):
@@ -36,18 +37,18 @@ class UnavailableError(ConnectionError):
 
 @dataclass(eq=False)
 class _Place:
-    """A replica, or its replacement while that is starting.
+    """The place of a replica, and of those that replace it.
 
     Attributes:
-        number: From 1, for people.
-        actor: The actor.
-        is_up: Whether it has shown that it answers, and has not been lost since.
-        is_busy: Whether it is working on a request.
-        asked: The pending request that checks whether it answers, if any.
-        when: When it was last released, lost or created, in s of `time.monotonic`.
-        checked: When its last check began.
-        pause: Seconds to wait before the next attempt to replace it.
-        said: The reason why the last attempt failed.
+        number: Its number in messages, from 1.
+        actor: The current actor.
+        is_up: Whether the actor has shown that it answers, and has not been lost since.
+        is_busy: Whether the actor holds a request.
+        asked: The pending result of a check or of the start; None if there is none.
+        when: When the actor was last given back, lost or created, in s of `time.monotonic`.
+        checked: When the last check began, in s of `time.monotonic`.
+        pause: Seconds to wait before the next attempt to replace the actor.
+        said: Why the last attempt failed.
     """
 
     number: int
@@ -62,20 +63,20 @@ class _Place:
 
 
 class Replicas:
-    """Replicas that have started and agree with this process; `starting.start` makes one.
+    """The replicas of a page; `starting.start` creates them.
 
     Attributes:
-        lost: Requests that a replica held when it died or got stuck.
-        repeated: How many of them another replica has answered.
+        lost: How many requests a replica held when it died or got stuck.
+        repeated: How many of these another replica has answered.
     """
 
     def __init__(self, ray: Any, make: Callable[[], Any], count: int) -> None:
         """Start replicas; `introduce` waits until they are ready.
 
         Args:
-            ray: The module.
-            make: Makes an actor of `Replica`.
-            count: The number of replicas.
+            ray: The module `ray`.
+            make: Creates an actor of `Replica`.
+            count: Number of replicas.
         """
         self._ray, self._make = ray, make
         self._places = [_Place(number, make()) for number in range(1, count + 1)]
@@ -91,17 +92,17 @@ class Replicas:
         return len(self._places)
 
     def can_answer(self) -> bool:
-        """Whether at least one replica answers."""
+        """Tell whether at least one replica answers."""
         return any(place.is_up for place in self._places)
 
     def introduce(self) -> list[Introduction]:
-        """Wait until all replicas have loaded everything, and then keep watching them.
+        """Wait until all replicas have loaded everything, and then start watching them.
 
         Returns:
-            The description that each gives of itself.
+            The introduction of each replica.
 
         Raises:
-            ValueError: A replica cannot start, or has different versions, checkpoints or weights.
+            ValueError: A replica cannot start, or has other versions, checkpoints or weights.
         """
         said = [place.actor.introduce.remote() for place in self._places]
         _, late = self._ray.wait(said, num_returns=len(said), timeout=START_SECONDS)
@@ -127,14 +128,17 @@ class Replicas:
         return found
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """Call a free replica; if it is lost before it answers, call another one.
+        """Let a free replica answer; if it is lost in the meantime, ask another one.
 
         Args:
-            method: The name of a method of `Replica`.
-            arguments: Its arguments.
+            method: Name of a method of `Replica`.
+            arguments: Arguments of the method.
+
+        Returns:
+            The result of the method.
 
         Raises:
-            UnavailableError: No replica is available, or the second one was lost as well.
+            UnavailableError: No replica answers, or a second one was lost as well.
             Exception: Whatever the replica raises.
         """
         with self._counted():
@@ -160,7 +164,7 @@ class Replicas:
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
-        """Let `close` know that a request is in the block."""
+        """Count a request within the block, so that `close` can wait for it."""
         with self._changed:
             self._asking += 1
         try:
@@ -171,9 +175,9 @@ class Replicas:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """End the replicas, and wait until no request needs Ray any more, for some seconds.
+        """End the replicas, and wait a few seconds until no request needs Ray any more.
 
-        Requests that wait for a replica are refused, and so are those whose replica ends now.
+        Requests that wait for a replica, or whose replica ends now, are refused.
         """
         with self._changed:
             self._closed.set()
@@ -186,10 +190,10 @@ class Replicas:
             self._changed.wait_for(lambda: not self._asking, _CLOSE_SECONDS)
 
     def _take(self) -> tuple[_Place, Any]:
-        """Wait until a replica is free, and take the one that has been free for longest.
+        """Wait for a free replica; if there are several, take the one that was free the longest.
 
         Raises:
-            UnavailableError: No replica has been available for a while.
+            UnavailableError: No replica has answered for `PATIENCE_SECONDS`, or the pool is closed.
         """
         with self._changed:
             while not self._closed.is_set():
@@ -204,10 +208,10 @@ class Replicas:
         raise UnavailableError("No replica answers.")
 
     def _take_sound(self) -> tuple[_Place, Any]:
-        """Take a replica that answers, because the death of an idle one may not be known yet.
+        """Take a replica and check it first, because it may have died unnoticed while idle.
 
         Raises:
-            UnavailableError: See `_take`.
+            UnavailableError: No replica has answered for `PATIENCE_SECONDS`, or the pool is closed.
         """
         while True:
             place, actor = self._take()
@@ -231,7 +235,7 @@ class Replicas:
             self._changed.notify_all()
 
     def _lose(self, place: _Place, actor: Any, reason: str) -> None:
-        """Record that a replica is lost, and end what is left of it; the watcher replaces it."""
+        """Mark a replica as lost, and kill what is left of it; the watcher replaces it."""
         with self._changed:
             if self._closed.is_set() or place.actor is not actor or not place.is_up:
                 return
@@ -244,11 +248,11 @@ class Replicas:
         self._end(actor)
 
     def _end(self, actor: Any) -> None:
-        with contextlib.suppress(Exception):  # Ray raises what it likes where a cluster has ended
+        with contextlib.suppress(Exception):  # Ray raises various errors after a cluster has ended
             self._ray.kill(actor)
 
     def _watch(self) -> None:
-        """Replace lost replicas, and check whether idle ones still answer."""
+        """Replace lost replicas and check idle ones, until the pool is closed."""
         while not self._closed.wait(_TICK_SECONDS):
             for place in self._places:
                 if place.is_up:
@@ -257,10 +261,10 @@ class Replicas:
                     self._replace(place)
 
     def _check(self, place: _Place, actor: Any) -> None:
-        """Check an idle replica from time to time; it counts as lost if it does not answer in time.
+        """Check an idle replica from time to time; if it does not answer in time, it is lost.
 
-        Requests that arrive meanwhile may go to the same replica; they wait only milliseconds.
-        Other threads may lose the replica at any line; its place is then for `_replace`.
+        A request may reach the replica during a check, and then waits for a few milliseconds.
+        Another thread may mark the replica as lost at any time; `_replace` then takes over.
         """
         now = time.monotonic()
         try:
@@ -279,13 +283,13 @@ class Replicas:
             self._lose(place, actor, _reason(error))
 
     def _note(self, place: _Place, asked: Any) -> None:
-        """Remember what a replica was asked, unless it was lost meanwhile."""
+        """Remember the pending check of a replica, unless it was lost in the meantime."""
         with self._changed:
             if place.is_up:
                 place.asked = asked
 
     def _replace(self, place: _Place) -> None:
-        """Start a replacement, or check whether it has loaded everything."""
+        """Start a replacement, or find out whether it has loaded everything."""
         now = time.monotonic()
         try:
             if place.asked is None:
@@ -313,7 +317,7 @@ class Replicas:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a sentence why a replica did not answer."""
+    """Describe in a sentence why a replica did not answer."""
     if isinstance(error, TimeoutError):
         return f"It has not answered for {_CALL_SECONDS:.0f} s."
     said = str(getattr(error, "cause", None) or error).strip()

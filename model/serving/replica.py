@@ -1,6 +1,6 @@
-"""A replica: loads the page's checkpoints, proves that its answers agree, and classifies.
+"""A replica: loads the page's checkpoints, proves that it gives the same answers, and answers.
 
-This file does not need Ray: `pool` makes an actor of the class.
+This module does not need Ray: `starting` makes an actor of the class `Replica`.
 """
 
 import functools
@@ -26,13 +26,13 @@ from model.verify import HALF_TOLERANCE, TOLERANCE
 
 @dataclass(frozen=True)
 class Served:
-    """A checkpoint that the page serves.
+    """A checkpoint as the page serves it.
 
     Attributes:
         folder: The checkpoint folder, absolute.
-        fingerprint: The result of `fingerprint`.
-        allowed: See `Classifier.allowed`.
-        logits: The answers of the page's own classifier to the golden patterns.
+        fingerprint: Hash from `fingerprint`.
+        allowed: The classes that may be answered, from `Classifier.allowed`; None for all.
+        logits: The page's own logits for the golden patterns, `[N, C]`.
     """
 
     folder: Path
@@ -43,16 +43,16 @@ class Served:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything in which a replica must agree with the page.
+    """Everything that replicas must have in common with the page.
 
     Attributes:
         served: The page's checkpoints.
-        device: See `Backbone.device`.
+        device: The device, from `Backbone.device`.
         cache_dir: The cache folder, absolute.
-        threads: See `Classifier`; torch also uses as many on a CPU.
-        redacted: Whether answers must neither show nor name training photographs.
+        threads: Threads of a classifier, and of torch on a CPU.
+        redacted: Whether answers neither show nor name training photographs.
         torch: Whether torch runs one of the backbones.
-        versions: The result of `versions.of`.
+        versions: The versions from `versions.of`.
     """
 
     served: list[Served]
@@ -66,13 +66,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Introduction:
-    """A replica's description of itself, once it has loaded everything.
+    """The facts that a replica reports once it has loaded everything.
 
     Attributes:
-        machine: The name of its machine.
-        process: Its process id there.
-        megabytes: The memory that it uses; 0 if the system does not report it.
-        exact: Whether its answers to the golden patterns equal the page's, bit for bit.
+        machine: Name of its machine.
+        process: Its process id on the machine.
+        megabytes: Its memory in MB; 0 if the system does not provide it.
+        exact: Whether its answers to the golden patterns equal the page's bit for bit.
     """
 
     machine: str
@@ -82,7 +82,7 @@ class Introduction:
 
     @property
     def text(self) -> str:
-        """Its process, machine and memory, in words."""
+        """The process, machine and memory, for messages."""
         return f"process {self.process} on {self.machine}, {self.megabytes:.0f} MB"
 
 
@@ -98,7 +98,7 @@ def fingerprint(folder: Path) -> str:
     """
     content = hashlib.sha256()
     for path in sorted(folder / name for name in HASHED if (folder / name).is_file()):
-        with path.open("rb") as file:  # evidence may have gigabytes
+        with path.open("rb") as file:  # evidence may take gigabytes
             digest = hashlib.file_digest(file, "sha256").digest()
         content.update(f"{path.name}\0".encode() + digest)
     return content.hexdigest()
@@ -110,13 +110,13 @@ def probe(classifier: Classifier) -> np.ndarray:
 
 
 class Replica:
-    """Classifies for the page, in a separate process that may be on another machine."""
+    """Answers for the page, in a separate process on the machine where it is started."""
 
     def __init__(self, job: Job) -> None:
-        """Store the job; `introduce` does the work, because it can report what is wrong.
+        """Remember the job; `introduce` loads everything, because it can report errors.
 
         Args:
-            job: What must agree with the page.
+            job: What the replica must agree with.
         """
         self._job = job
 
@@ -124,7 +124,7 @@ class Replica:
         """Load the checkpoints, and compare everything that affects an answer.
 
         Returns:
-            The description of this replica.
+            The introduction of this replica.
 
         Raises:
             UnlikeError: Something is missing or differs.
@@ -133,10 +133,10 @@ class Replica:
         return Introduction(socket.gethostname(), os.getpid(), _megabytes(), exact)
 
     def check(self) -> None:
-        """Classify a golden pattern, to show that this replica still can.
+        """Classify a golden pattern, to show that the replica still answers.
 
         Raises:
-            Exception: Any reason why it cannot answer.
+            Exception: Whatever prevents an answer.
         """
         self._opened[0][0].assess(golden.patterns()[:1])
 
@@ -148,14 +148,17 @@ class Replica:
         top: int,
         explain: bool,
     ) -> list[Prediction]:
-        """Do what the method of `Classifier` does.
+        """Call `Classifier.predict_each` of one of the checkpoints.
 
         Args:
-            number: Which of the checkpoints, from 0.
-            photographs: uint8 `[H, W, 3]` each.
-            allowed: As there.
-            top: As there.
-            explain: As there.
+            number: Index of the checkpoint, from 0.
+            photographs: Decoded photographs, uint8 `[H, W, 3]` each.
+            allowed: For each photograph, the classes that may be answered; None for all.
+            top: How many classes a prediction names.
+            explain: Compute heat maps.
+
+        Returns:
+            The predictions.
         """
         images = list(map(Image.fromarray, photographs))
         return self._opened[0][number].predict_each(images, allowed, top, explain=explain)
@@ -168,13 +171,13 @@ class Replica:
         explain: bool,
         only: Sequence[str] | None,
     ) -> Prediction:
-        """Do what the method of `Classifier` does; the arguments are as in `predict_each`."""
+        """Call `Classifier.predict_together`; other arguments are as in `predict_each`."""
         images = list(map(Image.fromarray, photographs))
         return self._opened[0][number].predict_together(images, top, explain=explain, only=only)
 
     @functools.cached_property
     def _opened(self) -> tuple[list[Classifier], bool]:
-        """The classifiers, and whether they answer exactly as the page's own."""
+        """The classifiers, and whether they answer exactly like the page's own."""
         job, machine = self._job, f"The replica on {socket.gethostname()}"
         if different := versions.differences(job.versions, versions.of(torch=job.torch)):
             raise UnlikeError(
@@ -194,10 +197,10 @@ class Replica:
 
 
 def _open(job: Job, served: Served, opened: Sequence[Classifier], machine: str) -> Classifier:
-    """Load a checkpoint, and make sure that it is the page's.
+    """Load a checkpoint as the page serves it.
 
     Raises:
-        UnlikeError: It is missing, is a different one, or cannot be used.
+        UnlikeError: The checkpoint is missing, differs from the page's, or cannot be used.
     """
     if not served.folder.is_dir():
         raise UnlikeError(
@@ -229,10 +232,10 @@ def _open(job: Job, served: Served, opened: Sequence[Classifier], machine: str) 
 
 
 def _agrees(classifier: Classifier, served: Served, machine: str) -> bool:
-    """Return whether a classifier answers the golden patterns like the page's, bit for bit.
+    """Tell whether a classifier's answers to the golden patterns equal the page's bit for bit.
 
     Raises:
-        UnlikeError: It differs by more than engines and processors do.
+        UnlikeError: They differ by more than engines and processors explain.
     """
     found = probe(classifier)
     half = classifier.backbone.device == "cuda"
@@ -246,7 +249,7 @@ def _agrees(classifier: Classifier, served: Served, machine: str) -> bool:
 
 
 def _megabytes() -> float:
-    """Return the memory of this process, in MB; 0 if the system does not report it."""
+    """Return the memory of this process, in MB; 0 if the system does not provide it."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Starts the replicas of a page: counts the threads for each, and says what must agree."""
+"""Starts the replicas of a page, and decides how many threads each of them has."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ from model.serving.pool import Replicas
 from model.serving.replica import Introduction, Job, Replica, Served, fingerprint, probe
 
 _log = logging.getLogger(__name__)
-_MOST_THREADS = 4  # as `backbone.serving_threads`
+_MOST_THREADS = 4  # the same limit as in `backbone.serving_threads`
 
 
 @contextlib.contextmanager
@@ -30,24 +30,23 @@ def start(
     threads: int | None = None,
     redacted: bool = False,
 ) -> Iterator[tuple[Replicas, list[Introduction]]]:
-    """Start replicas of a page's classifiers on a cluster, and end them when the block ends.
+    """Start replicas of a page's classifiers on a cluster, and end them at the end of the block.
 
     Args:
-        classifiers: The page's classifiers, which are also loaded here; each replica loads all.
-        count: Replicas, 1 or more.
-        address: See `joining.connect`.
+        classifiers: The page's classifiers, loaded in this process; each replica loads all of them.
+        count: Number of replicas, 1 or more.
+        address: `HOST:PORT` of a cluster or `auto`, as in `joining.connect`.
         cache_dir: The cache folder.
-        threads: Threads of each replica on a CPU; by default as many as the cluster's machines
-            have for each, at most 4.
+        threads: Threads of each replica on a CPU; by default as many as the cluster has for each,
+            at most 4.
         redacted: Answers neither show nor name training photographs.
 
     Yields:
-        The replicas, which agree with the classifiers, and the description that each gives of
-        itself.
+        The replicas, which agree with the classifiers, and the introduction of each.
 
     Raises:
         ConnectionError: No cluster answers at the address.
-        ValueError: Ray is missing, there is no room for the replicas, or a machine has different
+        ValueError: Ray is missing, there is no room for the replicas, or a machine has other
             versions, checkpoints or weights.
     """
     for value, option in ((count, "--replicas"), (threads, "--replica-threads")):
@@ -88,9 +87,10 @@ def start(
 
 
 def _linear_algebra() -> dict[str, str]:
-    """Return the environment variables that make NumPy's results bit-identical to this process's.
+    """Return environment variables that make NumPy compute as in this process, bit for bit.
 
-    Ray would set as many threads as a replica has CPUs, and their number affects the last bits.
+    Ray would give NumPy as many threads as a replica has CPUs, and the number of threads may change
+    the last bit of a result.
     """
     return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(default_workers()))}
 
@@ -98,17 +98,19 @@ def _linear_algebra() -> dict[str, str]:
 def room(
     nodes: Sequence[Mapping[str, Any]], count: int, threads: int | None, *, gpu: bool
 ) -> tuple[int, float]:
-    """Return how many CPUs, and what share of a GPU, each replica uses.
+    """Return how many CPUs, and what share of a GPU, each replica gets.
 
     Args:
         nodes: The resources of each machine.
-        count: Replicas.
-        threads: CPUs for each; None for as many as there are, at most 4.
-        gpu: Whether each computes on a GPU; if there are fewer GPUs than replicas, several share
-            one.
+        count: Number of replicas.
+        threads: CPUs for each replica; None for as many as there are, at most 4.
+        gpu: Whether replicas compute on a GPU; if there are fewer GPUs, replicas share them.
+
+    Returns:
+        CPUs for each replica, and its share of a GPU, 0-1.
 
     Raises:
-        ValueError: There is no room for them.
+        ValueError: The cluster has no room for the replicas, or no GPU.
     """
     cpus = [int(node.get("CPU", 0)) for node in nodes]
 
