@@ -248,7 +248,7 @@ class Scratch:
             The rows; a large copy is mapped from a file, as in `array`.
 
         Raises:
-            OSError: As `array`.
+            OSError: The disk has no room for the file.
         """
         if mask.all():
             return values

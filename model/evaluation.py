@@ -135,7 +135,7 @@ def _read(listing: Listing, where: str, cache_dir: Path, cluster: Cluster | None
     collection = read_photos(listing, cache_dir=cache_dir, cluster=cluster)
     if not len(collection.photos):
         reasons = [f"{bad.path} {bad.reason}" for bad in collection.skipped]
-        more = f" (such as: {reasons[0]})" if reasons else ""
+        more = f" (for example: {reasons[0]})" if reasons else ""
         raise ValueError(f"{listing.name} has no usable photographs {where}{more}.")
     return collection
 

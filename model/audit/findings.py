@@ -156,10 +156,13 @@ def leak_text(leak: dict[str, Any]) -> str:
         return f"{measured} ({leak['photographs']:,} photographs); none has a copy in train."
     without = leak["accuracy_without"]
     rest = leak["photographs"] - leak["copies"]
-    effect = "no other is left"
+    effect = "no other photograph is left"
     if without is not None:
         points = 100 * (accuracy - without)
-        effect = f"without them it is {without:.2%} of {rest:,}: they make {points:+.2f} points"
+        effect = (
+            f"without them it is right on {without:.2%} of {rest:,}, so they change the accuracy "
+            f"by {points:+.2f} points"
+        )
     return (
         f"{measured} ({leak['photographs']:,} photographs). {leak['copies']:,} of them have a copy "
         f"in train; {effect}."

@@ -69,7 +69,7 @@ def opened(options: argparse.Namespace, backbone: "Backbone") -> Iterator["Clust
     """
     if options.cluster is None:
         if options.actors is not None:
-            raise ValueError("--actors is for --cluster.")
+            raise ValueError("--actors needs --cluster.")
         yield None
         return
     from model.features.joining import connect

@@ -164,7 +164,7 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
         share = candidate.probability
         print(f"  {candidate.label:<{width}}  {console.bar(share)}  {share:6.1%}", file=out)
     if prediction.none_of_these:
-        print("  Probably none of these: unlike what the classifier knows.", file=out)
+        print("  Probably none of these: it is unlike everything the classifier knows.", file=out)
     else:
         if prediction.answer:
             print(f"  Answer: {answer_text(prediction.answer)}", file=out)
@@ -182,7 +182,7 @@ def show(path: Path, prediction: Prediction, out: TextIO) -> None:
         print(f"  It is the training photograph {evidence.training_photograph}.", file=out)
     elif evidence and evidence.disagree:
         labels = ", ".join(dict.fromkeys(similar.label for similar in evidence.similar))
-        print(f"  Look twice: the training photographs most like it are {labels}.", file=out)
+        print(f"  Look twice: the most similar training photographs are {labels}.", file=out)
 
 
 def promise(prediction: Prediction) -> str:

@@ -160,8 +160,8 @@ class Cluster:
             raise error.cause from None
         except self._ray.exceptions.RayError as error:
             raise ValueError(
-                f"A task of the cluster failed {RETRIES + 1} times, as its worker died or its "
-                f"machine was lost. It holds {_files_of(task)}."
+                f"A task of the cluster failed {RETRIES + 1} times, because its worker died or "
+                f"its machine was lost. It holds {_files_of(task)}."
             ) from error
 
 

@@ -66,8 +66,8 @@ def extract(
             continue
         return flat.reshape(len(photos), len(views), -1)
     raise OSError(
-        f"{cache.folder} does not keep what is written there. Give another --cache-dir, and have "
-        "the disk checked."
+        f"{cache.folder} does not keep what is written there. Give another --cache-dir, and check "
+        "the disk."
     )
 
 

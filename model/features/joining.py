@@ -151,7 +151,7 @@ def _own_signals() -> Iterator[None]:
     handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield
-    except SystemExit as stopped:  # what Ray makes of SIGTERM meanwhile
+    except SystemExit as stopped:  # Ray turns SIGTERM into this
         raise KeyboardInterrupt from stopped
     finally:
         if threading.current_thread() is threading.main_thread():
@@ -240,15 +240,15 @@ def _introduce(ray: Any, workers: list[Any]) -> dict[Any, int]:
     ready, late = ray.wait(list(said), num_returns=1, timeout=_FIRST_SECONDS)
     if not ready:
         raise ValueError(
-            f"No worker of the cluster has started within {_FIRST_SECONDS:.0f} s. See with `ray "
-            "status` whether its CPUs are taken."
+            f"No worker of the cluster has started within {_FIRST_SECONDS:.0f} s. Check with "
+            "`ray status` whether its CPUs are in use."
         )
     if late:
         ready, late = ray.wait(list(said), num_returns=len(said), timeout=_LAST_SECONDS)
     for answer in late:
         ray.kill(said[answer])
     if late:
-        _log.warning("%d of %d workers have not started in time.", len(late), len(said))
+        _log.warning("%d of %d workers did not start in time.", len(late), len(said))
     started, faults, inexact = {}, set(), False
     for answer in ready:
         try:

@@ -72,7 +72,9 @@ class FeatureCache:
             if shard.dtype != self.dtype:
                 raise ValueError(f"it holds {shard.dtype}")
         except (ValueError, EOFError, OSError) as error:
-            _log.warning("Cache file %s is damaged (%s); it is computed again.", path, error)
+            _log.warning(
+                "Cache file %s is damaged (%s); its features are computed again.", path, error
+            )
             path.unlink(missing_ok=True)
             return None
         return shard
@@ -114,8 +116,8 @@ class FeatureCache:
             except OSError as error:
                 raise OSError(
                     f"{self.folder} cannot be written ({error.strerror}); {len(self._rows):,} "
-                    "features are complete there. Make room and repeat the command, which "
-                    "continues from them, or give another --cache-dir."
+                    "features are complete there. Free disk space and repeat the command, which "
+                    "continues with the rest, or give another --cache-dir."
                 ) from error
             self._index(path)
             self._pending = []

@@ -46,7 +46,7 @@ class PhotographStore:
 
         Args:
             cache_dir: The cache folder.
-            decoder_version: The result of `images.version`; each version has a file of its own.
+            decoder_version: The result of `images.version`; each version has its own file.
 
         Raises:
             OSError: The file is locked, or cannot be written.
@@ -196,7 +196,9 @@ class PhotographStore:
                     f"{self._path} cannot be used ({error}). Give another --cache-dir."
                 ) from error
             except sqlite3.DatabaseError as error:
-                _log.warning("Cache file %s is damaged (%s); it is made anew.", self._path, error)
+                _log.warning(
+                    "Cache file %s is damaged (%s); an empty one replaces it.", self._path, error
+                )
                 self._database.close()
                 self._path.unlink(missing_ok=True)
                 self._database = _open_database(self._path)
@@ -229,8 +231,8 @@ class PhotographStore:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise OSError(
-                    f"{self._path} cannot be written ({error}); what it holds is kept. Make room "
-                    "and repeat the command, or give another --cache-dir."
+                    f"{self._path} cannot be written ({error}); its content is kept. Free disk "
+                    "space and repeat the command, or give another --cache-dir."
                 ) from error
             self._sound.update(key for (key,) in new[_INSERT_SOUND])
 

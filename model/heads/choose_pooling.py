@@ -33,8 +33,8 @@ class PoolingChoice:
         mean, second = self.accuracies
         return (
             f"Pooling: {self.pooling}. Of {self.photographs:,} training photographs, each left out "
-            f"with its group, means alone recognise {mean:.2%} and second moments beside them "
-            f"{second:.2%}."
+            f"with its group, {mean:.2%} are recognised with means alone and {second:.2%} with "
+            "second moments as well."
         )
 
 

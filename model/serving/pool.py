@@ -109,7 +109,7 @@ class Replicas:
         if late:
             raise ValueError(
                 f"{len(late)} of {len(said)} replicas have not started within "
-                f"{START_SECONDS:.0f} s. See with `ray status` whether the CPUs are taken."
+                f"{START_SECONDS:.0f} s. Check with `ray status` whether the CPUs are in use."
             )
         found, faults = [], dict[str, None]()
         for answer in said:
@@ -224,7 +224,7 @@ class Replicas:
 
     def _give_back(self, place: _Place, actor: Any) -> None:
         with self._changed:
-            if place.actor is actor:  # else it was replaced meanwhile
+            if place.actor is actor:  # otherwise it has been replaced
                 place.is_busy, place.when = False, time.monotonic()
                 self._changed.notify_all()
 

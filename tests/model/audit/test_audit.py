@@ -227,7 +227,9 @@ def test_classes_of_one_photograph_have_no_outliers():
 def test_leaks_are_told_in_words():
     leak = {"split": "valid", "photographs": 10, "accuracy": 0.9, "copies": 4}
     assert "+6.67 points" in leak_text(leak | {"accuracy_without": 0.9 - 1 / 15})
-    assert "no other is left" in leak_text(leak | {"copies": 10, "accuracy_without": None})
+    assert "no other photograph is left" in leak_text(
+        leak | {"copies": 10, "accuracy_without": None}
+    )
     assert "none has a copy" in leak_text(leak | {"copies": 0, "accuracy_without": 0.9})
 
 

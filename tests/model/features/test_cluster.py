@@ -374,7 +374,7 @@ def answer_once(listener: socket.socket, answer: bytes, stays: bool) -> None:
     [
         (["--cluster", "nonsense"], "--cluster nonsense is neither auto nor HOST:PORT"),
         (["--cluster", "auto", "--actors", "0"], "--actors 0 must be 1 or more."),
-        (["--actors", "2"], "--actors is for --cluster."),
+        (["--actors", "2"], "--actors needs --cluster."),
     ],
 )
 def test_options_that_make_no_sense_are_refused(
