@@ -68,6 +68,11 @@ class _Member(nn.Module):
         if spec.stages > available:
             raise ValueError(f"--stages {spec.stages}: backbone {member.name} has {available}.")
         self._hooked = groups is not None
+        if spec.stages and not self._hooked and not hasattr(network, "forward_intermediates"):
+            raise ValueError(
+                f"--stages {spec.stages}: the installed version of timm does not return the stages "
+                f"of {member.name}. Use --stages 0, or update timm."
+            )
         for group in (groups or [])[-spec.stages :] if spec.stages else []:
             group.register_forward_hook(self._keep)
         # Resizing to a fixed size is linear along each side, so it is a matrix, found by resizing
