@@ -35,14 +35,18 @@ def test_a_title_cannot_bring_markup():
 
 def test_options_change_title_and_link_for_this_run_only(shipped: Classifier, monkeypatch):
     served: list[str] = []
-    monkeypatch.setattr("model.classifier.Classifier", lambda *_, **options: replaced)
+    opened: list[Classifier] = []
+
+    def open_shipped(self: Classifier, *_: object, **__: object) -> None:
+        vars(self).update(vars(shipped))
+        opened.append(self)
+
+    monkeypatch.setattr(Classifier, "__init__", open_shipped)
     monkeypatch.setattr("demo.serve.launch", lambda demo, **_: served.append(demo.title) or "")
     monkeypatch.setattr("demo.serve.wait_until_stopped", lambda demo: None)
-    replaced = Classifier.__new__(Classifier)
-    vars(replaced).update(vars(shipped))
     link = "https://example.org/{class_id}"
     options = parse(["--title", "Which blossom?", "--link", link])
     assert options.run(options) == 0
     assert served == ["Which blossom? - Frostflower"]
-    assert replaced.checkpoint.page == PageTexts("Which blossom?", link)
+    assert opened[0].checkpoint.page == PageTexts("Which blossom?", link)
     assert shipped.checkpoint.page.title == "Which of 102 flowers is it?"
