@@ -53,7 +53,7 @@ def _click_through(browser, address: str, flower: Path) -> None:
     for tab in ("Many photographs", "Training history", "Evaluation", "About"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(500)
-    page.get_by_text("it has no torch, timm or onnx").wait_for()
+    page.get_by_text("it does not have torch, timm or onnx").wait_for()
     page.close()
 
 
