@@ -331,7 +331,7 @@ def describe(device: str) -> None:
 
 
 def main() -> int:
-    """Run all parts, print their tables and the two named lines.
+    """Run all parts, then print their tables and the two summary lines.
 
     Returns:
         Exit status: 1 if a part failed, else 0.

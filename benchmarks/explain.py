@@ -5,11 +5,11 @@
 For each photograph the fifth of the positions with the highest values in the map is removed, and
 for comparison a random fifth (mean of 3 draws). The measure is how far the probability of the
 predicted class falls. `fill` replaces a position by a smooth continuation of its surroundings,
-`blur` and `mean` by the blurred photograph or its mean colour. The last two leave hard edges: edges
-around a scattered fifth of the positions disturb a network whatever was removed, so the ratio uses
-`fill`. `centre` is a map without information: the positions nearest to the middle. On the flowers
-with the shipped classifier, the command above printed 21 for `fill`, 8.1 for `blur`, 2.6 for
-`mean`, and a cost ratio of 0.97.
+`blur` and `mean` by the blurred photograph or its mean colour. The last two leave hard edges.
+Around a scattered fifth of the positions, edges disturb a network no matter what was removed, so
+the ratio uses `fill`. `centre` is a map without information: the positions nearest to the middle.
+On the flowers with the shipped classifier, the command above printed 21 for `fill`, 8.1 for `blur`,
+2.6 for `mean`, and a cost ratio of 0.97.
 
 Source of `fill`: Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution
 Methods", ICML 2022 (which adds noise).

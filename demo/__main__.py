@@ -98,7 +98,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=BATCH,
         metavar="N",
-        help="how many photographs are classified together at most",
+        help="the most photographs to classify together",
     )
     parser.add_argument(
         "--collect",

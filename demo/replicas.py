@@ -36,7 +36,7 @@ class ReplicatedClassifier(Classifier):
 
         Args:
             replicas: Replicas that serve this classifier's checkpoint.
-            number: Place of this checkpoint among those that they serve, from 0.
+            number: Index of this checkpoint in the list that they serve, from 0.
         """
         self._replicas, self._number = replicas, number
 

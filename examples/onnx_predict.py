@@ -94,10 +94,10 @@ class OnnxClassifier:
 
         Args:
             path: The file.
-            top: How many classes to name.
+            top: How many classes to list.
 
         Returns:
-            As `python -m model predict --json`, as far as the ONNX file knows it.
+            The fields of `python -m model predict --json` that the ONNX file can give.
 
         Raises:
             OSError: The photograph cannot be read.
@@ -137,7 +137,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("model", metavar="FILE.onnx", help="what `python -m model export` wrote")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="photographs")
-    parser.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
+    parser.add_argument("--top", type=int, default=5, metavar="N", help="how many classes to list")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser.parse_args(arguments)
 

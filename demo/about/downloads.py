@@ -117,7 +117,7 @@ def run(command: list[str], seconds: float = 600.0) -> None:
 
     Args:
         command: The program and its arguments.
-        seconds: Longest time that it may take, in s.
+        seconds: The time limit, in s.
 
     Raises:
         CalledProcessError: The program failed; `stderr` contains its messages.

@@ -32,7 +32,7 @@ def write_csv(batch: Batch, top: int) -> Path:
 
     Args:
         batch: The batch; cancelled rows are left out.
-        top: How many classes to name.
+        top: How many classes to list.
 
     Returns:
         The file.

@@ -50,7 +50,7 @@ def ask(
 
     Args:
         run: `Classifier.predict_each`.
-        top: How many classes to name.
+        top: How many classes to list.
         explain: Whether to compute the heat map, too.
 
     Returns:

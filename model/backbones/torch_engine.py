@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _MIXED_FROM = 64
-"""Batch size above which mixed precision pays on CUDA. Below it the time goes into starting
-kernels, and mixed precision starts one more for every weight, which it casts in every call."""
+"""Batch size above which mixed precision pays on CUDA. Below it, the time goes into starting
+kernels, and mixed precision starts one more per weight, to cast it in every call."""
 
 
 def _load(member: Member) -> "nn.Module":

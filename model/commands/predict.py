@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         "predict",
         run,
         help="classify photographs",
-        description="Classify photographs. Exit status 1 when a file cannot be read.",
+        description="Classify photographs. The exit status is 1 if a file cannot be read.",
     )
     console.add_device(command)
     console.add_cache_dir(command)
@@ -38,11 +38,11 @@ def add(commands: Any) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="photographs, or anything that holds some: folders, tables, archives, hf:USER/NAME",
+        help="photographs, or folders, tables, archives or hf:USER/NAME that contain them",
     )
     data_options.add_columns(command, ("path",))
     data_options.add_data_dir(command)
-    command.add_argument("--top", type=int, default=5, metavar="N", help="classes to name")
+    command.add_argument("--top", type=int, default=5, metavar="N", help="how many classes to list")
     only.add(command)
     output = command.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="one JSON object per line")

@@ -15,7 +15,7 @@ class Shot(NamedTuple):
     """When and with which camera a photograph was taken.
 
     Attributes:
-        camera: Maker, model and serial number, as far as EXIF has them; "" for none.
+        camera: Those of maker, model and serial number that EXIF has; "" for none.
         seconds: Time of the camera's own clock, in s since 1970, without a time zone.
     """
 

@@ -122,7 +122,7 @@ def _shortened(content: bytes, frame: int) -> bytes:
         down *= max(factors & 15 for factors in sampling)
     columns, rows = math.ceil(width / across), math.ceil(height / down)
     lines = math.ceil(height / 8)  # at an eighth of the size
-    last = lines - (rows - 1) * down // 8  # blocks of the last row may extend below the picture
+    last = lines - (rows - 1) * down // 8  # the last row of blocks may extend below the picture
     may_lack = _MAY_LACK * lines
     lacking = may_lack / last if may_lack < last else 1 + (may_lack - last) * 8 / down  # in rows
     needed = columns * rows - int(columns * lacking)

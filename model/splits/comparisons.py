@@ -76,7 +76,7 @@ class Comparisons:
         Returns:
             The 90th percentile of the similarity of random pairs, 0-1, so that a burst may make up
             most of a class. Photographs have 0, because most pairs are given up at once. Scanned
-            digits have 0.6, because any two of a class nearly coincide when scaled and moved.
+            digits have 0.6: any two of one class nearly coincide once scaled and moved.
         """
         rng = np.random.default_rng(0)
         order = np.argsort(labels, kind="stable")

@@ -63,7 +63,7 @@ class ClassFinder:
         """Return the ids and names that are spelled similarly to a name, the closest first.
 
         Args:
-            name: The name. Very long names have no similar ones.
+            name: The name. For a very long name, nothing is returned.
             most: The most ids and names.
             likeness: The least similarity, 0-1, as the ratio of `difflib`.
         """

@@ -190,9 +190,9 @@ def fit_detector(doubt: np.ndarray, distance: np.ndarray | None) -> Detector:
     """Fit the scales on photographs of known classes that nothing else was fitted to.
 
     If there are few photographs, all their answers may be certain, or all their distances equal,
-    and the scale would have no width. A unit is therefore at least half a nat of doubt (an answer
-    with a probability above 60 % never looks unknown by its doubt alone), and half the median
-    distance.
+    and the scale would have no width. Therefore a unit of doubt is at least half a nat (so
+    doubt alone never makes an answer above 60 % look unknown), and a unit of distance is at least
+    half the median distance.
 
     Args:
         doubt: Doubt of each photograph, `[M]`, in nats.
