@@ -84,8 +84,8 @@ def test_an_address_where_no_cluster_answers_is_one_sentence(engines: Path, caps
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--cluster", "auto"], "--cluster is for --replicas."),
-        (["--replica-threads", "2"], "--replica-threads is for --replicas."),
+        (["--cluster", "auto"], "--cluster works only with --replicas."),
+        (["--replica-threads", "2"], "--replica-threads works only with --replicas."),
         (["--replicas", "0"], "--replicas 0 must be 1 or more."),
         (["--replicas", "1", "--replica-threads", "0"], "--replica-threads 0 must be 1 or more."),
     ],
