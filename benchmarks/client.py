@@ -118,7 +118,12 @@ def memory(process: subprocess.Popen[bytes], field: str = "VmRSS") -> float:
 
 
 def resident(process: int, field: str = "VmRSS") -> float:
-    """Return the memory of a process by its id; otherwise as `memory`."""
+    """Return a field of a process's memory, in MB; 0 if the system does not report it.
+
+    Args:
+        process: Its process id.
+        field: A field of `/proc/PID/status`, such as `VmRSS` or `RssAnon`.
+    """
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process}/status").read_text().splitlines():
             if line.startswith(f"{field}:"):

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.client import resident
 from model.backbones.backbone import open_backbone
 from model.commands import console
 from model.explain.evidence import MAX_WIDTH, Evidence
@@ -46,21 +47,15 @@ def named(count: int) -> list[Path]:
     return [folder / f"class{at % 1000:04}" / f"photograph-{at:08}.jpg" for at in range(count)]
 
 
-def _resident() -> int:
-    """Return the memory of this process in bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def memory(count: int) -> float:
     """Return the memory for a photograph's path, hash, keys and their positions, in bytes."""
-    before = _resident()
+    before = resident(os.getpid())
     paths = named(count)
     texts = [str(path) for path in paths]
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
     keys = [[hashlib.md5(f"{d}{v}".encode()).digest() for v in range(_KEYS)] for d in digests]
     places = {key: (at // 4096, at % 4096) for at, row in enumerate(keys) for key in row}
-    taken = _resident() - before
+    taken = (resident(os.getpid()) - before) * 2**20
     assert len(places) == _KEYS * len(paths)
     return taken / count
 
@@ -162,7 +157,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     count = options.photographs
-    if count < 1000 or not Path("/proc/self/statm").exists():
+    if count < 1000 or not Path("/proc/self/status").exists():
         raise ValueError("It needs Linux, and --photographs of 1000 or more.")
     with threadpool_limits(1, user_api="blas"):  # waiting threads would count as work
         rows = measure(count)

@@ -264,6 +264,10 @@ def open_backbone(
     return Backbone(spec, networks, device=device, cache_dir=cache_dir, threads=threads)
 
 
+MOST_SERVING_THREADS = 4
+"""The most threads that work on one photograph."""
+
+
 def serving_threads() -> int:
-    """Return how many threads to use for one photograph: one per core, at most 4."""
-    return min(4, default_workers())
+    """Return how many threads to use for one photograph: one per core, up to the limit."""
+    return min(MOST_SERVING_THREADS, default_workers())

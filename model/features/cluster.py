@@ -7,6 +7,7 @@ And results arrive in the order of the tasks, a few at a time. Plain actors need
 extras.
 """
 
+import errno
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -176,7 +177,7 @@ def _require_seen(path: Path, outcome: object) -> None:
     Raises:
         ValueError: The file exists here.
     """
-    if outcome == "no such file or directory" and path.exists():
+    if outcome == os.strerror(errno.ENOENT).lower() and path.exists():
         raise ValueError(
             f"A worker of the cluster does not see {path}. Photographs and cache must lie on a "
             "file system that all machines see."

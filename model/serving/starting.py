@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from model.backbones.backbone import MOST_SERVING_THREADS
 from model.cache import default_workers
 from model.classifier import Classifier
 from model.features import versions
@@ -17,7 +18,6 @@ from model.serving.pool import Replicas
 from model.serving.replica import Introduction, Job, Replica, Served, fingerprint, probe
 
 _log = logging.getLogger(__name__)
-_MOST_THREADS = 4  # the same limit as in `backbone.serving_threads`
 
 
 @contextlib.contextmanager
@@ -117,7 +117,7 @@ def room(
     def fits(each: int) -> int:
         return sum(there // each for there in cpus)
 
-    tried = range(_MOST_THREADS, 0, -1) if threads is None else (threads,)
+    tried = range(MOST_SERVING_THREADS, 0, -1) if threads is None else (threads,)
     each = next((number for number in tried if fits(number) >= count), 0)
     if not each:
         least = tried[-1]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from model.cache import row_blocks
 from model.photographs.parents import in_common
 
 SURE = 0.8
@@ -18,7 +19,6 @@ with this probability is wrong, and far fewer on average. As it is above one hal
 a level can both be sure, and the parents of a sure answer are sure as well."""
 
 _MOST_NAMED, _LEAST_NAMED = 3, 0.01
-_BLOCK = 1024  # photographs that are measured at a time
 
 
 class Part(NamedTuple):
@@ -185,8 +185,8 @@ class Levels:
             `answered_right` beside `levels` are the same figures for all levels together.
         """
         parts = [
-            self._measured(probabilities[start : start + _BLOCK], labels[start : start + _BLOCK])
-            for start in range(0, len(labels), _BLOCK)
+            self._measured(probabilities[rows], labels[rows])
+            for rows in row_blocks(*probabilities.shape)
         ]
         level, right, top1 = (np.concatenate(values) for values in zip(*parts, strict=True))
         rows_of = [

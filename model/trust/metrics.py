@@ -1,11 +1,11 @@
 """Metrics: pure functions of logits and labels."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from model.cache import row_blocks
 from model.heads.head import cross_entropy
 
 MAX_MATRIX = 1000
@@ -15,9 +15,6 @@ MAX_MATRIX = 1000
 MAX_PAIRS = 50_000
 """The most confused pairs of classes that are kept for a split. A pair takes up to 35 bytes in
 JSON, and metrics.json may hold only a limited number of lists when it is read."""
-
-_BLOCK = 1024
-"""Photographs whose logits are copied at a time: 40 MB of float32 with 10,000 classes."""
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -41,14 +38,10 @@ def topk_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
         Accuracy, 0-1.
     """
     # Counting the classes ahead of the label is twenty times as fast as sorting all classes.
-    ranks = [_ranks(logits[rows], labels[rows]) for rows in _blocks(len(labels))]
-    return float((np.concatenate(ranks) < k).mean())
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    """Yield slices of blocks; if there are no photographs, yield one empty block."""
-    for start in range(0, max(count, 1), _BLOCK):
-        yield slice(start, start + _BLOCK)
+    ranks = np.empty(len(labels), np.int64)
+    for rows in row_blocks(*logits.shape):
+        ranks[rows] = _ranks(logits[rows], labels[rows])
+    return float((ranks < k).mean())
 
 
 def _ranks(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -72,15 +65,11 @@ def classification_metrics(
     Returns:
         `photographs`, `top1`, `top5` (0-1), `loss` (nats), and the results of `class_figures`.
     """
-    losses = [
-        cross_entropy(logits[rows], labels[rows]) * len(labels[rows])
-        for rows in _blocks(len(labels))
-    ]
     return {
         "photographs": len(labels),
         "top1": topk_accuracy(logits, labels, 1),
         "top5": topk_accuracy(logits, labels, 5),
-        "loss": sum(losses) / len(labels),
+        "loss": cross_entropy(logits, labels),
         **class_figures(labels, logits.argmax(axis=1), class_ids),
     }
 
@@ -146,8 +135,9 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[
     Returns:
         `confidence` and `accuracy` (means, 0-1) and `photographs` of each group.
     """
-    blocks = [softmax(logits[rows]).max(axis=1) for rows in _blocks(len(labels))]
-    confidence = np.concatenate(blocks)
+    confidence = np.empty(len(labels), np.result_type(logits, np.float32))
+    for rows in row_blocks(*logits.shape):
+        confidence[rows] = softmax(logits[rows]).max(axis=1)
     right = logits.argmax(axis=1) == labels
     groups = np.array_split(np.argsort(confidence, kind="stable"), min(bins, len(labels)))
     return [

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-_BLOCK = 1024  # photographs whose logits are copied at a time
+from model.cache import row_blocks
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -30,8 +30,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     def log_sums(t: float) -> np.ndarray:
         """Return the log-sum-exp of each photograph's logits, shifted so that the highest is 0."""
         sums = np.empty(len(logits))
-        for start in range(0, len(logits), _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        for rows in row_blocks(*logits.shape):
             scaled = logits[rows] - highest[rows, None]
             scaled /= t
             sums[rows] = np.log(np.exp(scaled, out=scaled).sum(axis=1))

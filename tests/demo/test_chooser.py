@@ -12,6 +12,7 @@ import pytest
 from drawing import CLASSES
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Page, Route, expect
+from visits import visit
 
 from demo.page import build
 from demo.serve import launch
@@ -81,13 +82,9 @@ def address(both: dict[str, Classifier], uploads: UploadFolder) -> Iterator[str]
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    opened = browser.new_page(viewport={"width": 390, "height": 844})
-    opened.set_default_timeout(20_000)
-    opened.goto(address)
-    opened.wait_for_selector("#photograph")
-    yield opened
-    assert opened.evaluate("window.poisoned") is None
-    opened.close()
+    with visit(browser, address, size=(390, 844)) as opened:
+        yield opened
+        assert opened.evaluate("window.poisoned") is None
 
 
 def test_the_endpoints_answer_each_for_its_own_classifier(
