@@ -5,14 +5,12 @@ the features of another class, so no classifier can be right about it. It needs 
 """
 
 import json
-import os
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.client import resident
+from benchmarks.scale_parts.peak import Peak
 from model import training
 from model.audit import audit
 from model.cache import Scratch
@@ -24,32 +22,6 @@ WIDTH = 2048
 _FALSE = 20
 _SPREAD = 0.6  # standard deviation of the centres; that of the noise is 1
 _BLOCK = 4096
-_INTERVAL = 0.05  # s between two measurements of the memory
-
-
-class Peak:
-    """Measures the peak of this process's anonymous memory, in a thread."""
-
-    def __init__(self) -> None:
-        """Start measuring."""
-        self._most, self._done = 0, threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-
-    def _look(self) -> None:
-        while not self._done.wait(_INTERVAL):
-            self._most = max(self._most, anonymous_bytes())
-
-    def stop(self) -> int:
-        """Stop measuring, and return the peak in bytes."""
-        self._done.set()
-        self._thread.join()
-        return self._most
-
-
-def anonymous_bytes() -> int:
-    """Return this process's memory that belongs to no file on a disk (RssAnon + RssShmem)."""
-    return int(2**20 * sum(resident(os.getpid(), name) for name in ("RssAnon", "RssShmem")))
 
 
 def make_features(
